@@ -1,0 +1,87 @@
+// The questions that the catalog answers. All answers are range reads of the local database; none asks the store.
+
+import type { Entry } from '../manifest/types.js';
+import type { VersionHeader } from '../manifest/types.js';
+import type { ChunkId, ChunkPlace } from '../pack/types.js';
+
+export interface StreamInfo {
+  /** 32 hex digits. */
+  readonly id: string;
+  readonly host: string;
+  readonly source: string;
+  readonly sourcePath: Uint8Array;
+  /** The newest version in the catalog; 0 for none. */
+  readonly head: number;
+  readonly headHash: string;
+  readonly headVersionId: string;
+  /** Versions before this one are not readable (their log entries are lost); 1 if all are there. */
+  readonly firstSequence: number;
+}
+
+export interface VersionInfo {
+  readonly header: VersionHeader;
+  /** SHA-256 (hex) of the commit's root object. */
+  readonly hash: string;
+}
+
+/**
+ * A directory of one stream, the same for all its versions: stable while the catalog lives. Below 2^40. The root of a
+ * stream's source is a directory like any other.
+ */
+export type DirectoryId = number;
+
+/** One entry state: its row in the catalog. */
+export interface CatalogEntry {
+  readonly name: Buffer;
+  /** Stable row number of this state, below 2^48; hard links to the same inode share one. A new state has a new one. */
+  readonly id: number;
+  /** Only for directories. */
+  readonly directory: DirectoryId | undefined;
+  /** First version in which this state holds, and the first in which it no longer does (Infinity: still does). */
+  readonly from: number;
+  readonly to: number;
+  readonly entry: Entry;
+}
+
+export type ChangeKind = 'added' | 'changed' | 'moved' | 'removed' | 'metadata';
+
+export interface Change {
+  readonly kind: ChangeKind;
+  readonly path: Buffer;
+  /** kind 'moved' only: the path before. */
+  readonly movedFrom?: Buffer;
+  readonly before?: Entry;
+  readonly after?: Entry;
+}
+
+/** Read side; works in worker threads too (each opens the same files). Synchronous: a read is about a microsecond. */
+export interface CatalogReader {
+  readonly repositoryId: string;
+  streams(): StreamInfo[];
+  stream(id: string): StreamInfo | undefined;
+  /** Oldest first. */
+  versions(stream: string): VersionInfo[];
+  version(stream: string, sequence: number): VersionInfo | undefined;
+  /** The source's root directory at a version. */
+  root(stream: string, sequence: number): CatalogEntry | undefined;
+  lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogEntry | undefined;
+  /** Entries of a directory at a version in byte order of their names, those after `after` only. */
+  list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry>;
+  /** By path from the source's root ('' is the root itself). Symlinks are not followed. */
+  find(stream: string, sequence: number, path: Uint8Array): CatalogEntry | undefined;
+  /** Every state that the path ever had, oldest first; gaps between `to` and the next `from` are deletions. */
+  history(stream: string, path: Uint8Array): CatalogEntry[];
+  /** Names that ever existed below a directory, in byte order, with the directory behind the name where it ever was one. */
+  namesEver(directory: DirectoryId): IterableIterator<{ name: Buffer; directory: DirectoryId | undefined }>;
+  /** The directory behind a path, whatever the version; undefined if the path never was one. */
+  directoryEver(stream: string, path: Uint8Array): DirectoryId | undefined;
+  /** What `to` has that `from` has not, and the reverse; from 0 is the empty tree. In path order. */
+  changes(stream: string, from: number, to: number): IterableIterator<Change>;
+  /** Of a row number, as handed out in CatalogEntry.id. */
+  entryById(id: number): CatalogEntry | undefined;
+  chunk(id: ChunkId): ChunkPlace | undefined;
+  hasChunk(id: ChunkId): boolean;
+  /** Lets the next read see what other threads and processes have written since. */
+  refresh(): void;
+  close(): Promise<void>;
+}
