@@ -1,20 +1,7 @@
 // What a repository is opened with and what it answers. Configuration files become this in lib/config; a program that uses
 // the library fills it in itself.
 
-export type StoreConfiguration =
-  | {
-      readonly kind: 's3';
-      readonly bucket: string;
-      readonly prefix: string;
-      readonly endpoint?: string;
-      readonly region?: string;
-      readonly pathStyle?: boolean;
-      readonly storageClass?: string;
-      /** Without keys the AWS SDK's default credential chain. */
-      readonly accessKey?: string;
-      readonly secretKey?: string;
-    }
-  | { readonly kind: 'directory'; readonly path: string };
+export type { StoreConfiguration } from '../store/types.js';
 
 /** Asked only when a password is needed. */
 export type PasswordSource = () => Promise<string>;

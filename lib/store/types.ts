@@ -67,7 +67,10 @@ export interface ObjectStore {
    */
   list(prefix: string, options?: Call & { after?: string }): AsyncIterable<StoredObject>;
 
-  /** The distinct next path components below `prefix` (which ends in '/'), without slash, sorted. */
+  /**
+   * The distinct next path components below `prefix` (which ends in '/') that have objects below them, without slash,
+   * sorted; what is hidden behind delete markers counts.
+   */
   listPrefixes(prefix: string, call?: Call): Promise<string[]>;
 
   /** Deletes exactly one version; a version that is already gone is fine. */
@@ -84,3 +87,19 @@ export interface ObjectStore {
 
   close(): Promise<void>;
 }
+
+/** Which store to open; a configuration file becomes this in lib/config. */
+export type StoreConfiguration =
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      readonly prefix: string;
+      readonly endpoint?: string;
+      readonly region?: string;
+      readonly pathStyle?: boolean;
+      readonly storageClass?: string;
+      /** Without keys the AWS SDK's default credential chain. */
+      readonly accessKey?: string;
+      readonly secretKey?: string;
+    }
+  | { readonly kind: 'directory'; readonly path: string };

@@ -1,0 +1,60 @@
+// The errors that every store has in common, in words; those of one kind of store live with it.
+
+import { interrupted, RrbackupError } from '../errors/index.js';
+import type { ByteRange } from './types.js';
+
+/** No such object or version: 'store.missing'. */
+export function missing(location: string, key: string, versionId = ''): RrbackupError {
+  return new RrbackupError({
+    code: 'store.missing',
+    kind: 'not_found',
+    message: `${key}${versionId === '' ? '' : ` in version ${versionId}`} is not in ${location}`,
+    guidance: 'run "rrbackup check" to see what is affected',
+  });
+}
+
+/** `create` found other bytes at the key: 'store.exists'. */
+export function exists(location: string, key: string): RrbackupError {
+  return new RrbackupError({
+    code: 'store.exists',
+    kind: 'failure',
+    message: `${key} is already in ${location}`,
+  });
+}
+
+/** Fewer or more bytes than promised: 'store.short_body'. */
+export function shortBody(
+  location: string,
+  key: string,
+  expected_bytes: number,
+  got_bytes: number,
+): RrbackupError {
+  return new RrbackupError({
+    code: 'store.short_body',
+    kind: 'store',
+    message: `${location} answered ${got_bytes} bytes of ${key} instead of ${expected_bytes}`,
+    guidance: 'run the command again; if it stays so, run "rrbackup check"',
+  });
+}
+
+/** A timeout, a reset, an overloaded server: 'store.transient', worth a retry. */
+export function transient(message: string, cause?: unknown): RrbackupError {
+  return new RrbackupError({
+    code: 'store.transient',
+    kind: 'store',
+    message,
+    guidance: 'run the command again; what was already uploaded is used',
+    cause,
+  });
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw interrupted();
+}
+
+/** Throws 'store.short_body' unless the range lies within an object of `size_bytes`. */
+export function checkRange(location: string, key: string, range: ByteRange, size_bytes: number): void {
+  if (range.offset + range.length > size_bytes) {
+    throw shortBody(location, key, range.length, Math.max(0, size_bytes - range.offset));
+  }
+}
