@@ -1,0 +1,45 @@
+// ChaCha20-Poly1305 (IETF, RFC 8439) through node:crypto: the bulk of the bytes. The same bytes as libsodium's
+// crypto_aead_chacha20poly1305_ietf, which a test proves both ways. Chooses no nonce; its callers do.
+
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+
+export const tag_bytes = 16;
+
+const algorithm = 'chacha20-poly1305';
+const options = { authTagLength: tag_bytes };
+
+/** Ciphertext‖tag, 16 bytes longer than `plain`. `key` has 32 bytes, `nonce` 12 and is used once under that key. */
+export function aeadSeal(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  plain: Uint8Array,
+): Buffer {
+  const cipher = createCipheriv(algorithm, key, nonce, options);
+  cipher.setAAD(associated, { plaintextLength: plain.length });
+  const ciphertext = cipher.update(plain);
+  cipher.final();
+  return Buffer.concat([ciphertext, cipher.getAuthTag()], plain.length + tag_bytes);
+}
+
+/** The plain bytes, or undefined where anything at all does not fit: key, nonce, associated data, ciphertext or tag. */
+export function aeadOpen(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  sealed: Uint8Array,
+): Buffer | undefined {
+  const plain_bytes = sealed.length - tag_bytes;
+  if (plain_bytes < 0) return undefined;
+  const decipher = createDecipheriv(algorithm, key, nonce, options);
+  decipher.setAAD(associated, { plaintextLength: plain_bytes });
+  decipher.setAuthTag(sealed.subarray(plain_bytes));
+  const plain = decipher.update(sealed.subarray(0, plain_bytes));
+  try {
+    decipher.final();
+  } catch {
+    plain.fill(0);
+    return undefined;
+  }
+  return plain;
+}
