@@ -73,7 +73,7 @@ export function openObjectHeader(
   repositoryId: string,
   header: Uint8Array,
 ): ObjectKey {
-  const what = `the ${magic.trim()} object`;
+  const what = `the ${magic.replace(/[^!-~]/g, '')} object`;
   if (header.length < objectHeader_bytes)
     throw damaged('crypto.short_header', `${what} ends after ${header.length} bytes, inside its header`);
   const own = Buffer.from(header.subarray(0, objectHeader_bytes));

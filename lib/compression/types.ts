@@ -1,0 +1,14 @@
+// What a zstd binding has to offer; index.ts picks one. Frames of every binding are read by every other.
+
+export interface Zstd {
+  readonly name: 'node:zlib' | 'libzstd' | 'wasm';
+
+  /** One zstd frame that states its content size. `level` 1 (fast) … 19 (small). The result belongs to the caller. */
+  compress(plain: Uint8Array, level: number): Buffer;
+
+  /**
+   * The content of exactly one frame, exactly `plain_bytes` of it. Allocates no more than that, whatever the frame says.
+   * Throws damaged('compression.damaged') for anything else.
+   */
+  decompress(stored: Uint8Array, plain_bytes: number): Buffer;
+}
