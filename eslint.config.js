@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 // Bottom first. A room may import itself and any room that stands before it.
 const layers = [
   ['errors'],
-  ['clock', 'bytes', 'progress'],
+  ['clock', 'bytes', 'progress', 'program'],
   ['posix'],
   ['workers', 'compression', 'chunking'],
   ['crypto', 'store'],

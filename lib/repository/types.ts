@@ -3,8 +3,8 @@
 
 export type { StoreConfiguration } from '../store/types.js';
 
-/** Asked only when a password is needed. */
-export type PasswordSource = () => Promise<string>;
+/** Asked only when a password is needed. 'create': for a new repository, so a prompt asks twice. Default 'open'. */
+export type PasswordSource = (purpose?: 'open' | 'create') => Promise<string>;
 
 export interface SourceConfiguration {
   /** Names the stream together with the host, and the directory in the mount. Safe as a file name. */

@@ -1,0 +1,88 @@
+// Packs that an interrupted run of this stream left in the store: their chunks are used again, so that a lost connection
+// costs minutes, not days. They are known from the local journal or, without one, are the packs younger than the newest
+// commit.
+
+import { RrbackupError } from '../errors/index.js';
+import { packNameOf, packPrefix } from '../pack/names.js';
+import type { PackInfo } from '../pack/types.js';
+import type { Run } from '../progress.js';
+import type { Repository } from '../repository/index.js';
+import type { JournalPack } from '../repository/state.js';
+import type { ChunkTable } from './chunk-table.js';
+
+/** More than this many are not looked at: the journal of a run knows its packs, a listing of a busy store does not end. */
+const maximumOrphans = 4096;
+
+export class Orphans {
+  readonly #repository: Repository;
+  readonly #packs: JournalPack[] = [];
+  /** One byte a pack, written by the workers: whether a chunk of it is used. */
+  readonly used = new SharedArrayBuffer(maximumOrphans);
+
+  constructor(repository: Repository) {
+    this.#repository = repository;
+  }
+
+  get count(): number {
+    return this.#packs.length;
+  }
+
+  /** Finds the packs and puts their chunks into the table. A pack that cannot be read is left alone. */
+  async find(stream: string, table: ChunkTable, run: Run): Promise<void> {
+    for await (const pack of this.#candidates(stream, run.signal)) {
+      if (this.#packs.length === maximumOrphans) return;
+      const info = await this.#read(pack, run);
+      if (info === undefined) continue;
+      for (const block of info.blocks) {
+        for (const chunk of block.chunks) table.addOrphan(chunk.id, this.#packs.length);
+      }
+      this.#packs.push(pack);
+    }
+  }
+
+  /** The packs of which a chunk was used: the commit adds them. */
+  async *adopted(run: Run): AsyncIterable<PackInfo> {
+    const used = new Uint8Array(this.used);
+    for (const [index, pack] of this.#packs.entries()) {
+      if (used[index] === 0) continue;
+      const info = await this.#read(pack, run);
+      if (info === undefined) {
+        throw new RrbackupError({
+          code: 'backup.orphan_gone',
+          kind: 'store',
+          message: `pack ${pack.name} of an earlier, interrupted run was deleted while this run used it`,
+          guidance: 'run rrbackup backup again',
+        });
+      }
+      yield info;
+    }
+  }
+
+  async #read(pack: JournalPack, run: Run): Promise<PackInfo | undefined> {
+    try {
+      return (await this.#repository.packs.readEnd(pack, run.signal)).info;
+    } catch (error) {
+      if (!(error instanceof RrbackupError) || !['not_found', 'damaged', 'tampered'].includes(error.kind)) throw error;
+      return undefined;
+    }
+  }
+
+  async *#candidates(stream: string, signal: AbortSignal | undefined): AsyncIterable<JournalPack> {
+    const journal = this.#repository.state.journal(stream);
+    if (journal !== undefined) {
+      yield* journal;
+      return;
+    }
+    const { catalog, store } = this.#repository;
+    const head = catalog.streams().reduce((newest, info) => {
+      const finished_ns = catalog.version(info.id, info.head)?.header.finished_ns ?? 0n;
+      return finished_ns > newest ? finished_ns : newest;
+    }, 0n);
+    for await (const { key, versionId, size_bytes, modified_ms } of store.list(packPrefix, signal === undefined ? {} : { signal })) {
+      const name = packNameOf(key);
+      // The clocks may differ: too many candidates cost a little reading, never more.
+      if (name === undefined || BigInt(Math.floor(modified_ms)) * 1_000_000n < head || catalog.hasPack(name)) continue;
+      yield { name, versionId, size_bytes };
+    }
+  }
+}

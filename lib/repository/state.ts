@@ -1,0 +1,128 @@
+// What this machine remembers of a place where it keeps a repository: which repository it is, the newest commit seen of each
+// stream (pins), and the packs of a run under way (journals). Small files under the XDG state directory; losing them costs
+// only the memory. Not the catalog: that one is rebuilt, this is what a rolled-back store is recognised by.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { sha256 } from '../crypto/index.js';
+import { damaged } from '../errors/index.js';
+
+export interface Pin {
+  readonly sequence: number;
+  /** SHA-256 (hex) of the commit's root object. */
+  readonly hash: string;
+}
+
+export interface Memory {
+  readonly location: string;
+  readonly repositoryId: string;
+  readonly encryption: 'password' | 'none';
+  readonly pins: Readonly<Record<string, Pin>>;
+}
+
+export interface JournalPack {
+  readonly name: string;
+  readonly versionId: string;
+  readonly size_bytes: number;
+}
+
+export class LocationState {
+  readonly directory: string;
+  readonly #location: string;
+
+  /** `location` is the store's own (ObjectStore.location). Nothing is written before something is remembered. */
+  constructor(stateDirectory: string, location: string) {
+    this.#location = location;
+    this.directory = path.join(stateDirectory, sha256(Buffer.from(location)).toString('hex').slice(0, 16));
+  }
+
+  recall(): Memory | undefined {
+    const file = path.join(this.directory, 'repository.json');
+    const text = readIfThere(file);
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text) as Memory;
+    } catch (error) {
+      throw damaged('state.damaged', `the file ${file}, which remembers the repository at ${this.#location}, is damaged`, error);
+    }
+  }
+
+  remember(memory: Omit<Memory, 'location'>): void {
+    this.#makeDirectory();
+    const text = `${JSON.stringify({ location: this.#location, ...memory }, undefined, 2)}\n`;
+    replaceFile(path.join(this.directory, 'repository.json'), text);
+  }
+
+  pin(stream: string, pin: Pin): void {
+    const memory = this.recall();
+    if (memory === undefined) return;
+    const known = memory.pins[stream];
+    if (known?.sequence === pin.sequence && known.hash === pin.hash) return;
+    this.remember({ ...memory, pins: { ...memory.pins, [stream]: pin } });
+  }
+
+  /** Forgets the repository, its pins and journals. */
+  forget(): void {
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  lockPath(stream: string): string {
+    this.#makeDirectory();
+    return path.join(this.directory, `${stream}.lock`);
+  }
+
+  /** Packs of a run that did not get to its commit; undefined if this machine has never run that stream to its end. */
+  journal(stream: string): JournalPack[] | undefined {
+    const text = readIfThere(this.#journalPath(stream));
+    if (text === undefined) return undefined;
+    // A line cut short by a crash is a pack that nobody knows of: it is stored again.
+    return text.split('\n').flatMap((line) => {
+      try {
+        return line === '' ? [] : [JSON.parse(line) as JournalPack];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  journalAdd(stream: string, pack: JournalPack): void {
+    this.#makeDirectory();
+    fs.appendFileSync(this.#journalPath(stream), `${JSON.stringify(pack)}\n`, { mode: 0o600 });
+  }
+
+  /** After a commit: nothing is under way. */
+  journalClear(stream: string): void {
+    this.#makeDirectory();
+    replaceFile(this.#journalPath(stream), '');
+  }
+
+  #journalPath(stream: string): string {
+    return path.join(this.directory, `${stream}.journal`);
+  }
+
+  #makeDirectory(): void {
+    fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Whole or not at all, also through a power cut. */
+function replaceFile(file: string, text: string): void {
+  const temporary = `${file}.${process.pid}.new`;
+  const fd = fs.openSync(temporary, 'w', 0o600);
+  try {
+    fs.writeFileSync(fd, text);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+  fs.renameSync(temporary, file);
+}
