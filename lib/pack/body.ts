@@ -1,0 +1,44 @@
+// Compressed bodies: how blocks choose their codec, and the self-describing form (codec, plain length, bytes) of everything
+// that no directory describes: records here, commits and their parts in lib/manifest. Never allocates on the word of the input.
+
+import { ByteReader, ByteWriter } from '../bytes/cursor.js';
+import type { Zstd } from '../compression/index.js';
+import { newerFormat } from '../errors/index.js';
+import { packLimits } from './layout.js';
+import { codecs, type Codec } from './types.js';
+
+/** zstd has to save this share, or reading would pay for nothing. */
+const worthwhile = 0.97;
+
+/** The bytes to store and their codec: zstd, or the plain bytes themselves where compression does not pay. */
+export function compress(zstd: Zstd, plain: Uint8Array, level: number): { codec: Codec; bytes: Uint8Array } {
+  const compressed = zstd.compress(plain, level);
+  return compressed.length <= plain.length * worthwhile
+    ? { codec: codecs.zstd, bytes: compressed }
+    : { codec: codecs.stored, bytes: plain };
+}
+
+/** A codec as it stands in stored bytes; `what` for the message about an unknown one. */
+export function checkCodec(value: number, what: string): Codec {
+  if (value !== codecs.stored && value !== codecs.zstd) throw newerFormat(what);
+  return value;
+}
+
+/** u8 codec ‖ varint plain length ‖ bytes. */
+export function encodeBody(zstd: Zstd, plain: Uint8Array, level: number): Buffer {
+  if (plain.length > packLimits.body_bytes)
+    throw new RangeError(`a body of ${plain.length} bytes is too large`);
+  const { codec, bytes } = compress(zstd, plain, level);
+  return new ByteWriter(bytes.length + 16).u8(codec).varint(plain.length).raw(bytes).take();
+}
+
+/** The plain bytes of a body; `what` names it in errors (kinds damaged, newer_format). */
+export function decodeBody(zstd: Zstd, body: Uint8Array, what: string): Buffer {
+  const reader = new ByteReader(body, what);
+  const codec = checkCodec(reader.u8(), what);
+  const plain_bytes = reader.varint(packLimits.body_bytes);
+  const bytes = reader.raw(reader.remaining);
+  if (codec === codecs.zstd) return zstd.decompress(bytes, plain_bytes);
+  if (bytes.length !== plain_bytes) reader.fail(`it holds ${bytes.length} bytes and declares ${plain_bytes}`);
+  return bytes;
+}
