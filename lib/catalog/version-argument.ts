@@ -1,0 +1,73 @@
+// The names that people give to versions: 7, latest, latest~2, 2026-11-20, 2026-11-20T03. Pure functions over a stream's
+// versions; times are UTC, the ones that listings and the mount show.
+
+import { RrbackupError } from '../errors/index.js';
+import type { VersionInfo } from './types.js';
+
+export interface ResolvedVersion {
+  readonly version: VersionInfo;
+  /** How many versions the text fits; more than 1 only for a time, and then `version` is the newest of them. */
+  readonly matches: number;
+}
+
+const nanoseconds = 1_000_000n;
+
+/** When the version's scan began, as a name: 2026-11-21T03-00-00Z. */
+export function versionTime(version: VersionInfo): string {
+  const iso = new Date(Number(version.header.started_ns / nanoseconds)).toISOString();
+  return iso.replace(/\.\d+Z$/, 'Z').replaceAll(':', '-');
+}
+
+function notFound(message: string, guidance: string): RrbackupError {
+  return new RrbackupError({ code: 'version.not_found', kind: 'not_found', message, guidance });
+}
+
+function only(
+  version: VersionInfo | undefined,
+  text: string,
+  versions: readonly VersionInfo[],
+): ResolvedVersion {
+  if (version !== undefined) return { version, matches: 1 };
+  const first = versions[0]!.header.sequence;
+  const last = versions.at(-1)!.header.sequence;
+  const span = first === last ? `the only version is ${first}` : `the versions are ${first} to ${last}`;
+  throw notFound(`there is no version ${text}`, `${span}: see 'rrbackup versions'`);
+}
+
+/**
+ * `versions`: oldest first, as the catalog gives them. Errors: 'version.not_found' (kind not_found) where nothing fits,
+ * 'version.syntax' (kind usage) where the text is none of the forms.
+ */
+export function resolveVersion(text: string, versions: readonly VersionInfo[]): ResolvedVersion {
+  const fromNewest = /^latest(?:~(\d{1,9}))?$/.exec(text);
+  const isNumber = /^\d{1,15}$/.test(text);
+  const isTime = /^\d{4}-[\d-]*(?:[T ][\d:-]*Z?)?$/.test(text);
+  if (fromNewest === null && !isNumber && !isTime)
+    throw new RrbackupError({
+      code: 'version.syntax',
+      kind: 'usage',
+      message: `'${text}' names no version`,
+      guidance:
+        'write a number, latest, latest~1 (the one before), or the beginning of a time in UTC such as 2026-11-20T03',
+    });
+  if (versions.length === 0)
+    throw notFound('there is no version yet', "make the first one with 'rrbackup backup'");
+  if (fromNewest !== null) return only(versions.at(-1 - Number(fromNewest[1] ?? 0)), text, versions);
+  if (isNumber)
+    return only(
+      versions.find((version) => version.header.sequence === Number(text)),
+      text,
+      versions,
+    );
+
+  const prefix = text.replace(' ', 'T').replaceAll(':', '-').replace(/Z$/, '');
+  const matching = versions.filter((version) => versionTime(version).startsWith(prefix));
+  // A clock that was set back makes a later version look older: the newest is the one with the highest number.
+  const newest = matching.at(-1);
+  if (newest === undefined)
+    throw notFound(
+      `there is no version of ${text} (UTC)`,
+      "the times of all versions are in 'rrbackup versions'",
+    );
+  return { version: newest, matches: matching.length };
+}
