@@ -2,12 +2,14 @@
 // chunk to `storeChunk` and keeps none.
 
 import fs from 'node:fs';
+import { joinPath } from '../bytes/path.js';
 import { type GearTable, nextCut } from '../chunking/index.js';
 import type { Entry, Segment } from '../manifest/types.js';
 import type { ChunkId } from '../pack/types.js';
-import { openBelow } from '../posix/long-path.js';
+import { openLong } from '../posix/long-path.js';
 import { dataExtents } from '../posix/sparse.js';
 
+const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 const window_bytes = 8 * 1024 * 1024;
 const statBlock_bytes = 512n;
 
@@ -36,7 +38,7 @@ export class FileReader {
   read(path: Uint8Array, scanned: Entry): ReadResult {
     let fd: number;
     try {
-      fd = openBelow(this.#options.root, path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+      fd = openLong(joinPath(this.#options.root, path), flags);
     } catch (error) {
       return { reason: describe(error) };
     }
@@ -78,13 +80,12 @@ export class FileReader {
     const segments: Segment[] = [];
     const size_bytes = Number(stat.size);
     const mayHaveHoles = stat.blocks * statBlock_bytes < stat.size;
-    const extents = mayHaveHoles ? dataExtents(fd, size_bytes) : [{ offset: 0, length: size_bytes }];
+    const extents = mayHaveHoles ? dataExtents(fd, 0, size_bytes) : [{ offset: 0, size_bytes }];
     let position = 0;
     for (const extent of extents) {
       if (extent.offset > position) segments.push({ kind: 'hole', size_bytes: extent.offset - position });
-      const end = this.#readExtent(fd, extent.offset, extent.offset + extent.length, segments);
-      if (end < extent.offset + extent.length) return segments;
-      position = end;
+      position = this.#readExtent(fd, extent.offset, extent.offset + extent.size_bytes, segments);
+      if (position < extent.offset + extent.size_bytes) return segments;
     }
     if (position < size_bytes) segments.push({ kind: 'hole', size_bytes: size_bytes - position });
     return segments;

@@ -34,7 +34,11 @@ export type WorkerRequest =
   /** Puts what is pending into the open pack; `finish` also closes and hands over the pack, if it holds anything. */
   | { readonly kind: 'flush'; readonly finish: boolean }
   /** Closes this run's last pack, with what rebuilds the commit. */
-  | { readonly kind: 'finish-last'; readonly header: VersionHeader; readonly otherPacks: readonly PackName[] };
+  | {
+      readonly kind: 'finish-last';
+      readonly header: VersionHeader;
+      readonly otherPacks: readonly PackName[];
+    };
 
 export interface Unreadable {
   readonly path: Uint8Array;

@@ -3,7 +3,7 @@
 // commit.
 
 import { RrbackupError } from '../errors/index.js';
-import { packNameOf, packPrefix } from '../pack/names.js';
+import { packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
 import type { PackInfo } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
@@ -60,9 +60,10 @@ export class Orphans {
 
   async #read(pack: JournalPack, run: Run): Promise<PackInfo | undefined> {
     try {
-      return (await this.#repository.packs.readEnd(pack, run.signal)).info;
+      return (await readPackEnd(this.#repository.context, pack, run.signal)).info;
     } catch (error) {
-      if (!(error instanceof RrbackupError) || !['not_found', 'damaged', 'tampered'].includes(error.kind)) throw error;
+      if (!(error instanceof RrbackupError) || !['not_found', 'damaged', 'tampered'].includes(error.kind))
+        throw error;
       return undefined;
     }
   }
@@ -78,10 +79,14 @@ export class Orphans {
       const finished_ns = catalog.version(info.id, info.head)?.header.finished_ns ?? 0n;
       return finished_ns > newest ? finished_ns : newest;
     }, 0n);
-    for await (const { key, versionId, size_bytes, modified_ms } of store.list(packPrefix, signal === undefined ? {} : { signal })) {
-      const name = packNameOf(key);
+    for await (const { key, versionId, size_bytes, modified_ms } of store.list(
+      packsPrefix,
+      signal === undefined ? {} : { signal },
+    )) {
+      const name = parsePackKey(key);
       // The clocks may differ: too many candidates cost a little reading, never more.
-      if (name === undefined || BigInt(Math.floor(modified_ms)) * 1_000_000n < head || catalog.hasPack(name)) continue;
+      if (name === undefined || BigInt(Math.floor(modified_ms)) * 1_000_000n < head || catalog.hasPack(name))
+        continue;
       yield { name, versionId, size_bytes };
     }
   }

@@ -6,13 +6,20 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { interrupted } from '../errors/index.js';
 import type { CommitWriter } from '../manifest/commit.js';
 import type { VersionHeader } from '../manifest/types.js';
-import { packKey } from '../pack/names.js';
+import { packKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 import { WorkerPool } from '../workers/pool.js';
 import type { ChunkTable } from './chunk-table.js';
-import type { FinishedPack, Item, Unreadable, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
+import type {
+  FinishedPack,
+  Item,
+  Unreadable,
+  WorkerRequest,
+  WorkerResponse,
+  WorkerSetup,
+} from './messages.js';
 
 const batchItems = 256;
 const batch_bytes = 4 * 1024 * 1024;
@@ -62,7 +69,7 @@ export class Pipeline {
     this.#options = options;
     const { repository } = options;
     const setup: WorkerSetup = {
-      keys: repository.keys,
+      keys: repository.context.keys,
       repositoryId: repository.id,
       catalogPath: repository.catalogPath,
       chunkTable: options.table.buffer,
@@ -110,7 +117,8 @@ export class Pipeline {
     makeHeader: () => VersionHeader,
     adopted: AsyncIterable<{ name: PackName }>,
   ): Promise<VersionHeader> {
-    for (let worker = 1; worker < this.#options.workers; worker++) await this.#flush(worker, { finish: true });
+    for (let worker = 1; worker < this.#options.workers; worker++)
+      await this.#flush(worker, { finish: true });
     await this.#flush(0, { finish: false });
     await this.#settleUploads();
     const otherPacks = [...this.#packNames];

@@ -13,12 +13,19 @@ import type { BlockChunk, ChunkId, PackName } from '../pack/types.js';
 import { serve } from '../workers/serve.js';
 import { ChunkTable } from './chunk-table.js';
 import { FileReader } from './file-reader.js';
-import type { FinishedPack, Item, Unreadable, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
+import type {
+  FinishedPack,
+  Item,
+  Unreadable,
+  WorkerRequest,
+  WorkerResponse,
+  WorkerSetup,
+} from './messages.js';
 
-/** A pack is closed when it holds this much. */
-const packTarget_bytes = 16 * 1024 * 1024;
 /** Smaller chunks share blocks of about this size. */
 const blockTarget_bytes = 128 * 1024;
+/** A pack is closed when its records are estimated to weigh this much, even if its blocks would have room. */
+const recordsTarget_bytes = 8 * 1024 * 1024;
 /** What a row weighs in the records, before compression, beside its path. */
 const rowEstimate_bytes = 100;
 
@@ -30,8 +37,7 @@ const table = new ChunkTable(setup.chunkTable);
 const orphansUsed = new Uint8Array(setup.orphansUsed);
 const gear = gearTable(expandGear(setup.keys));
 
-const newBuilder = () =>
-  new PackBuilder({ keys: setup.keys, repositoryId: setup.repositoryId, zstd });
+const newBuilder = () => new PackBuilder({ keys: setup.keys, repositoryId: setup.repositoryId, zstd });
 
 let builder = newBuilder();
 let packPort: MessagePort;
@@ -86,7 +92,7 @@ function storeChunk(plain: Uint8Array): ChunkId {
 }
 
 function closePackIfFull(): void {
-  if (builder.size_bytes + recordsEstimate_bytes >= packTarget_bytes) closePack();
+  if (builder.isFull || recordsEstimate_bytes >= recordsTarget_bytes) closePack();
 }
 
 /** Waits until the main thread has taken enough of the earlier packs, so that memory stays bounded. */

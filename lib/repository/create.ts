@@ -41,7 +41,8 @@ export async function createRepository(
     await store.create(descriptorKey, bytes, call);
   } catch (error) {
     // Another machine made the repository at the same moment; its descriptor was first, so it is that machine's repository.
-    if (error instanceof RrbackupError && error.code === 'store.exists') return await store.get(descriptorKey, call);
+    if (error instanceof RrbackupError && error.code === 'store.exists')
+      return await store.get(descriptorKey, call);
     throw error;
   }
   options.note(

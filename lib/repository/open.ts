@@ -13,7 +13,7 @@ import { type Descriptor, descriptorKey, parseDescriptor, verifyDescriptor } fro
 import { readSlots } from '../keys/manage.js';
 import { unlock } from '../keys/unlock.js';
 import { ChainReader } from '../manifest/chain.js';
-import { PackReader } from '../pack/reader.js';
+import { PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import { openStore } from '../store/open.js';
 import type { ObjectStore, StoreConfiguration } from '../store/types.js';
@@ -45,6 +45,13 @@ export interface OpenOptions extends Run {
   readonly clock?: Clock;
 }
 
+export interface RepositoryContext {
+  readonly store: ObjectStore;
+  readonly keys: RepositoryKeys;
+  readonly repositoryId: string;
+  readonly zstd: Zstd;
+}
+
 export interface Repository {
   readonly id: string;
   readonly location: string;
@@ -53,8 +60,8 @@ export interface Repository {
   readonly encryption: 'password' | 'none';
   readonly host: string;
   readonly store: ObjectStore;
-  readonly keys: RepositoryKeys;
-  readonly zstd: Zstd;
+  /** What every reader and writer of stored objects needs. */
+  readonly context: RepositoryContext;
   readonly chain: ChainReader;
   readonly packs: PackReader;
   readonly catalog: Catalog;
@@ -122,9 +129,8 @@ async function openOn(
     state.remember({ repositoryId: descriptor.repositoryId, encryption: descriptor.encryption, pins: {} });
   }
 
-  const zstd = await loadZstd();
-  const shared = { store, keys, repositoryId: descriptor.repositoryId, zstd };
-  const chain = new ChainReader(shared);
+  const context = { store, keys, repositoryId: descriptor.repositoryId, zstd: await loadZstd() };
+  const chain = new ChainReader(context);
   const isDry = options.access === 'dry-run';
   const catalogPath = isDry
     ? path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-')), 'catalog.mdb')
@@ -133,7 +139,9 @@ async function openOn(
   const opened = await openCatalog({ path: catalogPath, repositoryId: descriptor.repositoryId });
   const { catalog } = opened;
   if (opened.state === 'rebuilt') {
-    options.note(`the catalog ${catalogPath} could not be used (${opened.reason}); it is rebuilt from the repository`);
+    options.note(
+      `the catalog ${catalogPath} could not be used (${opened.reason}); it is rebuilt from the repository`,
+    );
   } else if (opened.state === 'created' && !created && !isDry && memory !== undefined) {
     options.note(`the catalog ${catalogPath} is not there; it is rebuilt from the repository`);
   }
@@ -145,10 +153,9 @@ async function openOn(
     encryption: descriptor.encryption,
     host: configuration.host,
     store,
-    keys,
-    zstd,
+    context,
     chain,
-    packs: new PackReader(shared),
+    packs: new PackReader(context),
     catalog,
     catalogPath,
     state,
@@ -157,7 +164,9 @@ async function openOn(
     sync: async (run = {}) => {
       await syncCatalog({ catalog, chain, run });
       checkPins(catalog, state, store);
-      if (!isDry) for (const { id, head, headHash } of catalog.streams()) state.pin(id, { sequence: head, hash: headHash });
+      if (!isDry)
+        for (const { id, head, headHash } of catalog.streams())
+          state.pin(id, { sequence: head, hash: headHash });
     },
     close: async () => {
       await catalog.close();
@@ -174,7 +183,11 @@ async function openOn(
   }
 }
 
-async function getIfThere(store: ObjectStore, key: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+async function getIfThere(
+  store: ObjectStore,
+  key: string,
+  signal?: AbortSignal,
+): Promise<Buffer | undefined> {
   try {
     return await store.get(key, signal === undefined ? {} : { signal });
   } catch (error) {
@@ -188,7 +201,8 @@ function noRepository(store: ObjectStore): RrbackupError {
     code: 'repository.missing',
     kind: 'no_repository',
     message: `there is no repository at ${store.location}`,
-    guidance: 'check the configuration, or make one with rrbackup init (a first rrbackup backup does that too)',
+    guidance:
+      'check the configuration, or make one with rrbackup init (a first rrbackup backup does that too)',
   });
 }
 
@@ -212,12 +226,16 @@ async function refuseWhereSomethingWas(
   }
   // Keys alone are what an interrupted creation leaves.
   for (const prefix of ['packs/', 'streams/']) {
-    for await (const found of store.list(prefix, options.signal === undefined ? {} : { signal: options.signal })) {
+    for await (const found of store.list(
+      prefix,
+      options.signal === undefined ? {} : { signal: options.signal },
+    )) {
       throw new RrbackupError({
         code: 'repository.no_descriptor',
         kind: 'damaged',
         message: `${store.location} holds parts of a repository (${found.key}) but no rrbackup.json, which begins one`,
-        guidance: 'bring rrbackup.json back (in a versioned bucket: remove its delete marker), or choose another prefix',
+        guidance:
+          'bring rrbackup.json back (in a versioned bucket: remove its delete marker), or choose another prefix',
       });
     }
   }
@@ -236,7 +254,8 @@ function checkIdentity(
       message:
         `the repository at ${store.location} is ${descriptor.repositoryId}, but this machine remembers ` +
         `${memory.repositoryId} there: somebody has put another one in its place`,
-      guidance: 'if you did that yourself, run rrbackup init --adopt to accept it; otherwise find out who did before going on',
+      guidance:
+        'if you did that yourself, run rrbackup init --adopt to accept it; otherwise find out who did before going on',
     });
   }
   if (descriptor.encryption !== configuration.encryption) {

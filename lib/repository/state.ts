@@ -43,7 +43,11 @@ export class LocationState {
     try {
       return JSON.parse(text) as Memory;
     } catch (error) {
-      throw damaged('state.damaged', `the file ${file}, which remembers the repository at ${this.#location}, is damaged`, error);
+      throw damaged(
+        'state.damaged',
+        `the file ${file}, which remembers the repository at ${this.#location}, is damaged`,
+        error,
+      );
     }
   }
 

@@ -1,0 +1,4 @@
+// The repository as the capabilities see it: opened, unlocked, with a catalog that is up to date.
+
+export { openRepository, refuseIfLocked } from './open.js';
+export type { OpenOptions, Repository, RepositoryConfiguration, RepositoryContext } from './open.js';
