@@ -1,0 +1,168 @@
+// history/<path>/: every path that ever existed in a source, as a directory.
+//
+//   <name>/               for every name that ever stood below the path while it was a directory
+//   <time><.ext>          one entry per state that the path had as anything but a directory, named after the version in which
+//                         the state appeared, with the file's own extension; the entry is that state (file, symlink, …)
+//   <time>.deleted        an empty file: in that version the path was gone
+//
+// A path that was both a file and a directory has both kinds of entries; where a name of the second or third kind is also
+// the name of something below, it gets a '~' behind it. Inode numbers of these directories are hashes of their paths, so
+// that a table must lead back: it holds what the kernel holds, and all requests for history go to one thread.
+
+import { joinPath, parentAndName } from '../../bytes/path.js';
+import { sha256 } from '../../crypto/index.js';
+import type { CatalogEntry, CatalogReader, StreamInfo } from '../../catalog/types.js';
+import { madeUpDirectory, madeUpFile, entryAttributes, typeBits, type Attributes, type Owner } from './attributes.js';
+import type { DirectoryEntry, Found } from './index.js';
+import { entryNode, nodeId, nodeKinds, nodeNumber, type NodeId, type View } from './node.js';
+import { streamNumber, type Streams } from './streams.js';
+
+export interface HistoryPath {
+  readonly stream: string;
+  readonly view: View;
+  readonly path: Buffer;
+}
+
+/** Longer 'extensions' are not extensions, and the name has to stay below 255 bytes. */
+const maximumExtension_bytes = 32;
+const keptListings = 4;
+
+interface State {
+  readonly name: Buffer;
+  readonly node: NodeId;
+  readonly attributes: Attributes;
+}
+
+export class History {
+  readonly #catalog: CatalogReader;
+  readonly #streams: Streams;
+  readonly #known = new Map<bigint, { readonly at: HistoryPath; lookups: number }>();
+  /** Listings under way: later pages of a listing come from what its first page saw. */
+  readonly #listings = new Map<string, DirectoryEntry[]>();
+
+  constructor(catalog: CatalogReader, streams: Streams) {
+    this.#catalog = catalog;
+    this.#streams = streams;
+  }
+
+  /** Paths that the kernel knows at present. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  path(node: NodeId): HistoryPath | undefined {
+    return this.#known.get(nodeNumber(node))?.at;
+  }
+
+  forget(node: NodeId, lookups: number): void {
+    const number = nodeNumber(node);
+    const known = this.#known.get(number);
+    if (known === undefined) return;
+    known.lookups -= lookups;
+    if (known.lookups <= 0) this.#known.delete(number);
+  }
+
+  /** Counts one lookup for a path below history/. */
+  lookup(parent: HistoryPath, name: Buffer): Found | undefined {
+    const stream = this.#catalog.stream(parent.stream);
+    if (stream === undefined) return undefined;
+    const at = { ...parent, path: joinPath(parent.path, name) };
+    const attributes = this.attributes(stream, at);
+    if (attributes === undefined) {
+      const state = this.#states(stream, parent).find((candidate) => candidate.name.equals(name));
+      return state && { node: state.node, attributes: state.attributes };
+    }
+    const node = historyNode(at);
+    const known = this.#known.get(nodeNumber(node));
+    if (known === undefined) this.#known.set(nodeNumber(node), { at, lookups: 1 });
+    else known.lookups++;
+    return { node, attributes };
+  }
+
+  /** undefined where no version ever had the path. */
+  attributes(stream: StreamInfo, at: HistoryPath): Attributes | undefined {
+    const states = this.#catalog.history(stream.id, at.path);
+    const asDirectory = states.findLast((state) => state.entry.type === 'directory');
+    const shown = asDirectory ?? states.at(-1);
+    if (shown === undefined) return undefined;
+    const permissions = asDirectory === undefined ? 0o755 : asDirectory.entry.mode;
+    return madeUpDirectory(shown.entry, this.#streams.newest_ns([stream]), permissions);
+  }
+
+  list(at: HistoryPath, position: number): readonly DirectoryEntry[] {
+    const stream = this.#catalog.stream(at.stream);
+    if (stream === undefined) return [];
+    const key = `${at.view}${at.stream}${at.path.toString('latin1')}`;
+    const kept = this.#listings.get(key);
+    if (position > 0 && kept !== undefined) return kept.slice(position);
+    const entries = [...this.#children(at), ...this.#states(stream, at)].map((entry, index) => ({
+      type: typeBits.directory,
+      ...entry,
+      next: index + 1,
+    }));
+    this.#listings.delete(key);
+    this.#listings.set(key, entries);
+    const [oldest] = this.#listings.keys();
+    if (this.#listings.size > keptListings && oldest !== undefined) this.#listings.delete(oldest);
+    return entries.slice(position);
+  }
+
+  *#children(at: HistoryPath): Generator<{ name: Buffer; node: NodeId }> {
+    const directory = this.#catalog.directoryEver(at.stream, at.path);
+    if (directory === undefined) return;
+    for (const { name } of this.#catalog.namesEver(directory)) {
+      yield { name, node: historyNode({ ...at, path: joinPath(at.path, name) }) };
+    }
+  }
+
+  #states(stream: StreamInfo, at: HistoryPath): (State & { readonly type: number })[] {
+    const extension = extensionOf(parentAndName(at.path).name);
+    const states = this.#catalog.history(stream.id, at.path);
+    const wasDirectory = states.some((state) => state.entry.type === 'directory');
+    const found: (State & { readonly type: number })[] = [];
+    const add = (name: Buffer, node: NodeId, attributes: Attributes): void => {
+      let free = name;
+      while (wasDirectory && this.#catalog.history(stream.id, joinPath(at.path, free)).length > 0) {
+        free = Buffer.concat([free, Buffer.from('~')]);
+      }
+      found.push({ name: free, node, attributes, type: attributes.mode & 0o170000 });
+    };
+    states.forEach((state, index) => {
+      if (state.entry.type !== 'directory') {
+        const name = Buffer.concat([Buffer.from(this.#time(stream, state.from)), extension]);
+        add(name, entryNode(state.id), entryAttributes(state.entry));
+      }
+      if (isDeletion(state, states[index + 1])) {
+        const marker = nodeId(nodeKinds.deleted, at.view, state.to, streamNumber(stream.id));
+        const time_ns = this.#streams.versions(stream).bySequence.get(state.to)?.finished_ns ?? 0n;
+        add(Buffer.from(`${this.#time(stream, state.to)}.deleted`), marker, deletedAttributes(state.entry, time_ns));
+      }
+    });
+    return found;
+  }
+
+  #time(stream: StreamInfo, sequence: number): string {
+    return this.#streams.versions(stream).bySequence.get(sequence)?.name ?? `version-${sequence}`;
+  }
+}
+
+export function deletedAttributes(owner: Owner, time_ns: bigint): Attributes {
+  return madeUpFile(owner, time_ns);
+}
+
+function isDeletion(state: CatalogEntry, next: CatalogEntry | undefined): boolean {
+  return Number.isFinite(state.to) && (next === undefined || next.from > state.to);
+}
+
+function historyNode(at: HistoryPath): NodeId {
+  const hash = sha256(Buffer.concat([Buffer.from(`${at.view} ${at.stream} `), at.path]));
+  return nodeId(nodeKinds.history, at.view, hash.readUIntBE(0, 3) >>> 4, hash.readUIntBE(3, 5));
+}
+
+/** '.gz' of 'a.tar.gz'; nothing of '.profile', 'Makefile', 'strange.'. */
+function extensionOf(name: Buffer): Buffer {
+  const dot = name.lastIndexOf(0x2e);
+  const extension = dot <= 0 || dot === name.length - 1 ? Buffer.alloc(0) : name.subarray(dot);
+  return extension.length > maximumExtension_bytes ? Buffer.alloc(0) : extension;
+}
+

@@ -1,0 +1,297 @@
+// The virtual tree that both drivers serve: which names there are, what they are, where their bytes come from. Synchronous,
+// against the catalog alone; knows no kernel and no protocol. A name or node that is not there is undefined, never an error.
+//
+//   /                      the sources of this host, and hosts/ (a source named 'hosts' is reached through hosts/ only)
+//   /<source>/             one directory per version, current → the newest, history/
+//   /hosts/<host>/<source>/  the same for every host
+
+import type { CatalogEntry, CatalogReader, StreamInfo } from '../../catalog/types.js';
+import type { Entry, Xattr } from '../../manifest/types.js';
+import {
+  entryAttributes,
+  madeUpDirectory,
+  madeUpFile,
+  madeUpSymlink,
+  typeBits,
+  typeMask,
+  type Attributes,
+  type Owner,
+} from './attributes.js';
+import { History, type HistoryPath } from './history.js';
+import { Listings } from './listing.js';
+import { entryNode, entryRow, hostsNode, nodeId, nodeKinds, rootNode, type NodeId, type View } from './node.js';
+import { hostNumber, safeName, streamNumber, Streams, type VersionName } from './streams.js';
+
+export interface Found {
+  readonly node: NodeId;
+  readonly attributes: Attributes;
+}
+
+export interface DirectoryEntry {
+  readonly name: Buffer;
+  readonly node: NodeId;
+  /** Type bits of st_mode. */
+  readonly type: number;
+  /** undefined where they cost more than a listing is worth: whoever wants them looks the name up. */
+  readonly attributes?: Attributes;
+  /** Where a listing goes on behind this entry. */
+  readonly next: number;
+}
+
+/** Totals for df. */
+export interface Totals {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+const historyName = Buffer.from('history');
+const currentName = Buffer.from('current');
+const hostsName = Buffer.from('hosts');
+
+export class Tree {
+  readonly history: History;
+  readonly #catalog: CatalogReader;
+  readonly #streams: Streams;
+  readonly #listings: Listings;
+  readonly #host: string;
+  readonly #owner: Owner;
+
+  /** `host` is the one whose sources stand in the root; `owner` owns the directories that only the mount has. */
+  constructor(catalog: CatalogReader, host: string, owner: Owner) {
+    this.#catalog = catalog;
+    this.#host = host;
+    this.#owner = owner;
+    this.#streams = new Streams(catalog);
+    this.#listings = new Listings(catalog);
+    this.history = new History(catalog, this.#streams);
+  }
+
+  /** Names in it and its attributes never change: what a version holds. */
+  isImmutable(node: NodeId): boolean {
+    return node.kind !== nodeKinds.fixed && node.kind !== nodeKinds.stream && node.kind !== nodeKinds.history;
+  }
+
+  /** Its requests must all go to one thread, which has the table of paths. */
+  isHistory(node: NodeId): boolean {
+    return node.kind === nodeKinds.history || (node.kind === nodeKinds.stream && node.upper === 1);
+  }
+
+  lookup(parent: NodeId, name: Buffer): Found | undefined {
+    if (parent.kind === nodeKinds.directory) {
+      const directory = this.#directory(parent)?.directory;
+      const found = directory === undefined ? undefined : this.#catalog.lookup(directory, name, parent.upper);
+      return found && this.#found(found, parent.view, parent.upper);
+    }
+    const at = this.#historyPath(parent);
+    if (at !== undefined) return this.history.lookup(at, name);
+    if (parent.kind === nodeKinds.stream) return this.#lookupInSource(parent, name);
+    if (parent.kind !== nodeKinds.fixed) return undefined;
+    for (const entry of this.#fixedEntries(parent)) {
+      if (!entry.name.equals(name)) continue;
+      const attributes = this.getattr(entry.node);
+      return attributes && { node: entry.node, attributes };
+    }
+    return undefined;
+  }
+
+  getattr(node: NodeId): Attributes | undefined {
+    switch (node.kind) {
+      case nodeKinds.entry: {
+        const found = this.#catalog.entryById(entryRow(node));
+        return found && entryAttributes(found.entry);
+      }
+      case nodeKinds.directory: {
+        const found = this.#directory(node);
+        return found && entryAttributes(found.entry);
+      }
+      case nodeKinds.fixed:
+        return this.#fixedAttributes(node);
+      case nodeKinds.stream:
+      case nodeKinds.history: {
+        const at = this.#historyPath(node);
+        const stream = at === undefined ? this.#streams.byNumber(node.lower) : this.#catalog.stream(at.stream);
+        if (stream === undefined) return undefined;
+        if (at === undefined) return this.#growing([stream]);
+        return this.history.attributes(stream, at);
+      }
+      case nodeKinds.deleted: {
+        const version = this.#version(node);
+        return version && madeUpFile(this.#owner, version.finished_ns);
+      }
+      case nodeKinds.current: {
+        const version = this.#version(node);
+        return version && madeUpSymlink(this.#owner, version.finished_ns, Buffer.from(version.name));
+      }
+    }
+  }
+
+  /** From `position` on: 0, or the `next` of an entry. undefined for what is not a directory. */
+  readdir(node: NodeId, position: number): Iterable<DirectoryEntry> | undefined {
+    if (node.kind === nodeKinds.directory) {
+      const directory = this.#directory(node)?.directory;
+      return directory === undefined ? undefined : this.#listVersion(node, directory, position);
+    }
+    const at = this.#historyPath(node);
+    if (at !== undefined) return this.history.list(at, position);
+    if (node.kind === nodeKinds.stream) {
+      const stream = this.#streams.byNumber(node.lower);
+      return stream && this.#listSource(stream, node.view, position);
+    }
+    if (node.kind !== nodeKinds.fixed || this.getattr(node) === undefined) return undefined;
+    return this.#fixedEntries(node).slice(position);
+  }
+
+  /** undefined for what is not a symlink. */
+  readlink(node: NodeId): Uint8Array | undefined {
+    if (node.kind === nodeKinds.current) {
+      const version = this.#version(node);
+      return version && Buffer.from(version.name);
+    }
+    const entry = this.entry(node);
+    return entry?.type === 'symlink' ? entry.target : undefined;
+  }
+
+  /** undefined for a node that is not there. */
+  xattrs(node: NodeId): readonly Xattr[] | undefined {
+    if (node.kind === nodeKinds.entry || node.kind === nodeKinds.directory) return this.entry(node)?.xattrs;
+    return this.getattr(node) === undefined ? undefined : [];
+  }
+
+  /** The backed-up entry behind a node; undefined for what only the mount has. */
+  entry(node: NodeId): Entry | undefined {
+    if (node.kind === nodeKinds.entry) return this.#catalog.entryById(entryRow(node))?.entry;
+    return this.#directory(node)?.entry;
+  }
+
+  totals(): Totals {
+    let bytes = 0;
+    let files = 0;
+    for (const stream of this.#streams.all()) {
+      const statistics = this.#catalog.version(stream.id, stream.head)?.header.statistics;
+      bytes += statistics?.bytes ?? 0;
+      files += (statistics?.files ?? 0) + (statistics?.directories ?? 0) + (statistics?.others ?? 0);
+    }
+    return { bytes, files };
+  }
+
+  /** Lets the next question see what was committed since. */
+  refresh(): void {
+    this.#catalog.refresh();
+  }
+
+  #found(found: CatalogEntry, view: View, sequence: number): Found {
+    const isDirectory = found.entry.type === 'directory';
+    const node = isDirectory ? nodeId(nodeKinds.directory, view, sequence, found.id) : entryNode(found.id);
+    return { node, attributes: entryAttributes(found.entry) };
+  }
+
+  #directory(node: NodeId): CatalogEntry | undefined {
+    if (node.kind !== nodeKinds.directory) return undefined;
+    const found = this.#catalog.entryById(node.lower);
+    return found?.entry.type === 'directory' ? found : undefined;
+  }
+
+  *#listVersion(node: NodeId, directory: number, position: number): Generator<DirectoryEntry> {
+    for (const [ordinal, entry] of this.#listings.from(directory, node.upper, position)) {
+      const found = this.#found(entry, node.view, node.upper);
+      yield { name: entry.name, type: found.attributes.mode & typeMask, next: ordinal + 1, ...found };
+    }
+  }
+
+  #historyPath(node: NodeId): HistoryPath | undefined {
+    if (node.kind === nodeKinds.history) return this.history.path(node);
+    if (node.kind !== nodeKinds.stream || node.upper !== 1) return undefined;
+    const stream = this.#streams.byNumber(node.lower);
+    return stream && { stream: stream.id, view: node.view, path: Buffer.alloc(0) };
+  }
+
+  #version(node: NodeId): VersionName | undefined {
+    const stream = this.#streams.byNumber(node.lower);
+    return stream && this.#streams.versions(stream).bySequence.get(node.upper);
+  }
+
+  #growing(streams: readonly StreamInfo[]): Attributes {
+    return madeUpDirectory(this.#owner, this.#streams.newest_ns(streams));
+  }
+
+  #lookupInSource(node: NodeId, name: Buffer): Found | undefined {
+    const stream = this.#streams.byNumber(node.lower);
+    if (stream === undefined) return undefined;
+    const fixed = this.#fixedInSource(stream, node.view).find((entry) => entry.name.equals(name));
+    if (fixed !== undefined) {
+      const attributes = this.getattr(fixed.node);
+      return attributes && { node: fixed.node, attributes };
+    }
+    const version = this.#streams.versions(stream).byName.get(name.toString('latin1'));
+    return version && this.#versionRoot(stream, version, node.view);
+  }
+
+  #versionRoot(stream: StreamInfo, version: VersionName, view: View): Found | undefined {
+    const root = this.#catalog.root(stream.id, version.sequence);
+    return root && this.#found(root, view, version.sequence);
+  }
+
+  #fixedInSource(stream: StreamInfo, view: View): DirectoryEntry[] {
+    const newest = this.#streams.newestVersion(stream);
+    if (newest === undefined) return [];
+    const number = streamNumber(stream.id);
+    const current = nodeId(nodeKinds.current, view, newest.sequence, number);
+    const history = nodeId(nodeKinds.stream, view, 1, number);
+    return [
+      { name: currentName, node: current, type: typeBits.symlink, next: 1 },
+      { name: historyName, node: history, type: typeBits.directory, next: 2 },
+    ];
+  }
+
+  *#listSource(stream: StreamInfo, view: View, position: number): Generator<DirectoryEntry> {
+    const fixed = this.#fixedInSource(stream, view);
+    yield* fixed.slice(position);
+    const versions = this.#streams.versions(stream).all;
+    for (let index = Math.max(0, position - fixed.length); index < versions.length; index++) {
+      const version = versions[index]!;
+      const root = this.#versionRoot(stream, version, view);
+      const next = fixed.length + index + 1;
+      if (root !== undefined) yield { name: Buffer.from(version.name), type: typeBits.directory, next, ...root };
+    }
+  }
+
+  #fixedAttributes(node: NodeId): Attributes | undefined {
+    if (node.upper === 0) {
+      return node.lower <= hostsNode.lower && node.lower > 0 ? this.#growing(this.#streams.all()) : undefined;
+    }
+    const host = this.#hostOf(node);
+    return host === undefined ? undefined : this.#growing(this.#streams.ofHost(host));
+  }
+
+  #hostOf(node: NodeId): string | undefined {
+    return this.#streams.hosts().find((host) => hostNumber(host) === node.lower);
+  }
+
+  #fixedEntries(node: NodeId): DirectoryEntry[] {
+    const entries = new Map<string, NodeId>();
+    if (node.upper === 1) {
+      const host = this.#hostOf(node);
+      if (host !== undefined) this.#addSources(entries, host, 1);
+    } else if (node.lower === rootNode.lower) {
+      entries.set(hostsName.toString(), hostsNode);
+      this.#addSources(entries, this.#host, 0);
+    } else {
+      for (const host of this.#streams.hosts()) {
+        addFirst(entries, safeName(host), nodeId(nodeKinds.fixed, 0, 1, hostNumber(host)));
+      }
+    }
+    return [...entries].map(([name, child], index) => {
+      return { name: Buffer.from(name), node: child, type: typeBits.directory, next: index + 1 };
+    });
+  }
+
+  #addSources(entries: Map<string, NodeId>, host: string, view: View): void {
+    for (const stream of this.#streams.ofHost(host)) {
+      addFirst(entries, safeName(stream.source), nodeId(nodeKinds.stream, view, 0, streamNumber(stream.id)));
+    }
+  }
+}
+
+function addFirst(entries: Map<string, NodeId>, name: string, node: NodeId): void {
+  if (!entries.has(name)) entries.set(name, node);
+}
