@@ -18,6 +18,19 @@ export function versionTime(version: VersionInfo): string {
   return iso.replace(/\.\d+Z$/, 'Z').replaceAll(':', '-');
 }
 
+/** The names that the mount gives to versions: their times, and from the second one in the same second on '…Z-2'. */
+export function versionNames(versions: readonly VersionInfo[]): Map<VersionInfo, string> {
+  const taken = new Map<string, number>();
+  return new Map(
+    versions.map((version) => {
+      const time = versionTime(version);
+      const count = (taken.get(time) ?? 0) + 1;
+      taken.set(time, count);
+      return [version, count === 1 ? time : `${time}-${count}`];
+    }),
+  );
+}
+
 function notFound(message: string, guidance: string): RrbackupError {
   return new RrbackupError({ code: 'version.not_found', kind: 'not_found', message, guidance });
 }
@@ -41,7 +54,7 @@ function only(
 export function resolveVersion(text: string, versions: readonly VersionInfo[]): ResolvedVersion {
   const fromNewest = /^latest(?:~(\d{1,9}))?$/.exec(text);
   const isNumber = /^\d{1,15}$/.test(text);
-  const isTime = /^\d{4}-[\d-]*(?:[T ][\d:-]*Z?)?$/.test(text);
+  const isTime = /^\d{4}-[\d-]*(?:[T ][\d:-]*(?:Z(?:-\d+)?)?)?$/.test(text);
   if (fromNewest === null && !isNumber && !isTime)
     throw new RrbackupError({
       code: 'version.syntax',
@@ -60,10 +73,13 @@ export function resolveVersion(text: string, versions: readonly VersionInfo[]): 
       versions,
     );
 
-  const prefix = text.replace(' ', 'T').replaceAll(':', '-').replace(/Z$/, '');
-  const matching = versions.filter((version) => versionTime(version).startsWith(prefix));
+  const time = text.replace(' ', 'T').replaceAll(':', '-');
+  const names = [...versionNames(versions)];
+  const named = names.find(([, name]) => name === time);
+  if (named !== undefined) return { version: named[0], matches: 1 };
+  const matching = names.filter(([, name]) => name.startsWith(time.replace(/Z$/, '')));
   // A clock that was set back makes a later version look older: the newest is the one with the highest number.
-  const newest = matching.at(-1);
+  const newest = matching.at(-1)?.[0];
   if (newest === undefined)
     throw notFound(
       `there is no version of ${text} (UTC)`,

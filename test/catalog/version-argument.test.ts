@@ -1,5 +1,5 @@
 import t from 'tap';
-import { resolveVersion, versionTime } from '../../lib/catalog/version-argument.js';
+import { resolveVersion, versionNames, versionTime } from '../../lib/catalog/version-argument.js';
 import type { VersionInfo } from '../../lib/catalog/types.js';
 
 const version = (sequence: number, time: string): VersionInfo =>
@@ -39,6 +39,14 @@ t.test('times, as far as they are written out; of several the newest', async (t)
     t.equal(resolveVersion(versionTime(one), versions).version, one, 'what is shown can be typed');
 });
 
+t.test('two versions of one second have the names that the mount gives them', async (t) => {
+  const twins = [version(1, '2026-11-20T03:00:00.1Z'), version(2, '2026-11-20T03:00:00.9Z')];
+  const chosen = (text: string): number => resolveVersion(text, twins).version.header.sequence;
+  t.strictSame([...versionNames(twins).values()], ['2026-11-20T03-00-00Z', '2026-11-20T03-00-00Z-2']);
+  t.strictSame(['2026-11-20T03-00-00Z', '2026-11-20T03-00-00Z-2', '2026-11-20T03'].map(chosen), [1, 2, 2]);
+  t.throws(() => chosen('2026-11-20T03-00-00Z-3'), { code: 'version.not_found' });
+});
+
 t.test('what is not there, and what is no version', async (t) => {
   for (const text of ['1', '6', '8', 'latest~4', '2025-', '2026-11-20T04', '2026'])
     t.throws(() => resolve(text), { code: 'version.not_found', kind: 'not_found' }, text);
@@ -60,6 +68,7 @@ t.test('what is not there, and what is no version', async (t) => {
     t.throws(() => resolve(text), { code: 'version.syntax', kind: 'usage' }, text);
   t.throws(() => resolveVersion('latest', []), { message: 'there is no version yet' });
   t.throws(() => resolveVersion('1', versions.slice(1, 2)), {
+    message: 'there is no version 1',
     guidance: "the only version is 4: see 'rrbackup versions'",
   });
 });
