@@ -1,0 +1,39 @@
+// Times to the nanosecond and permission bits of a path, symlinks never followed. Node's own functions round times to
+// doubles and follow links.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, check, cString, declare, isMac, lastErrno } from './libc.js';
+
+const utimensat = declare('int utimensat(int directory, const void *path, const void *times, int flags)');
+const fchmodat = declare('int fchmodat(int directory, const void *path, uint32_t mode, int flags)');
+const chmod = declare('int chmod(const void *path, uint32_t mode)');
+
+const UTIME_OMIT = isMac ? -2n : (1n << 30n) - 2n;
+const second_ns = 1_000_000_000n;
+const times = Buffer.alloc(32);
+const unsupported = [os.constants.errno.ENOTSUP, os.constants.errno.EINVAL];
+
+/** Sets the modification time, before 1970 too; the access time stays. Throws SystemCallError. */
+export function setModified(path: Uint8Array, mtime_ns: bigint): void {
+  const rest = ((mtime_ns % second_ns) + second_ns) % second_ns;
+  times.writeBigInt64LE(UTIME_OMIT, 8);
+  times.writeBigInt64LE((mtime_ns - rest) / second_ns, 16);
+  times.writeBigInt64LE(rest, 24);
+  check(utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
+}
+
+/** Sets the permission bits of anything but a symlink. Throws SystemCallError. */
+export function setMode(path: Uint8Array, mode: number): void {
+  const result = fchmodat(AT_FDCWD, cString(path), mode, AT_SYMLINK_NOFOLLOW);
+  // That is also the answer of a C library or kernel that cannot promise not to follow; then a look has to do.
+  if (
+    result === -1 &&
+    unsupported.includes(lastErrno()) &&
+    !fs.lstatSync(Buffer.from(path)).isSymbolicLink()
+  ) {
+    check(chmod(cString(path), mode), 'chmod', path);
+    return;
+  }
+  check(result, 'fchmodat', path);
+}

@@ -1,0 +1,57 @@
+// Locks that the kernel holds for a living process: they end with it, so none is ever stale. The file stays where it is;
+// removing it would let two processes lock two files of one name.
+
+import fs from 'node:fs';
+import { check, declare, errorCode } from './libc.js';
+
+const flock = declare('int flock(int fd, int operation)');
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+export interface Lock {
+  release(): void;
+}
+
+/** Takes the lock on an open file or directory without waiting; it ends when the descriptor is closed. False: taken. */
+export function tryLockDescriptor(fd: number): boolean {
+  try {
+    check(flock(fd, LOCK_EX | LOCK_NB), 'flock');
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return false;
+    throw error;
+  }
+}
+
+/** Takes the lock without waiting; undefined if another process (or this one) has it. Writes our pid into the file. */
+export function tryLock(path: string): Lock | undefined {
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  try {
+    if (!tryLockDescriptor(fd)) {
+      fs.closeSync(fd);
+      return undefined;
+    }
+    fs.ftruncateSync(fd, 0);
+    fs.writeSync(fd, `${process.pid}\n`, 0);
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+  let held = true;
+  return {
+    release: () => {
+      if (held) fs.closeSync(fd);
+      held = false;
+    },
+  };
+}
+
+/** The process id that the holder wrote, for a message; undefined if the file does not tell. */
+export function lockHolder(path: string): number | undefined {
+  try {
+    const pid = Number.parseInt(fs.readFileSync(path, 'utf8'), 10);
+    return pid > 0 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,114 @@
+// Extended attributes of a path, symlinks not followed, names and values as raw bytes. POSIX ACLs are among them on Linux.
+// A file system without them has none.
+
+import { check, cString, declare, errorCode, isMac, lastErrno, SystemCallError } from './libc.js';
+import os from 'node:os';
+
+export interface ExtendedAttribute {
+  readonly name: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+// macOS has one set of functions with options where Linux has a second set for links.
+const XATTR_NOFOLLOW = 1;
+const nativeList = isMac
+  ? declare('intptr_t listxattr(const void *path, void *list, size_t size, int options)')
+  : declare('intptr_t llistxattr(const void *path, void *list, size_t size)');
+const nativeGet = isMac
+  ? declare(
+      'intptr_t getxattr(const void *path, const void *name, void *value, size_t size, uint32_t position, int options)',
+    )
+  : declare('intptr_t lgetxattr(const void *path, const void *name, void *value, size_t size)');
+const nativeSet = isMac
+  ? declare(
+      'int setxattr(const void *path, const void *name, const void *value, size_t size, uint32_t position, int options)',
+    )
+  : declare('int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)');
+const nativeRemove = isMac
+  ? declare('int removexattr(const void *path, const void *name, int options)')
+  : declare('int lremovexattr(const void *path, const void *name)');
+
+const getOptions = isMac ? [0, XATTR_NOFOLLOW] : [];
+const setOptions = isMac ? [0, XATTR_NOFOLLOW] : [0];
+const otherOptions = isMac ? [XATTR_NOFOLLOW] : [];
+
+const { ERANGE, ENOTSUP, ENOSYS } = os.constants.errno;
+
+// Linux lets a list and a value be 64 KiB at most; macOS values may be longer, so buffers grow.
+let buffer = Buffer.alloc(65536);
+const terminator = Buffer.of(0);
+const none: readonly never[] = [];
+
+/** Calls until what it returns fits: another process may make it longer between asking for the size and getting it. */
+function readGrowing(call: (into: Buffer) => number, size: () => number): number {
+  for (;;) {
+    const length = call(buffer);
+    if (length >= 0 || lastErrno() !== ERANGE) return length;
+    buffer = Buffer.alloc(Math.max(size(), buffer.length) * 2);
+  }
+}
+
+/** Names in byte order; none where the file system has no extended attributes. Throws SystemCallError. */
+export function listXattrs(path: Uint8Array): readonly Buffer[] {
+  const cPath = cString(path);
+  const length = readGrowing(
+    (into) => Number(nativeList(cPath, into, into.length, ...otherOptions)),
+    () => Number(nativeList(cPath, null, 0, ...otherOptions)),
+  );
+  if (length === 0) return none;
+  if (length < 0) {
+    const errno = lastErrno();
+    if (errno === ENOTSUP || errno === ENOSYS) return none;
+    throw new SystemCallError(errno, 'listxattr', path);
+  }
+  const found: Buffer[] = [];
+  for (let from = 0; from < length;) {
+    const end = buffer.indexOf(0, from);
+    found.push(Buffer.from(buffer.subarray(from, end)));
+    from = end + 1;
+  }
+  return found.sort(Buffer.compare);
+}
+
+/** The value, or undefined if there is no such attribute (any more). Throws SystemCallError. */
+export function getXattr(path: Uint8Array, name: Uint8Array): Buffer | undefined {
+  const cPath = cString(path);
+  const cName = Buffer.concat([name, terminator]);
+  const length = readGrowing(
+    (into) => Number(nativeGet(cPath, cName, into, into.length, ...getOptions)),
+    () => Number(nativeGet(cPath, cName, null, 0, ...getOptions)),
+  );
+  if (length >= 0) return Buffer.from(buffer.subarray(0, length));
+  const error = new SystemCallError(lastErrno(), 'getxattr', path);
+  if (error.code === 'ENODATA' || error.code === 'ENOTSUP') return undefined;
+  throw error;
+}
+
+/** All attributes with their values, sorted by name. Throws SystemCallError. */
+export function readXattrs(path: Uint8Array): readonly ExtendedAttribute[] {
+  const found: ExtendedAttribute[] = [];
+  for (const name of listXattrs(path)) {
+    const value = getXattr(path, name);
+    if (value !== undefined) found.push({ name, value });
+  }
+  return found.length === 0 ? none : found;
+}
+
+export function setXattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): void {
+  const cName = Buffer.concat([name, terminator]);
+  // koffi takes an empty buffer for a null pointer, which the kernel accepts with size 0.
+  check(nativeSet(cString(path), cName, value, value.length, ...setOptions), 'setxattr', path);
+}
+
+/** Fine if there is none. */
+export function removeXattr(path: Uint8Array, name: Uint8Array): void {
+  try {
+    check(
+      nativeRemove(cString(path), Buffer.concat([name, terminator]), ...otherOptions),
+      'removexattr',
+      path,
+    );
+  } catch (error) {
+    if (errorCode(error) !== 'ENODATA') throw error;
+  }
+}
