@@ -2,9 +2,8 @@
 // that no directory describes: records here, commits and their parts in lib/manifest. Never allocates on the word of the input.
 
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
-import type { Zstd } from '../compression/index.js';
+import { defaultLevel, type Zstd } from '../compression/index.js';
 import { newerFormat } from '../errors/index.js';
-import { packLimits } from './layout.js';
 import { codecs, type Codec } from './types.js';
 
 /** zstd has to save this share, or reading would pay for nothing. */
@@ -25,18 +24,17 @@ export function checkCodec(value: number, what: string): Codec {
 }
 
 /** u8 codec ‖ varint plain length ‖ bytes. */
-export function encodeBody(zstd: Zstd, plain: Uint8Array, level: number): Buffer {
-  if (plain.length > packLimits.body_bytes)
-    throw new RangeError(`a body of ${plain.length} bytes is too large`);
-  const { codec, bytes } = compress(zstd, plain, level);
+export function encodeBody(zstd: Zstd, plain: Uint8Array, limit_bytes: number): Buffer {
+  if (plain.length > limit_bytes) throw new RangeError(`a body of ${plain.length} bytes is too large`);
+  const { codec, bytes } = compress(zstd, plain, defaultLevel);
   return new ByteWriter(bytes.length + 16).u8(codec).varint(plain.length).raw(bytes).take();
 }
 
-/** The plain bytes of a body; `what` names it in errors (kinds damaged, newer_format). */
-export function decodeBody(zstd: Zstd, body: Uint8Array, what: string): Buffer {
+/** The plain bytes of a body of at most `limit_bytes`; `what` names it in errors (kinds damaged, newer_format). */
+export function decodeBody(zstd: Zstd, body: Uint8Array, limit_bytes: number, what: string): Buffer {
   const reader = new ByteReader(body, what);
   const codec = checkCodec(reader.u8(), what);
-  const plain_bytes = reader.varint(packLimits.body_bytes);
+  const plain_bytes = reader.varint(limit_bytes);
   const bytes = reader.raw(reader.remaining);
   if (codec === codecs.zstd) return zstd.decompress(bytes, plain_bytes);
   if (bytes.length !== plain_bytes) reader.fail(`it holds ${bytes.length} bytes and declares ${plain_bytes}`);

@@ -22,7 +22,7 @@ import {
   footer_bytes,
   footerMagic,
   footerOffsets,
-  maximumStoredBody_bytes,
+  maximumStoredRecords_bytes,
   minimumPack_bytes,
   packLimits,
   packMagic,
@@ -38,6 +38,14 @@ const damage = 'pack.damaged';
 
 /** One request usually brings the whole end of a pack. */
 const endGuess_bytes = 64 * 1024;
+
+/** What a listing or a journal knows of a pack. */
+export interface StoredPack {
+  readonly name: PackName;
+  /** '' on a store without versions. */
+  readonly versionId: string;
+  readonly size_bytes: number;
+}
 
 /** What the end of a pack says. */
 export interface PackEnd {
@@ -89,7 +97,7 @@ function decodeFooter(footer: Buffer, size_bytes: number): Footer {
   const directory_bytes = footer.readUInt32LE(footerOffsets.directoryLength);
   const blockCount = footer.readUInt32LE(footerOffsets.blockCount);
   const isPossible =
-    records_bytes <= maximumStoredBody_bytes &&
+    records_bytes <= maximumStoredRecords_bytes &&
     directory_bytes <= packLimits.directory_bytes &&
     directory_bytes > tag_bytes &&
     blockCount <= packLimits.blocks &&
@@ -145,6 +153,7 @@ function decodeEnd(
     const records = decodeBody(
       context.zstd,
       open(key, packSections.records, 0, noContext, stored),
+      packLimits.records_bytes,
       'its records',
     );
     return { info: { name, versionId: '', size_bytes, header: key.header, blocks }, records };
@@ -157,7 +166,7 @@ function decodeEnd(
  */
 export async function readPackEnd(
   context: PackContext & { readonly store: ObjectStore },
-  stored: { readonly name: PackName; readonly versionId: string; readonly size_bytes: number },
+  stored: StoredPack,
   signal?: AbortSignal,
 ): Promise<PackEnd> {
   const { name, versionId, size_bytes } = stored;

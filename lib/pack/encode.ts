@@ -146,7 +146,7 @@ export class PackBuilder {
   }
 
   #sealRecords(records: (chunkIndex: ChunkIndex) => Uint8Array): Buffer {
-    const body = encodeBody(this.#context.zstd, records(this.#chunkIndex()), defaultLevel);
+    const body = encodeBody(this.#context.zstd, records(this.#chunkIndex()), packLimits.records_bytes);
     return seal(this.#key, packSections.records, 0, new Uint8Array(0), body);
   }
 

@@ -2,16 +2,17 @@
 // chunk checked against its id. Holds no data between calls but a few object keys; caching is for its callers.
 
 import { LRUCache } from 'lru-cache';
-import {
-  chunkId,
-  objectHeader_bytes,
-  tag_bytes,
-  type ObjectKey,
-  type RepositoryKeys,
-} from '../crypto/index.js';
+import { chunkId, objectHeader_bytes, tag_bytes, type ObjectKey } from '../crypto/index.js';
 import { damaged } from '../errors/index.js';
 import type { ObjectStore } from '../store/types.js';
-import { decodeBlock, openPackHeader, wrongChunk } from './decode.js';
+import {
+  decodeBlock,
+  openPackHeader,
+  readPackEnd,
+  wrongChunk,
+  type PackEnd,
+  type StoredPack,
+} from './decode.js';
 import type { PackContext } from './encode.js';
 import { fetchExact } from './fetch.js';
 import { packLimits } from './layout.js';
@@ -89,17 +90,18 @@ export class PackReader {
     return key;
   }
 
-  /** The bytes of one chunk, a view of its block, proven to be the ones that the id names. Throws 'pack.damaged' otherwise. */
+  /** The bytes of one chunk, a view of its plain block, proven to be the ones that the id names. Throws 'pack.damaged' otherwise. */
   chunkFrom(block: Buffer, place: ChunkPlace, id: ChunkId): Buffer {
-    return chunkFrom(this.#options.keys, block, place, id);
+    const chunk = block.subarray(place.offset_bytes, place.offset_bytes + place.size_bytes);
+    if (chunk.length !== place.size_bytes || !chunkId(this.#options.keys, chunk).equals(id))
+      throw wrongChunk(place.pack, id);
+    return chunk;
   }
-}
 
-/** The bytes of one chunk, a view of its plain block, proven to be the ones that the id names. */
-export function chunkFrom(keys: RepositoryKeys, block: Buffer, place: ChunkPlace, id: ChunkId): Buffer {
-  const chunk = block.subarray(place.offset_bytes, place.offset_bytes + place.size_bytes);
-  if (chunk.length !== place.size_bytes || !chunkId(keys, chunk).equals(id)) throw wrongChunk(place.pack, id);
-  return chunk;
+  /** Directory and records of a stored pack, by what a listing says of it; see readPackEnd. */
+  readEnd(stored: StoredPack, signal?: AbortSignal): Promise<PackEnd> {
+    return readPackEnd(this.#options, stored, signal);
+  }
 }
 
 function planRequests(places: readonly ChunkPlace[]): Request[] {

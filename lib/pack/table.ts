@@ -1,7 +1,7 @@
 // The table of a pack's blocks and chunks: the same bytes in a pack's own directory and in the commit that adds the pack.
 // Decoding checks every number before it is used; offsets follow by addition.
 
-import type { ByteReader} from '../bytes/cursor.js';
+import type { ByteReader } from '../bytes/cursor.js';
 import { type ByteWriter } from '../bytes/cursor.js';
 import { objectHeader_bytes, tag_bytes } from '../crypto/index.js';
 import { checkCodec } from './body.js';

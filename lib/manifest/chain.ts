@@ -1,0 +1,280 @@
+// Reads a stream's history: finds the log entries, proves each one, and follows the hashes from parent to child. What the
+// store lists is a hint; which entry is true is decided by the repository's keys and the chain alone.
+
+import { sha256 } from '../crypto/index.js';
+import { damaged, RrbackupError } from '../errors/index.js';
+import { fetchExact } from '../pack/fetch.js';
+import type { Call, StoredObject } from '../store/types.js';
+import type { Checkpoint } from './checkpoint.js';
+import { readPacks, readRows } from './contents.js';
+import { choose, forked, missingCommits, rolledBack, type Candidate, type Entrants } from './choice.js';
+import { checkpointMagic, commitMagic, maximumObject_bytes } from './layout.js';
+import {
+  checkpointKey,
+  checkpointsPrefix,
+  commitKey,
+  commitsPrefix,
+  isStreamId,
+  sequenceOfCheckpoint,
+  sequenceOfCommit,
+  streamsPrefix,
+} from './names.js';
+import { openObject, rootBinding, type ManifestContext } from './object.js';
+import { decodeCheckpointRoot, decodeCommitRoot } from './root.js';
+import type { Commit } from './types.js';
+
+/** The newest commit that somebody already knows. */
+export interface KnownCommit {
+  readonly sequence: number;
+  /** SHA-256 (hex) of its stored root. */
+  readonly hash: string;
+  /** Where known, it spares a request. */
+  readonly versionId?: string;
+}
+
+/** Roots that are fetched ahead. */
+const lookahead = 4;
+
+/** All stored versions of one log entry's key. */
+interface Group {
+  readonly sequence: number;
+  readonly objects: StoredObject[];
+}
+
+/** Call cryptoReady once before. */
+export class ChainReader {
+  readonly #context: ManifestContext;
+
+  constructor(context: ManifestContext) {
+    this.#context = context;
+  }
+
+  /** The ids of all streams in the repository, sorted. */
+  async streams(call: Call = {}): Promise<string[]> {
+    return (await this.#context.store.listPrefixes(streamsPrefix, callOf(call.signal))).filter(isStreamId);
+  }
+
+  /**
+   * The commits behind `after` (default: all), oldest first, each proven. Errors, after everything before them was yielded:
+   * 'manifest.missing_commit' and 'manifest.damaged_commit' (damaged; a checkpoint may lead on, see checkpoints),
+   * 'manifest.forked' and 'manifest.rolled_back' (tampered), 'format.newer'.
+   */
+  async *commits(stream: string, after?: KnownCommit, call: Call = {}): AsyncGenerator<Commit> {
+    const { signal } = call;
+    let before = after ?? { sequence: 0, hash: '' };
+    const ahead = this.#entrants(stream, before.sequence, signal);
+    let entrants = await next(ahead);
+    if (after !== undefined) {
+      await this.#checkKnown(stream, after, entrants, signal);
+      if (entrants?.sequence === after.sequence) entrants = await next(ahead);
+    }
+    while (entrants !== undefined) {
+      const following = await next(ahead);
+      const { sequence } = entrants;
+      if (sequence !== before.sequence + 1) throw missingCommits(stream, before.sequence + 1, sequence - 1);
+      const chosen = choose(stream, entrants, before.hash, following);
+      // Gone between listing and reading: a writer that lost its race has withdrawn it.
+      if (chosen === undefined && following === undefined) return;
+      if (chosen === undefined) throw missingCommits(stream, sequence, sequence);
+      yield this.#commit(stream, chosen, signal);
+      before = { sequence, hash: chosen.hash };
+      entrants = following;
+    }
+  }
+
+  /** The versions of a stream that have a checkpoint, ascending, from `from` on: where to go on behind a gap in the commits. */
+  async checkpoints(stream: string, from = 1, call: Call = {}): Promise<number[]> {
+    const found = new Set<number>();
+    for await (const { key } of this.#context.store.list(checkpointsPrefix(stream), callOf(call.signal))) {
+      const sequence = sequenceOfCheckpoint(stream, key);
+      if (sequence !== undefined && sequence >= from) found.add(sequence);
+    }
+    return [...found].sort((a, b) => a - b);
+  }
+
+  /**
+   * The checkpoint of one version. Go on with commits(stream, {sequence, hash: checkpoint.commitHash}). Throws
+   * 'manifest.no_checkpoint' (not_found), 'manifest.damaged', 'manifest.forked', 'format.newer'.
+   */
+  async checkpoint(stream: string, sequence: number, call: Call = {}): Promise<Checkpoint> {
+    const { store } = this.#context;
+    const key = checkpointKey(stream, sequence);
+    const found = new Map<string, Checkpoint>();
+    let failure: RrbackupError | undefined;
+    for await (const object of store.list(key, callOf(call.signal))) {
+      if (object.key !== key) continue;
+      try {
+        const checkpoint = await this.#readCheckpoint(stream, sequence, object, call.signal);
+        found.set(checkpoint.commitHash, checkpoint);
+      } catch (error) {
+        failure = unfit(error);
+      }
+    }
+    const [checkpoint] = found.values();
+    if (found.size > 1) throw forked(stream, sequence);
+    if (checkpoint !== undefined) return checkpoint;
+    throw (
+      failure ??
+      new RrbackupError({
+        code: 'manifest.no_checkpoint',
+        kind: 'not_found',
+        message: `there is no checkpoint of version ${sequence} of stream ${stream}`,
+      })
+    );
+  }
+
+  /** What is known already must still be there, or the store shows an older or another history. */
+  async #checkKnown(
+    stream: string,
+    known: KnownCommit,
+    first: Entrants | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (first === undefined) {
+      // All log entries from here on may be lost while a checkpoint stands for them.
+      if ((await this.checkpoints(stream, known.sequence, callOf(signal))).length > 0) return;
+      throw rolledBack(stream, known.sequence);
+    }
+    if (first.sequence !== known.sequence) return;
+    if (!first.candidates.some(({ hash }) => hash === known.hash)) throw forked(stream, known.sequence);
+  }
+
+  /** What stands at each log entry's key from `from` on (1 at the least), in order, some fetched ahead. */
+  async *#entrants(stream: string, from: number, signal: AbortSignal | undefined): AsyncGenerator<Entrants> {
+    const waiting: Promise<Entrants>[] = [];
+    for await (const group of this.#groups(stream, from, signal)) {
+      const reading = this.#readGroup(stream, group, signal);
+      reading.catch(() => undefined);
+      waiting.push(reading);
+      if (waiting.length > lookahead) yield await waiting.shift()!;
+    }
+    for (const reading of waiting) yield await reading;
+  }
+
+  async *#groups(stream: string, from: number, signal: AbortSignal | undefined): AsyncGenerator<Group> {
+    const after = commitKey(stream, Math.max(0, from - 1));
+    let group: Group | undefined;
+    for await (const object of this.#context.store.list(commitsPrefix(stream), {
+      ...callOf(signal),
+      after,
+    })) {
+      const sequence = sequenceOfCommit(stream, object.key);
+      if (sequence === undefined) continue;
+      if (group?.sequence !== sequence) {
+        if (group !== undefined) yield group;
+        group = { sequence, objects: [] };
+      }
+      group.objects.push(object);
+    }
+    if (group !== undefined) yield group;
+  }
+
+  /** Of everything that stands at the key, what the repository's keys prove; garbage is remembered only as a failure. */
+  async #readGroup(
+    stream: string,
+    { sequence, objects }: Group,
+    signal: AbortSignal | undefined,
+  ): Promise<Entrants> {
+    const candidates = new Map<string, Candidate>();
+    let failure: RrbackupError | undefined;
+    for (const object of objects) {
+      try {
+        const candidate = await this.#readRoot(stream, sequence, object, signal);
+        candidates.set(candidate.hash, candidate);
+      } catch (error) {
+        failure = unfit(error) ?? failure;
+      }
+    }
+    return { sequence, candidates: [...candidates.values()], failure };
+  }
+
+  async #readRoot(
+    stream: string,
+    sequence: number,
+    object: StoredObject,
+    signal: AbortSignal | undefined,
+  ): Promise<Candidate> {
+    const what = `version ${sequence} of stream ${stream}`;
+    const bytes = await this.#readRootBytes(object, what, signal);
+    const plain = openObject(this.#context, commitMagic, rootBinding(stream, sequence), bytes, what);
+    const { header, contents } = decodeCommitRoot(plain, what);
+    if (header.stream !== stream || header.sequence !== sequence)
+      throw damaged('manifest.damaged', `${what} says that it is another`);
+    return { hash: sha256(bytes).toString('hex'), versionId: object.versionId, header, contents };
+  }
+
+  async #readRootBytes(
+    { key, versionId, size_bytes }: StoredObject,
+    what: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Buffer> {
+    if (size_bytes > maximumObject_bytes)
+      throw damaged('manifest.damaged', `${what} cannot have ${size_bytes} bytes`);
+    if (size_bytes === 0) throw damaged('manifest.damaged', `${what} is empty`);
+    return fetchExact(this.#context.store, key, {
+      versionId,
+      range: { offset: 0, length: size_bytes },
+      signal,
+    });
+  }
+
+  async #readCheckpoint(
+    stream: string,
+    sequence: number,
+    object: StoredObject,
+    signal: AbortSignal | undefined,
+  ): Promise<Checkpoint> {
+    const what = `the checkpoint of version ${sequence} of stream ${stream}`;
+    const bytes = await this.#readRootBytes(object, what, signal);
+    const plain = openObject(this.#context, checkpointMagic, rootBinding(stream, sequence), bytes, what);
+    const { commitHash, header, contents } = decodeCheckpointRoot(plain, what);
+    if (header.stream !== stream || header.sequence !== sequence)
+      throw damaged('manifest.damaged', `${what} says that it is another`);
+    const owner = { context: this.#context, stream, what, signal };
+    return {
+      stream,
+      sequence,
+      commitHash,
+      header,
+      parts: [...contents.packParts, ...contents.rowParts],
+      packs: () => readPacks(owner, contents),
+      rows: () => readRows(owner, contents),
+    };
+  }
+
+  #commit(
+    stream: string,
+    { hash, versionId, header, contents }: Candidate,
+    signal: AbortSignal | undefined,
+  ): Commit {
+    const what = `version ${header.sequence} of stream ${stream}`;
+    const owner = { context: this.#context, stream, what, signal };
+    return {
+      kind: 'version',
+      hash,
+      versionId,
+      header,
+      parts: [...contents.packParts, ...contents.rowParts],
+      packs: () => readPacks(owner, contents),
+      rows: () => readRows(owner, contents),
+    };
+  }
+}
+
+function callOf(signal: AbortSignal | undefined): Call {
+  return signal === undefined ? {} : { signal };
+}
+
+async function next<T>(items: AsyncGenerator<T>): Promise<T | undefined> {
+  const result = await items.next();
+  return result.done === true ? undefined : result.value;
+}
+
+/** The failure of one candidate: undefined for one that is gone, thrown on if it says nothing about the bytes. */
+function unfit(error: unknown): RrbackupError | undefined {
+  if (error instanceof RrbackupError) {
+    if (error.code === 'store.missing') return undefined;
+    if (error.kind === 'damaged' || error.kind === 'tampered' || error.kind === 'newer_format') return error;
+  }
+  throw error;
+}

@@ -1,0 +1,120 @@
+// The records inside packs: the rows of the commit that a pack was written for, so that all versions come back from packs
+// alone. Knows the payload only; lib/pack seals and opens it.
+
+import { ByteReader, ByteWriter } from '../bytes/cursor.js';
+import { newerFormat } from '../errors/index.js';
+import { naming } from '../pack/naming.js';
+import type { ChunkId, PackInfo, PackName } from '../pack/types.js';
+import type { ChunkNumber } from './entry.js';
+import { decodeHeader, encodeHeader } from './header.js';
+import { manifestLimits } from './layout.js';
+import { checkRow, rowPieces, RowReader, RowWriter } from './rows.js';
+import type { Row, VersionHeader } from './types.js';
+
+const recordsVersion = 1;
+
+/** What one pack says of the commit that it was written for. */
+export interface PackRecords {
+  readonly stream: string;
+  /** Ties the packs of one backup run together; a run that never committed leaves packs with records too. */
+  readonly run: string;
+  /** The number that the run meant to commit. */
+  readonly sequence: number;
+  /** Of this pack among those of its run; each number once. */
+  readonly part: number;
+  /** Sorted within this pack; the rows of a commit are those of all packs of its run, merged. */
+  readonly rows: readonly Row[];
+  /** Only in the run's last pack. */
+  readonly last?: {
+    readonly header: VersionHeader;
+    /** All other packs that belong to the commit: those of this run, and adopted ones of earlier runs. */
+    readonly otherPacks: readonly PackName[];
+  };
+}
+
+/**
+ * varint version ‖ stream 16 ‖ run 16 ‖ varint sequence ‖ varint part ‖ u8 last ‖ [header ‖ varint count ‖ names 32 each] ‖
+ * varint row count ‖ rows. At most 1,048,576 rows and 128 MiB of paths; `chunkIndex` is PackBuilder.finish's resolver.
+ */
+export function encodeRecords(records: PackRecords, chunkIndex: ChunkNumber): Uint8Array {
+  const writer = new ByteWriter(64 * 1024)
+    .varint(recordsVersion)
+    .raw(Buffer.from(records.stream, 'hex'))
+    .raw(Buffer.from(records.run, 'hex'))
+    .varint(records.sequence)
+    .varint(records.part)
+    .u8(records.last === undefined ? 0 : 1);
+  if (records.last !== undefined) {
+    encodeHeader(writer, records.last.header);
+    writer.varint(records.last.otherPacks.length);
+    for (const name of records.last.otherPacks) writer.raw(Buffer.from(name, 'hex'));
+  }
+  encodeRows(writer, records.rows, chunkIndex);
+  return writer.view();
+}
+
+function encodeRows(writer: ByteWriter, rows: readonly Row[], chunkIndex: ChunkNumber): void {
+  if (rows.length > manifestLimits.rowsPerRecords) throw new RangeError(`${rows.length} rows in one pack`);
+  writer.varint(rows.length);
+  const rowWriter = new RowWriter(writer, chunkIndex);
+  let before: Uint8Array | undefined;
+  let paths_bytes = 0;
+  for (const row of rows) {
+    before = checkRow(row, before);
+    paths_bytes += row.path.length;
+    for (const piece of rowPieces(row)) rowWriter.add(piece);
+  }
+  if (paths_bytes > manifestLimits.pathsPerRecords_bytes)
+    throw new RangeError(`${paths_bytes} bytes of paths in one pack`);
+}
+
+/** What encodeRecords wrote into the pack `info`. Throws 'manifest.damaged' or newer_format, naming the pack. */
+export function decodeRecords(payload: Uint8Array, info: PackInfo): PackRecords {
+  const what = `the records of pack ${info.name}`;
+  return naming('manifest.damaged', what, () => {
+    const reader = new ByteReader(payload, what);
+    if (reader.varint() !== recordsVersion) throw newerFormat(what);
+    const stream = reader.raw(manifestLimits.identifier_bytes).toString('hex');
+    const run = reader.raw(manifestLimits.identifier_bytes).toString('hex');
+    const sequence = reader.varint(manifestLimits.sequence);
+    const part = reader.varint();
+    const lastFlag = reader.u8();
+    if (lastFlag > 1) reader.fail(`a flag of ${lastFlag}`);
+    const last = lastFlag === 0 ? undefined : decodeLast(reader);
+    const { header } = last ?? {};
+    if (
+      header !== undefined &&
+      (header.stream !== stream || header.run !== run || header.sequence !== sequence)
+    )
+      reader.fail('a header of another commit');
+    const rows = decodeRows(reader, info, what);
+    return { stream, run, sequence, part, rows, ...(last === undefined ? {} : { last }) };
+  });
+}
+
+function decodeLast(reader: ByteReader): { header: VersionHeader; otherPacks: PackName[] } {
+  const header = decodeHeader(reader);
+  const count = reader.varint();
+  if (count * manifestLimits.hash_bytes > reader.remaining) reader.fail(`${count} packs`);
+  const otherPacks = Array.from({ length: count }, () =>
+    reader.raw(manifestLimits.hash_bytes).toString('hex'),
+  );
+  return { header, otherPacks };
+}
+
+function decodeRows(reader: ByteReader, info: PackInfo, what: string): Row[] {
+  const count = reader.varint(manifestLimits.rowsPerRecords);
+  const ids: ChunkId[] = info.blocks.flatMap((block) => block.chunks.map(({ id }) => id));
+  const rowReader = new RowReader(what);
+  const rows: Row[] = [];
+  let paths_bytes = 0;
+  for (const row of rowReader.read(reader.raw(reader.remaining), (number) => ids[number])) {
+    paths_bytes += row.path.length;
+    if (rows.length === count || paths_bytes > manifestLimits.pathsPerRecords_bytes)
+      reader.fail('too many rows');
+    rows.push(row);
+  }
+  rowReader.end();
+  if (rows.length !== count) reader.fail(`${rows.length} rows instead of ${count}`);
+  return rows;
+}

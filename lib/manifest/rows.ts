@@ -1,0 +1,195 @@
+// Rows as bytes: sorted, front-coded paths with their entries. A content of very many segments is cut into pieces that follow
+// each other, so that no file is too large for a part. The reader enforces order, names and sizes; it yields one row at a time.
+
+import { ByteReader, type ByteWriter } from '../bytes/cursor.js';
+import { comparePaths, isSafeName } from '../bytes/path.js';
+import { newerFormat, RrbackupError } from '../errors/index.js';
+import {
+  decodeAttributes,
+  decodeSegments,
+  encodeAttributes,
+  encodeSegments,
+  type ChunkNumber,
+  type ChunkOfNumber,
+} from './entry.js';
+import { manifestLimits } from './layout.js';
+import type { Entry, Row, Segment } from './types.js';
+
+const slash = 0x2f;
+
+/** The low bits of a row's first byte. */
+const ops = { added: 1, changed: 2, removed: 3, continued: 4 } as const;
+/** Set in the first byte where the content goes on in the row behind. */
+const goesOnFlag = 0x80;
+
+/** Part of a row: segments `from` … `to` - 1 of its content; the piece from 0 carries path and attributes. */
+export interface RowPiece {
+  readonly row: Row;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The pieces of a row, in the order in which they are written; one for all but very large files. */
+export function* rowPieces(row: Row): Generator<RowPiece> {
+  const count = row.op === 'removed' ? 0 : row.entry.content.length;
+  let from = 0;
+  do {
+    const to = Math.min(count, from + manifestLimits.segmentsPerRow);
+    yield { row, from, to };
+    from = to;
+  } while (from < count);
+}
+
+function isContinued({ row, to }: RowPiece): boolean {
+  return row.op !== 'removed' && to < row.entry.content.length;
+}
+
+/** Writes rows one after another; front coding begins anew with each writer. */
+export class RowWriter {
+  readonly #writer: ByteWriter;
+  readonly #numberOf: ChunkNumber | undefined;
+  #before: Uint8Array = new Uint8Array(0);
+
+  constructor(writer: ByteWriter, numberOf?: ChunkNumber) {
+    this.#writer = writer;
+    this.#numberOf = numberOf;
+  }
+
+  /** Order and names are the caller's duty (checkRow). Throws 'manifest.entry_too_large' for what no limit admits. */
+  add(piece: RowPiece): void {
+    const { row, from, to } = piece;
+    const op = from > 0 ? ops.continued : ops[row.op];
+    this.#writer.u8(op | (isContinued(piece) ? goesOnFlag : 0));
+    if (from === 0) this.#path(row.path);
+    if (row.op === 'removed') return;
+    if (from === 0) encodeAttributes(this.#writer, row.entry);
+    if (row.entry.type === 'file') encodeSegments(this.#writer, row.entry.content, this.#numberOf, from, to);
+  }
+
+  #path(path: Uint8Array): void {
+    const length = Math.min(path.length, this.#before.length);
+    let shared = 0;
+    while (shared < length && path[shared] === this.#before[shared]) shared++;
+    this.#writer.varint(shared).bytes(path.subarray(shared));
+    this.#before = path;
+  }
+}
+
+/** The path of a row that may follow one of path `before`; throws 'manifest.bad_row' (kind failure) otherwise. */
+export function checkRow(row: Row, before: Uint8Array | undefined): Uint8Array {
+  const why =
+    row.path.length > manifestLimits.path_bytes
+      ? 'its path is too long'
+      : !hasSafeNames(row.path, 0)
+        ? 'its path is not safe'
+        : before !== undefined && comparePaths(before, row.path) >= 0
+          ? 'it is out of order'
+          : undefined;
+  if (why === undefined) return row.path;
+  throw new RrbackupError({
+    code: 'manifest.bad_row',
+    kind: 'failure',
+    message: `a row cannot be stored: ${why}`,
+  });
+}
+
+/** Whether all components behind `from` (the beginning of one) may stand in a manifest. The root's path has none. */
+function hasSafeNames(path: Uint8Array, from: number): boolean {
+  if (path.length === 0) return true;
+  for (let start = from; start <= path.length;) {
+    const at = path.indexOf(slash, start);
+    const end = at < 0 ? path.length : at;
+    if (!isSafeName(path.subarray(start, end))) return false;
+    start = end + 1;
+  }
+  return true;
+}
+
+/** Reads the payloads of one sequence of rows, one after another, as one sequence. */
+export class RowReader {
+  readonly #what: string;
+  #last: Buffer | undefined;
+  /** A file whose content goes on. */
+  #open:
+    | { op: 'added' | 'changed'; path: Buffer; entry: Entry; content: Segment[]; total_bytes: number }
+    | undefined;
+
+  /** `what` names the rows' object in errors. */
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  /**
+   * The rows of one payload, as views of it (paths are copies). Throws 'format.damaged' for rows out of order, unsafe names,
+   * sizes that do not add up; 'format.newer' for operations and types of a later version.
+   */
+  *read(payload: Uint8Array, chunkOf?: ChunkOfNumber): Generator<Row> {
+    const reader = new ByteReader(payload, this.#what);
+    let before: Buffer = Buffer.alloc(0);
+    while (reader.remaining > 0) {
+      const first = reader.u8();
+      const goesOn = (first & goesOnFlag) !== 0;
+      const op = first & ~goesOnFlag;
+      if (op < ops.added || op > ops.continued) throw newerFormat(this.#what);
+      if ((op === ops.continued) !== (this.#open !== undefined)) reader.fail('a row in pieces is not whole');
+      let row: Row | undefined;
+      if (op === ops.continued) row = this.#segments(reader, goesOn, chunkOf);
+      else {
+        before = this.#path(reader, before);
+        row = this.#row(reader, op, before, goesOn, chunkOf);
+      }
+      if (row !== undefined) yield row;
+    }
+  }
+
+  /** Call when there is no further payload. */
+  end(): void {
+    if (this.#open !== undefined)
+      new ByteReader(Buffer.alloc(0), this.#what).fail('its last row is not whole');
+  }
+
+  #path(reader: ByteReader, before: Buffer): Buffer {
+    const shared = reader.varint(before.length);
+    const suffix = reader.bytes(manifestLimits.path_bytes - shared);
+    const path = Buffer.allocUnsafe(shared + suffix.length);
+    before.copy(path, 0, 0, shared);
+    suffix.copy(path, shared);
+    const component = shared === 0 ? 0 : path.lastIndexOf(slash, shared - 1) + 1;
+    if (!hasSafeNames(path, component)) reader.fail('an unsafe path');
+    if (this.#last !== undefined && comparePaths(this.#last, path) >= 0) reader.fail('rows out of order');
+    this.#last = path;
+    return path;
+  }
+
+  #row(
+    reader: ByteReader,
+    op: number,
+    path: Buffer,
+    goesOn: boolean,
+    chunkOf?: ChunkOfNumber,
+  ): Row | undefined {
+    if (op === ops.removed) {
+      if (goesOn) reader.fail('a removed path with content');
+      return { op: 'removed', path };
+    }
+    const name = op === ops.added ? 'added' : 'changed';
+    const entry = decodeAttributes(reader);
+    if (entry.type === 'file') {
+      this.#open = { op: name, path, entry, content: [], total_bytes: 0 };
+      return this.#segments(reader, goesOn, chunkOf);
+    }
+    if (goesOn) reader.fail(`a ${entry.type} with content`);
+    return { op: name, path, entry };
+  }
+
+  #segments(reader: ByteReader, goesOn: boolean, chunkOf?: ChunkOfNumber): Row | undefined {
+    const open = this.#open!;
+    open.total_bytes += decodeSegments(reader, open.content, chunkOf);
+    if (goesOn) return undefined;
+    const { op, path, entry, content, total_bytes } = open;
+    if (total_bytes !== entry.size_bytes)
+      reader.fail(`content of ${total_bytes} bytes in a file of ${entry.size_bytes}`);
+    this.#open = undefined;
+    return { op, path, entry: content.length === 0 ? entry : { ...entry, content } };
+  }
+}
