@@ -3,7 +3,6 @@
 
 import { sha256 } from '../crypto/index.js';
 import { damaged, RrbackupError } from '../errors/index.js';
-import { fetchExact } from '../pack/fetch.js';
 import type { Call, StoredObject } from '../store/types.js';
 import type { Checkpoint } from './checkpoint.js';
 import { readPacks, readRows } from './contents.js';
@@ -211,11 +210,8 @@ export class ChainReader {
     if (size_bytes > maximumObject_bytes)
       throw damaged('manifest.damaged', `${what} cannot have ${size_bytes} bytes`);
     if (size_bytes === 0) throw damaged('manifest.damaged', `${what} is empty`);
-    return fetchExact(this.#context.store, key, {
-      versionId,
-      range: { offset: 0, length: size_bytes },
-      signal,
-    });
+    const call = { range: { offset: 0, length: size_bytes }, ...callOf(signal) };
+    return this.#context.store.get(key, versionId === '' ? call : { ...call, versionId });
   }
 
   async #readCheckpoint(

@@ -19,7 +19,16 @@ export async function fetchExact(store: ObjectStore, key: string, options: Fetch
   try {
     return await store.get(key, { ...call, versionId });
   } catch (error) {
-    if (!(error instanceof RrbackupError) || error.code !== 'store.missing') throw error;
-    return store.get(key, call);
+    if (!isCode(error, 'store.missing')) throw error;
+    try {
+      return await store.get(key, call);
+    } catch (second) {
+      // Something else stands there now; what matters is that the version named is gone.
+      throw isCode(second, 'store.short_body') ? error : second;
+    }
   }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof RrbackupError && error.code === code;
 }

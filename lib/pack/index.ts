@@ -7,7 +7,7 @@ export { PackBuilder } from './encode.js';
 export type { BuiltPack, ChunkIndex, PackContext } from './encode.js';
 export { fetchExact } from './fetch.js';
 export { packLimits } from './layout.js';
-export { packKey, packPrefix, packNameOf } from './names.js';
+export { packKey, packsPrefix, parsePackKey } from './names.js';
 export { naming } from './naming.js';
 export { PackReader } from './reader.js';
 export type { PackReaderOptions } from './reader.js';

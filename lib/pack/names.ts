@@ -2,16 +2,16 @@
 
 import type { PackName } from './types.js';
 
-export const packPrefix = 'packs/';
+export const packsPrefix = 'packs/';
 
 const keyPattern = /^packs\/([0-9a-f]{2})\/([0-9a-f]{64})$/;
 
 export function packKey(name: PackName): string {
-  return `${packPrefix}${name.slice(0, 2)}/${name}`;
+  return `${packsPrefix}${name.slice(0, 2)}/${name}`;
 }
 
 /** The pack behind a key; undefined for a key that no rrbackup made. */
-export function packNameOf(key: string): PackName | undefined {
+export function parsePackKey(key: string): PackName | undefined {
   const [, fan, name] = keyPattern.exec(key) ?? [];
   return name !== undefined && name.startsWith(fan!) ? name : undefined;
 }
