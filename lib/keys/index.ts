@@ -1,0 +1,10 @@
+// The room's door: what a repository is (its descriptor), and who may open it (its key slots).
+
+export { descriptorKey, encodeDescriptor, parseDescriptor, verifyDescriptor } from './descriptor.js';
+export type { Descriptor, DescriptorFields, Encryption } from './descriptor.js';
+export { addPassword, listPasswords, readSlots, removePassword } from './manage.js';
+export type { Password, Passwords, RemoveOptions } from './manage.js';
+export { createSlot, openSlot } from './slots.js';
+export type { NewSlot } from './slots.js';
+export { unlock } from './unlock.js';
+export type { StoredSlot, UnlockOptions } from './unlock.js';

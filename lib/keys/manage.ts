@@ -1,0 +1,131 @@
+// The passwords of a repository on its store: read, add, list and remove key slots. All stored versions of a slot are read,
+// because an overwritten or delete-marked one still opens; removing a password removes them all.
+
+import { cryptoReady } from '../crypto/index.js';
+import { RrbackupError } from '../errors/index.js';
+import type { Call, ObjectStore, StoredObject } from '../store/types.js';
+import { maximumJson_bytes } from './json.js';
+import { createSlot, parseSlot, slotIdPattern } from './slots.js';
+import type { KeySlot, NewSlot } from './slots.js';
+import type { StoredSlot } from './unlock.js';
+
+const prefix = 'keys/';
+
+/** A bound for stores where somebody has written many: the oldest by the store's clock, which an attacker comes after. */
+const maximumSlots = 256;
+
+export interface Password {
+  readonly slot: string;
+  readonly name: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+}
+
+export interface Passwords {
+  readonly passwords: readonly Password[];
+  /** Object keys under keys/ that hold no slot of this repository. */
+  readonly unreadable: readonly string[];
+}
+
+/** What `unlock` wants: every stored version of every slot. */
+export async function readSlots(store: ObjectStore, call: Call = {}): Promise<StoredSlot[]> {
+  const slots: StoredSlot[] = [];
+  for (const { key, versionId } of await listSlots(store, call)) {
+    try {
+      slots.push({
+        key,
+        bytes: await store.get(key, { ...call, ...(versionId === '' ? {} : { versionId }) }),
+      });
+    } catch (error) {
+      // Somebody removed it since it was listed.
+      if (!(error instanceof RrbackupError) || error.code !== 'store.missing') throw error;
+    }
+  }
+  return slots;
+}
+
+/** Makes a slot for one more password and stores it. Takes about 0.2 s. */
+export async function addPassword(
+  store: ObjectStore,
+  options: NewSlot,
+  call: Call = {},
+): Promise<{ slot: string }> {
+  await cryptoReady();
+  const { id, bytes } = createSlot(options);
+  await store.create(`${prefix}${id}`, bytes, call);
+  return { slot: id };
+}
+
+/** Who may open the repository, oldest first. No password is needed, so nothing here is authentic: for people to read. */
+export async function listPasswords(
+  store: ObjectStore,
+  repositoryId: string,
+  call: Call = {},
+): Promise<Passwords> {
+  const found = new Map<string, KeySlot>();
+  const unreadable = new Set<string>();
+  for (const { key, bytes } of await readSlots(store, call)) {
+    const slot = parseOwn(key, bytes, repositoryId);
+    if (slot !== undefined) found.set(key, slot);
+    else unreadable.add(key);
+  }
+  const passwords = [...found.values()].map(({ slot, name, created }) => ({ slot, name, created }));
+  return {
+    passwords: passwords.sort((a, b) => (a.created < b.created ? -1 : a.created > b.created ? 1 : 0)),
+    unreadable: [...unreadable].filter((key) => !found.has(key)),
+  };
+}
+
+export interface RemoveOptions {
+  /** 16 hex digits. */
+  readonly slot: string;
+  readonly repositoryId: string;
+}
+
+/**
+ * Takes a password away: every stored version of its slot. Whoever has used it may have kept the repository secret; this
+ * keeps others from guessing it. Errors: 'keys.no_such_password', 'keys.last_password'.
+ */
+export async function removePassword(
+  store: ObjectStore,
+  options: RemoveOptions,
+  call: Call = {},
+): Promise<void> {
+  const key = `${prefix}${options.slot}`;
+  const versions: StoredObject[] = [];
+  if (slotIdPattern.test(options.slot))
+    for await (const object of store.list(key, call)) if (object.key === key) versions.push(object);
+  if (versions.length === 0)
+    throw new RrbackupError({
+      code: 'keys.no_such_password',
+      kind: 'not_found',
+      message: `the repository has no password slot ${options.slot}`,
+      guidance: 'rrbackup key list shows those it has',
+    });
+  const { passwords } = await listPasswords(store, options.repositoryId, call);
+  if (!passwords.some(({ slot }) => slot !== options.slot))
+    throw new RrbackupError({
+      code: 'keys.last_password',
+      kind: 'usage',
+      message: 'this is the only password: without it nobody could ever read the repository again',
+      guidance: 'add another one first with rrbackup key add',
+    });
+  for (const { versionId } of versions) await store.remove(key, versionId, call);
+}
+
+function parseOwn(key: string, bytes: Uint8Array, repositoryId: string): KeySlot | undefined {
+  try {
+    const slot = parseSlot(bytes, repositoryId);
+    return key === `${prefix}${slot.slot}` ? slot : undefined;
+  } catch (error) {
+    if (error instanceof RrbackupError) return undefined;
+    throw error;
+  }
+}
+
+async function listSlots(store: ObjectStore, call: Call): Promise<StoredObject[]> {
+  const objects: StoredObject[] = [];
+  for await (const object of store.list(prefix, call))
+    if (object.size_bytes <= maximumJson_bytes) objects.push(object);
+  return objects.sort((a, b) => a.modified_ms - b.modified_ms).slice(0, maximumSlots);
+}

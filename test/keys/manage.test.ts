@@ -1,0 +1,76 @@
+import t from 'tap';
+
+import { addPassword, listPasswords, readSlots, removePassword } from '../../lib/keys/manage.js';
+import { unlock } from '../../lib/keys/unlock.js';
+import { MemoryStore } from '../../lib/store/memory.js';
+import { cheap, created, repositoryId, secret } from './helpers.js';
+
+const add = (store: MemoryStore, password: string, day = 1) =>
+  addPassword(store, {
+    secret,
+    password,
+    repositoryId,
+    name: `${password}@host`,
+    created: created.replace('21T', `0${day}T`),
+    kdf: cheap,
+  });
+const open = async (store: MemoryStore, password: string) =>
+  unlock({ slots: await readSlots(store), password, repositoryId });
+
+t.test('add, list and remove', async (t) => {
+  const store = new MemoryStore();
+  const second = await add(store, 'second', 2);
+  const first = await add(store, 'first', 1);
+  t.match(await listPasswords(store, repositoryId), {
+    passwords: [
+      { slot: first.slot, name: 'first@host', created: '2026-11-01T03:00:00Z' },
+      { slot: second.slot, name: 'second@host' },
+    ],
+    unreadable: [],
+  });
+  t.same(await open(store, 'first'), { secret, slot: first.slot });
+  t.same(await open(store, 'second'), { secret, slot: second.slot });
+
+  await removePassword(store, { slot: first.slot, repositoryId });
+  await t.rejects(open(store, 'first'), { code: 'keys.wrong_password', kind: 'wrong_password' });
+  t.same(await open(store, 'second'), { secret, slot: second.slot });
+  t.equal((await listPasswords(store, repositoryId)).passwords.length, 1);
+});
+
+t.test('the last password stays, whatever else lies under keys/', async (t) => {
+  const store = new MemoryStore();
+  const { slot } = await add(store, 'only');
+  await store.put('keys/0000000000000000', Buffer.from('not a slot'));
+  await t.rejects(removePassword(store, { slot, repositoryId }), {
+    code: 'keys.last_password',
+    kind: 'usage',
+  });
+  t.same(await open(store, 'only'), { secret, slot });
+  t.same((await listPasswords(store, repositoryId)).unreadable, ['keys/0000000000000000']);
+  await removePassword(store, { slot: '0000000000000000', repositoryId });
+  t.same((await listPasswords(store, repositoryId)).unreadable, []);
+});
+
+t.test('a password that is not there', async (t) => {
+  const store = new MemoryStore();
+  await add(store, 'only');
+  for (const slot of ['0000000000000000', '', '../x'])
+    await t.rejects(removePassword(store, { slot, repositoryId }), {
+      code: 'keys.no_such_password',
+      kind: 'not_found',
+    });
+});
+
+t.test('a slot that was overwritten still opens, and removing takes all its versions', async (t) => {
+  const store = new MemoryStore();
+  const victim = await add(store, 'victim');
+  await store.put(`keys/${victim.slot}`, Buffer.from('overwritten'));
+  await store.put(`keys/${victim.slot}`, Buffer.alloc(100_000));
+  t.same(await open(store, 'victim'), { secret, slot: victim.slot });
+  t.same((await listPasswords(store, repositoryId)).unreadable, []);
+
+  await add(store, 'other');
+  await removePassword(store, { slot: victim.slot, repositoryId });
+  await t.rejects(open(store, 'victim'), { code: 'keys.wrong_password', kind: 'wrong_password' });
+  for await (const object of store.list(`keys/${victim.slot}`)) t.fail(`${object.key} is still there`);
+});
