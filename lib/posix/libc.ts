@@ -34,6 +34,13 @@ export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Why a file system call failed, in words without its path ('permission denied'), safe to print. */
+export function reasonOf(error: unknown): string {
+  const code = errorCode(error);
+  for (const [name, words] of util.getSystemErrorMap().values()) if (name === code) return words;
+  return code ?? 'unknown error';
+}
+
 let names: Map<number, string> | undefined;
 
 function errnoName(errno: number): string {

@@ -1,0 +1,65 @@
+// Which entries of a source are left out: gitignore rules from the configuration and from files. Decides by path alone,
+// looks at no file of the source.
+
+import fs from 'node:fs';
+import ignore, { type Ignore } from 'ignore';
+import { RrbackupError } from '../errors/index.js';
+import { errorCode, reasonOf } from '../posix/libc.js';
+import type { SourceConfiguration } from '../repository/types.js';
+
+export interface Excludes {
+  /**
+   * Whether the entry at `path` (relative to the source) is left out. Parents are taken to have been asked about before:
+   * nothing below an excluded directory comes back by a later rule, as in git.
+   */
+  excludes(path: Uint8Array, isDirectory: boolean): boolean;
+}
+
+/** Cached answers of the library that may pile up before they are dropped. */
+const cachedAnswers = 10_000;
+
+/**
+ * The rules of a source, those of its files after those of the configuration. Case matters. Rules are text: a path that is
+ * not UTF-8 is matched with each byte as the character of that number (latin1), so that `*` and what stands around it work.
+ * Throws kind usage if a file with rules cannot be read.
+ */
+export function readExcludes(source: Pick<SourceConfiguration, 'exclude' | 'excludeFiles'>): Excludes {
+  const rules = [...source.exclude];
+  for (const file of source.excludeFiles) rules.push(readRules(file));
+  return makeExcludes(rules);
+}
+
+export function makeExcludes(rules: readonly string[]): Excludes {
+  if (rules.every((rule) => rule.trim() === '')) return { excludes: () => false };
+  const compile = (): Ignore => ignore({ ignorecase: false }).add(rules.join('\n'));
+  let compiled = compile();
+  let asked = 0;
+  return {
+    excludes: (path, isDirectory) => {
+      if (path.length === 0) return false;
+      if (++asked % cachedAnswers === 0) compiled = compile();
+      const text = pathText(path);
+      return compiled.ignores(isDirectory ? `${text}/` : text);
+    },
+  };
+}
+
+function readRules(file: string): string {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new RrbackupError({
+      code: errorCode(error) === 'ENOENT' ? 'backup.exclude_file_missing' : 'backup.exclude_file_unreadable',
+      kind: 'usage',
+      message: `the file with exclude rules ${file} cannot be read: ${reasonOf(error)}`,
+      guidance: 'correct exclude_file in the configuration, or create the file',
+      cause: error,
+    });
+  }
+}
+
+function pathText(path: Uint8Array): string {
+  const view = Buffer.from(path.buffer, path.byteOffset, path.byteLength);
+  const text = view.toString('utf8');
+  return text.includes('\ufffd') && !Buffer.from(text, 'utf8').equals(view) ? view.toString('latin1') : text;
+}

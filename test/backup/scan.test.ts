@@ -1,0 +1,163 @@
+// The walk over a source: order, completeness, what is left out, what cannot be read.
+
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { makeExcludes } from '../../lib/backup/exclude.js';
+import { type ScanOptions, type ScannedEntry, scan } from '../../lib/backup/scan.js';
+import { comparePaths } from '../../lib/bytes/path.js';
+import { describeTree, everythingTree, isRoot, scratchDirectory } from '../trees.js';
+
+const optionsFor = (root: string, more: Partial<ScanOptions> = {}): ScanOptions => ({
+  root: Buffer.from(root),
+  excludes: makeExcludes([]),
+  oneFileSystem: false,
+  excludeCaches: false,
+  skip: [],
+  ...more,
+});
+const pathsOf = (options: ScanOptions): string[] =>
+  [...scan(options)].map((scanned) => (scanned.kind === 'entry' ? '' : '!') + scanned.path.toString());
+
+t.test('everything is found, once, in path order, with all its attributes', (t) => {
+  const root = scratchDirectory(t);
+  everythingTree(root, { beyondPathMax: true });
+  const scanned: ScannedEntry[] = [];
+  for (const found of scan(optionsFor(`${root}/`))) {
+    if (found.kind !== 'entry') throw new Error(`unreadable: ${found.reason}`);
+    const whole = found.complete()!;
+    if (found.path.toString().endsWith('links/raw target'))
+      t.strictSame(whole.target, Buffer.from([0xff, 0x0a, 0x2f, 0x80]));
+    if (found.path.toString() === 'attributes/file')
+      t.ok(whole.xattrs.some(({ name }) => Buffer.from(name).toString() === 'user.long'));
+    scanned.push(found);
+  }
+  t.equal(scanned.length, describeTree(root).length);
+  for (let index = 1; index < scanned.length; index++)
+    if (comparePaths(scanned[index - 1]!.path, scanned[index]!.path) >= 0) t.fail('out of order');
+  const byPath = new Map(scanned.map(({ path, entry }) => [path.toString('latin1'), entry]));
+  t.match(byPath.get('empty file'), { type: 'file', size_bytes: 0, mtime_ns: -1_234_567_890_987_654_321n });
+  t.match(byPath.get('special/socket'), { type: 'socket' });
+  t.match(byPath.get('plain'), { links: 3, mode: 0o644 });
+  t.equal(byPath.get('plain')?.inode, byPath.get('links/hard')?.inode);
+  if (isRoot)
+    t.match(byPath.get('special/disk'), { type: 'block-device', rdevMajor: 259, rdevMinor: 70_000 });
+  t.ok(Math.max(...scanned.map(({ path }) => path.length)) > 6000);
+  t.end();
+});
+
+t.test('excluded things and caches', (t) => {
+  const root = t.testdir({
+    keep: 'x',
+    'left.o': 'x',
+    build: { deep: { er: 'x' } },
+    cache: { 'CACHEDIR.TAG': 'Signature: 8a477f597d28d172789f06886806bc55\n# more', data: 'x' },
+    noCache: { 'CACHEDIR.TAG': 'something else', data: 'x' },
+  });
+  const excludes = makeExcludes(['*.o', 'build/']);
+  t.strictSame(pathsOf(optionsFor(root, { excludes, excludeCaches: true })), [
+    '',
+    'cache',
+    'cache/CACHEDIR.TAG',
+    'keep',
+    'noCache',
+    'noCache/CACHEDIR.TAG',
+    'noCache/data',
+  ]);
+  t.ok(pathsOf(optionsFor(root, { excludes })).includes('cache/data'));
+  t.end();
+});
+
+t.test('our own data is never part of a backup, whatever way leads to it', (t) => {
+  const root = t.testdir({
+    mine: { repository: { packs: {} }, catalog: 'x' },
+    way: t.fixture('symlink', 'mine'),
+    z: 'x',
+  });
+  const warnings: string[] = [];
+  const skip = [
+    Buffer.from(`${root}/way/repository/`),
+    Buffer.from(`${root}/mine/catalog`),
+    Buffer.from('/nowhere'),
+  ];
+  const options = optionsFor(root, { skip, onWarning: (message) => warnings.push(message) });
+  t.strictSame(pathsOf(options), ['', 'mine', 'way', 'z']);
+  t.equal(warnings.length, 2);
+  t.throws(() => pathsOf(optionsFor(root, { skip: [Buffer.from(root)] })), {
+    code: 'backup.source_is_repository',
+  });
+  t.end();
+});
+
+t.test('a source that is not there or is a file is refused', (t) => {
+  const root = t.testdir({ file: 'x', real: { a: 'x' }, link: t.fixture('symlink', 'real') });
+  t.throws(() => pathsOf(optionsFor(`${root}/nothing`)), {
+    code: 'backup.source_missing',
+    kind: 'not_found',
+  });
+  t.throws(() => pathsOf(optionsFor(`${root}/file`)), { code: 'backup.source_not_directory' });
+  t.strictSame(pathsOf(optionsFor(`${root}/link`)), ['', 'a'], 'a link to a directory is fine');
+  t.end();
+});
+
+t.test('things that vanish during the walk are gone', (t) => {
+  const root = t.testdir({ a: 'x', b: { c: 'x' }, d: t.fixture('symlink', 'a'), e: 'x' });
+  const seen: string[] = [];
+  for (const found of scan(optionsFor(root))) {
+    seen.push(found.path.toString());
+    if (found.path.toString() === 'a') fs.rmSync(path.join(root, 'e'));
+    if (found.path.toString() === 'b') fs.rmSync(path.join(root, 'b'), { recursive: true });
+    if (found.path.toString() === 'd') {
+      fs.rmSync(path.join(root, 'd'));
+      t.equal(found.kind === 'entry' && found.complete(), undefined);
+    }
+  }
+  t.strictSame(seen, ['', 'a', 'b', 'd']);
+  t.end();
+});
+
+t.test('mount points stay as empty directories', { skip: !isRoot }, (t) => {
+  const root = scratchDirectory(t);
+  fs.mkdirSync(path.join(root, 'mounted'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', 'none', path.join(root, 'mounted')], { stdio: 'ignore' });
+  } catch {
+    t.comment('mounting is not allowed here');
+    return t.end();
+  }
+  try {
+    fs.writeFileSync(path.join(root, 'mounted', 'other'), 'x');
+    t.strictSame(pathsOf(optionsFor(root, { oneFileSystem: true })), ['', 'mounted']);
+    t.strictSame(pathsOf(optionsFor(root)), ['', 'mounted', 'mounted/other']);
+  } finally {
+    execFileSync('umount', [path.join(root, 'mounted')]);
+  }
+  return t.end();
+});
+
+t.test('what may not be read is said to be so', (t) => {
+  const root = scratchDirectory(t);
+  fs.mkdirSync(path.join(root, 'closed'));
+  fs.writeFileSync(path.join(root, 'closed', 'x'), 'x');
+  fs.mkdirSync(path.join(root, 'names-only'));
+  fs.writeFileSync(path.join(root, 'names-only', 'x'), 'x');
+  fs.chmodSync(path.join(root, 'closed'), 0o000);
+  fs.chmodSync(path.join(root, 'names-only'), 0o444);
+  fs.chmodSync(root, 0o755);
+  const asUser = (): string[] => {
+    if (!isRoot) return pathsOf(optionsFor(root));
+    process.seteuid?.(65_534);
+    try {
+      return pathsOf(optionsFor(root));
+    } finally {
+      process.seteuid?.(0);
+    }
+  };
+  t.strictSame(asUser(), ['', 'closed', '!closed', 'names-only', '!names-only/x']);
+  if (isRoot) {
+    fs.chmodSync(root, 0o700);
+    t.throws(asUser, { code: 'backup.source_unreadable' });
+  }
+  t.end();
+});
