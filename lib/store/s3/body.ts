@@ -1,0 +1,51 @@
+// Reads the body of an answer: counted against what was promised, and never waiting longer than the idle timeout for a byte.
+
+import type { Readable } from 'node:stream';
+import { interrupted } from '../../errors/index.js';
+import { shortBody, transient } from '../failures.js';
+
+export interface BodyOptions {
+  readonly location: string;
+  readonly key: string;
+  /** Content-Length; undefined where the server sends chunks without saying how many. */
+  readonly expected_bytes: number | undefined;
+  readonly idle_ms: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Throws 'store.short_body', 'store.transient' (idle) or 'interrupted'; the connection is dropped then. */
+export async function readBody(stream: Readable, options: BodyOptions): Promise<Buffer> {
+  const { location, key, expected_bytes, idle_ms, signal } = options;
+  const chunks: Buffer[] = [];
+  let got_bytes = 0;
+  let isIdle = false;
+  const stop = (): void => void stream.destroy();
+  const timer = setTimeout(() => {
+    isIdle = true;
+    stop();
+  }, idle_ms);
+  signal?.addEventListener('abort', stop, { once: true });
+  let broke: unknown;
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      timer.refresh();
+      chunks.push(chunk);
+      got_bytes += chunk.length;
+      if (expected_bytes !== undefined && got_bytes > expected_bytes) break;
+    }
+  } catch (error) {
+    broke = error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
+  if (signal?.aborted === true) throw interrupted();
+  if (isIdle)
+    throw transient(`${location} stopped in the middle of ${key} and sent nothing for ${idle_ms / 1000} s`);
+  if (expected_bytes !== undefined && got_bytes !== expected_bytes) {
+    throw shortBody(location, key, expected_bytes, got_bytes);
+  }
+  if (broke !== undefined)
+    throw transient(`the connection to ${location} broke off in the middle of ${key}`, broke);
+  return Buffer.concat(chunks, got_bytes);
+}

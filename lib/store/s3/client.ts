@@ -1,0 +1,84 @@
+// Makes the AWS SDK's client and fixes what would otherwise depend on the environment: endpoint, region, checksums, retries
+// (ours, so none here), sockets and timeouts.
+
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { S3Client } from '@aws-sdk/client-s3';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { RrbackupError } from '../../errors/index.js';
+import type { StoreConfiguration } from '../types.js';
+
+export type S3Configuration = Extract<StoreConfiguration, { kind: 's3' }>;
+
+/** Sockets to the server, and calls at once. */
+export const connections = 16;
+
+export interface S3Timeouts {
+  /** Without a byte in either direction. */
+  readonly idle_ms: number;
+  readonly connect_ms: number;
+}
+
+const defaultRegion = 'us-east-1';
+
+export function regionOf(configuration: S3Configuration): string {
+  return configuration.region ?? defaultRegion;
+}
+
+/** The endpoint without user, password and path; undefined for AWS. Throws 'store.wrong_endpoint' for what is no URL. */
+export function endpointOf(configuration: S3Configuration): string | undefined {
+  if (configuration.endpoint === undefined) return undefined;
+  const url = URL.canParse(configuration.endpoint) ? new URL(configuration.endpoint) : undefined;
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new RrbackupError({
+      code: 'store.wrong_endpoint',
+      kind: 'store',
+      message: 'the endpoint of the store is not an address that begins with http:// or https://',
+      guidance: 'write it in full, for example https://s3.example.org',
+    });
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+/** The SDK tells users of older Node versions to update Node; that is for this program's package to say. */
+function withoutVersionWarning<T>(make: () => T): T {
+  const name = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED';
+  const before = process.env[name];
+  process.env[name] = 'true';
+  try {
+    return make();
+  } finally {
+    if (before === undefined) Reflect.deleteProperty(process.env, name);
+    else process.env[name] = before;
+  }
+}
+
+export function makeClient(configuration: S3Configuration, timeouts: S3Timeouts): S3Client {
+  const endpoint = endpointOf(configuration);
+  const { accessKey, secretKey } = configuration;
+  const agent = { keepAlive: true, maxSockets: connections };
+  return withoutVersionWarning(
+    () =>
+      new S3Client({
+        region: regionOf(configuration),
+        ...(endpoint === undefined ? {} : { endpoint }),
+        ignoreConfiguredEndpointUrls: true,
+        forcePathStyle: configuration.pathStyle ?? endpoint !== undefined,
+        followRegionRedirects: false,
+        maxAttempts: 1,
+        expectContinueHeader: false,
+        // Other servers stumble over the newer checksums; the signature covers the body's SHA-256 there as well.
+        requestChecksumCalculation: 'WHEN_REQUIRED',
+        responseChecksumValidation: 'WHEN_REQUIRED',
+        ...(accessKey === undefined || secretKey === undefined
+          ? {}
+          : { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),
+        requestHandler: new NodeHttpHandler({
+          connectionTimeout: timeouts.connect_ms,
+          socketTimeout: timeouts.idle_ms,
+          httpAgent: new HttpAgent(agent),
+          httpsAgent: new HttpsAgent(agent),
+        }),
+      }),
+  );
+}
