@@ -1,0 +1,115 @@
+// The catalog as its one writer per process has it: everything a reader answers, and the ways in for commits. Disposable:
+// whatever goes wrong here, deleting the file and reading the repository again puts it right.
+
+import type { Checkpoint } from '../manifest/checkpoint.js';
+import type { Commit } from '../manifest/types.js';
+import type { PackInfo, PackName } from '../pack/types.js';
+import type { Run } from '../progress.js';
+import { walkTree } from './changes.js';
+import type { CatalogDatabase } from './database.js';
+import { Ingestion } from './ingest.js';
+import { Reader } from './reader.js';
+
+export class Catalog extends Reader {
+  readonly #seal: (path: string) => void;
+
+  /** Made by `openCatalog` only. `seal` notes how the file is left. */
+  constructor(database: CatalogDatabase, repositoryId: string, seal: (path: string) => void) {
+    super(database, repositoryId);
+    this.#seal = seal;
+  }
+
+  get path(): string {
+    return this.database.path;
+  }
+
+  /**
+   * Takes in the next version of a stream. A version that is there already is no error and no work. Throws RrbackupError:
+   * 'catalog.out_of_sequence', 'catalog.forked' (kind tampered), 'catalog.bad_commit', 'catalog.disk_full', and whatever
+   * the commit's own reading throws; the catalog then shows the versions from before.
+   */
+  async ingest(commit: Commit, run: Run = {}): Promise<void> {
+    await this.ingestAll([commit], run);
+  }
+
+  /** The same for many, of one or of many streams, in the order given: far cheaper than one by one. Returns how many were new. */
+  async ingestAll(commits: Iterable<Commit> | AsyncIterable<Commit>, run: Run = {}): Promise<number> {
+    return this.#ingest(async (ingestion) => {
+      let added = 0;
+      for await (const commit of commits) if (await ingestion.add(commit, false)) added++;
+      return added;
+    }, run);
+  }
+
+  /**
+   * A version whose own log entry, or one before it, is lost. In a stream that the catalog does not know it becomes the
+   * `firstSequence`; behind known versions it leaves a gap. Otherwise as `ingest`.
+   */
+  async ingestCheckpoint(checkpoint: Checkpoint, run: Run = {}): Promise<void> {
+    const { header, parts, commitHash } = checkpoint;
+    const commit: Commit = {
+      kind: 'version',
+      hash: commitHash,
+      versionId: '',
+      header,
+      parts,
+      packs: () => checkpoint.packs(),
+      rows: () => checkpoint.rows(),
+    };
+    await this.#ingest((ingestion) => ingestion.add(commit, true), run);
+  }
+
+  /** Empties the catalog, as if nothing had been read yet. */
+  async forget(): Promise<void> {
+    const { tables } = this.database;
+    this.database.transaction(() => {
+      for (const table of Object.values(tables)) if (table !== tables.meta) table.clear();
+    });
+    this.packTable.forget();
+    this.#seal(this.database.path);
+  }
+
+  async #ingest<T>(add: (ingestion: Ingestion) => Promise<T>, run: Run): Promise<T> {
+    const ingestion = new Ingestion(this.database, this.packTable, run);
+    try {
+      const result = await add(ingestion);
+      ingestion.finish();
+      return result;
+    } catch (error) {
+      ingestion.finishWhole();
+      throw error;
+    } finally {
+      this.#seal(this.database.path);
+    }
+  }
+
+  hasPack(name: PackName): boolean {
+    return this.packTable.numberOf(name) !== undefined;
+  }
+
+  /** A pack with its whole table; undefined if no version that was ingested has brought it. */
+  pack(name: PackName): PackInfo | undefined {
+    const number = this.packTable.numberOf(name);
+    return number === undefined ? undefined : this.packTable.info(number);
+  }
+
+  /** Every pack that holds a chunk of this version, with its whole table: what a checkpoint has to name. */
+  *packsOf(stream: string, sequence: number): Generator<PackInfo, void, undefined> {
+    const root = this.root(stream, sequence);
+    if (root === undefined) return;
+    const seen = new Set<number>();
+    for (const { found } of walkTree(this, root, sequence)) {
+      for (const segment of found.entry.content) {
+        const number = segment.kind === 'chunk' ? this.packTable.packNumberOf(segment.id) : undefined;
+        if (number === undefined || seen.has(number)) continue;
+        seen.add(number);
+        yield this.packTable.info(number);
+      }
+    }
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    if (!this.database.readOnly) this.#seal(this.database.path);
+  }
+}

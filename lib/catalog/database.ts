@@ -1,0 +1,96 @@
+// Opens the LMDB file and its tables. The only importer of lmdb; knows no questions and no rows.
+
+import { open, type RootDatabase } from 'lmdb';
+
+import { catalogFailure } from './failure.js';
+import { Table, type Store } from './table.js';
+
+/** Raised with every change of what the tables hold: a catalog of another number is rebuilt, never converted. */
+export const schemaVersion = 1;
+
+/**
+ * Address space, not memory and not disk: with all of it reserved the map never moves, so that readers in other threads and
+ * processes go on undisturbed while a writer makes the file grow.
+ */
+const mapSize_bytes = 256 * 2 ** 30;
+
+const tableNames = [
+  'meta', // 'schema', 'repository', 'counters'
+  'streams', // stream id → info, number, head, pending commit
+  'versions', // stream number, sequence → version header and commit hash
+  'nodes', // directory, name, age → state of an entry (state.ts)
+  'ids', // row number → directory, name, from
+  'links', // identity of a hard-linked inode → row number
+  'children', // directory, name → directory behind that name
+  'directories', // directory → stream number, parent, name
+  'touched', // stream number, sequence, page → names that the version touched
+  'chunks', // chunk id → pack number, block, offset, size
+  'packs', // pack number → name, version id, header, blocks
+  'contents', // pack number → the whole PackInfo, with every chunk id
+  'packNames', // pack name → pack number
+] as const;
+
+export type Tables = Readonly<Record<(typeof tableNames)[number], Table>>;
+
+export interface CatalogDatabase {
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly tables: Tables;
+  /** Runs `write` in one transaction: all of it or, if it throws, nothing. Throws RrbackupError. */
+  transaction<T>(write: () => T): T;
+  refresh(): void;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** Throws RrbackupError: 'catalog.damaged' where LMDB does not recognise its file or tables are missing. */
+export function openDatabase({ path, readOnly }: DatabaseOptions): CatalogDatabase {
+  let root: RootDatabase<Buffer, Buffer> | undefined;
+  try {
+    root = open<Buffer, Buffer>({
+      path,
+      noSubdir: true,
+      readOnly,
+      maxDbs: tableNames.length + 2,
+      mapSize: mapSize_bytes,
+      // Every commit is on the disk when it returns: simpler than lmdb-js's overlapping flushes, and the ingest batches.
+      overlappingSync: false,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      ...{ permissionsMode: 0o600 },
+    });
+    const opened = root;
+    const tables = Object.fromEntries(
+      tableNames.map((name) => {
+        const store = opened.openDB({ name, encoding: 'binary', keyEncoding: 'binary' }) as Store | undefined;
+        if (store === undefined)
+          throw Object.assign(new Error(`table '${name}' is missing`), { code: -30793 });
+        return [name, new Table(store, name)];
+      }),
+    ) as unknown as Tables;
+    return {
+      path,
+      readOnly,
+      tables,
+      transaction<T>(write: () => T): T {
+        try {
+          if (readOnly) throw Object.assign(new Error('it is open for reading only'), { code: 'EROFS' });
+          return opened.transactionSync(write);
+        } catch (error) {
+          throw catalogFailure(error, path);
+        }
+      },
+      refresh: () => {
+        opened.resetReadTxn();
+      },
+      close: () => opened.close(),
+    };
+  } catch (error) {
+    void root?.close();
+    throw catalogFailure(error, path);
+  }
+}

@@ -1,0 +1,47 @@
+// What can go wrong with the catalog, in words: the same few errors for every module of this room.
+
+import { RrbackupError, toRrbackupError } from '../errors/index.js';
+
+const lmdbCorrupted = -30796;
+const lmdbMapFull = -30792;
+const diskFullCodes = new Set<unknown>(['ENOSPC', 'EDQUOT', 28, 122, lmdbMapFull]);
+const damageCodes = new Set<unknown>([lmdbCorrupted, -30797, -30795, -30794, -30793, -30784]);
+
+/** The catalog cannot be trusted; its owner deletes it (`removeCatalog`) and builds it anew. */
+export function catalogDamaged(why: string, cause?: unknown): RrbackupError {
+  return new RrbackupError({
+    code: 'catalog.damaged',
+    kind: 'damaged',
+    message: `the local catalog is damaged: ${why}`,
+    guidance: 'run the command again: the catalog is rebuilt from the repository, nothing is lost',
+    cause,
+  });
+}
+
+/** Any error out of LMDB or the file system below it, told apart by its number. */
+export function catalogFailure(error: unknown, path: string): RrbackupError {
+  if (error instanceof RrbackupError) return error;
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (diskFullCodes.has(code)) {
+    return new RrbackupError({
+      code: 'catalog.disk_full',
+      kind: 'failure',
+      message: `no space is left for the local catalog ${path}`,
+      guidance:
+        'free some space there or set local_manifest_file to a file on another disk, then run the command again',
+      cause: error,
+    });
+  }
+  if (damageCodes.has(code))
+    return catalogDamaged(error instanceof Error ? error.message : String(error), error);
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 13 || code === 1 || code === 30) {
+    return new RrbackupError({
+      code: 'catalog.denied',
+      kind: 'failure',
+      message: `the local catalog ${path} cannot be opened for writing`,
+      guidance: 'give this user the right to write there or set local_manifest_file to another file',
+      cause: error,
+    });
+  }
+  return toRrbackupError(error);
+}

@@ -1,0 +1,106 @@
+// Brings commits into the tables: many rows to a transaction, so that neither a first backup of millions of files nor a
+// thousand small commits is slow, and memory stays bounded. What a commit does to the tables is commit-work.ts.
+
+import { randomBytes } from '../crypto/index.js';
+import { interrupted } from '../errors/index.js';
+import type { Commit } from '../manifest/types.js';
+import type { PackInfo } from '../pack/types.js';
+import type { Run } from '../progress.js';
+import { CommitWork, isIngested, readStream } from './commit-work.js';
+import type { CatalogDatabase } from './database.js';
+import type { PackTable } from './packs.js';
+import { sealedCounters, toCounters, type Counters } from './records.js';
+
+/** A transaction is written when so many steps, or steps of so much weight, have come together. */
+const steps = 4096;
+const weight_bytes = 4 << 20;
+
+const countersKey = Buffer.from('counters');
+
+export class Ingestion {
+  readonly #database: CatalogDatabase;
+  readonly #packs: PackTable;
+  readonly #run: Run;
+  readonly #writer = randomBytes(8).toString('hex');
+  #queue: (() => void)[] = [];
+  #queued_bytes = 0;
+  /** How many steps at the front of the queue end with a whole commit. */
+  #whole = 0;
+  #hasFailed = false;
+  #counters!: Counters;
+  #work: CommitWork | undefined;
+  #rows = 0;
+
+  constructor(database: CatalogDatabase, packs: PackTable, run: Run) {
+    this.#database = database;
+    this.#packs = packs;
+    this.#run = run;
+  }
+
+  /** Queues a commit; it is in the catalog for sure only after `finish`. False: it was there already. */
+  async add(commit: Commit, isBase: boolean): Promise<boolean> {
+    const known = readStream(this.#database.tables, commit.header.stream);
+    if (known !== undefined && isIngested(this.#database.tables, known, commit)) return false;
+    const work = new CommitWork(this.#database.tables, commit, () => this.#counters, this.#writer);
+    this.#push(0, () => {
+      this.#work = work;
+      work.begin(isBase);
+    });
+    for await (const pack of commit.packs()) {
+      this.#push(weightOf(pack), () => {
+        this.#packs.add(pack, this.#counters);
+      });
+    }
+    for await (const row of commit.rows()) {
+      this.#push(row.op === 'removed' ? 64 : 256 + row.entry.content.length * 40, () => {
+        work.row(row);
+      });
+      this.#rows++;
+    }
+    this.#push(0, () => {
+      work.end();
+      this.#work = undefined;
+    });
+    this.#whole = this.#queue.length;
+    return true;
+  }
+
+  /** Writes what is queued. */
+  finish(): void {
+    this.#flush();
+  }
+
+  /** After a commit that could not be read to its end: writes the whole ones before it. */
+  finishWhole(): void {
+    if (this.#hasFailed) return;
+    this.#queue.length = this.#whole;
+    this.#flush();
+  }
+
+  #push(weight: number, step: () => void): void {
+    this.#queue.push(step);
+    this.#queued_bytes += weight;
+    if (this.#queue.length >= steps || this.#queued_bytes >= weight_bytes) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#run.signal?.aborted === true) throw interrupted();
+    if (this.#queue.length === 0) return;
+    const { tables } = this.#database;
+    this.#hasFailed = true;
+    this.#database.transaction(() => {
+      this.#counters = toCounters(tables.meta.get(countersKey));
+      this.#work?.resume();
+      for (const step of this.#queue) step();
+      tables.meta.put(countersKey, sealedCounters(this.#counters));
+    });
+    this.#hasFailed = false;
+    this.#queue = [];
+    this.#queued_bytes = 0;
+    this.#whole = 0;
+    this.#run.onProgress?.({ phase: 'catalog', files_done: this.#rows, bytes_done: 0 });
+  }
+}
+
+const weightOf = (pack: PackInfo): number =>
+  pack.blocks.reduce((sum, block) => sum + 64 + block.chunks.length * 100, 512);

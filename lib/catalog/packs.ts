@@ -1,0 +1,130 @@
+// The part of the catalog that knows packs: where a chunk lies, what a pack holds. Pack numbers are never re-used, so what
+// is kept in memory here never grows stale.
+
+import type { ChunkId, ChunkPlace, PackInfo } from '../pack/types.js';
+import { decodePackInfo, encodePackInfo } from '../pack/table.js';
+import { ByteReader, ByteWriter } from '../bytes/cursor.js';
+import type { Tables } from './database.js';
+import { catalogDamaged } from './failure.js';
+import {
+  blockOf,
+  numberKey,
+  packOfChunk,
+  sealedChunk,
+  sealedPack,
+  toChunk,
+  toPack,
+  type Counters,
+  type PackRecord,
+} from './records.js';
+
+/** Packs whose block tables stay decoded; some ten kilobytes each. */
+const keptPacks = 256;
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+export class PackTable {
+  readonly #tables: Tables;
+  readonly #kept = new Map<number, PackRecord>();
+
+  constructor(tables: Tables) {
+    this.#tables = tables;
+  }
+
+  hasChunk(id: ChunkId): boolean {
+    return this.#tables.chunks.has(asBuffer(id));
+  }
+
+  chunk(id: ChunkId): ChunkPlace | undefined {
+    const value = this.#tables.chunks.get(asBuffer(id));
+    if (value === undefined) return undefined;
+    const chunk = toChunk(value);
+    const pack = this.#pack(chunk.pack);
+    const block = blockOf(pack, chunk.block);
+    if (block === undefined) throw catalogDamaged(`pack ${pack.name} has no block ${chunk.block}`);
+    return {
+      pack: pack.name,
+      packVersionId: pack.versionId,
+      packHeader: pack.header,
+      block: chunk.block,
+      blockOffset_bytes: block.offset_bytes,
+      blockStored_bytes: block.stored_bytes,
+      blockPlain_bytes: block.plain_bytes,
+      codec: block.codec,
+      offset_bytes: chunk.offset_bytes,
+      size_bytes: chunk.size_bytes,
+    };
+  }
+
+  /** The number of the pack that holds a chunk. */
+  packNumberOf(id: ChunkId): number | undefined {
+    const value = this.#tables.chunks.get(asBuffer(id));
+    return value && packOfChunk(value);
+  }
+
+  numberOf(name: string): number | undefined {
+    return this.#tables.packNames.get(Buffer.from(name, 'hex'))?.readUInt32LE(0);
+  }
+
+  /** The whole table of a pack, every chunk id included. */
+  info(number: number): PackInfo {
+    const value = this.#tables.contents.get(numberKey(number));
+    if (value === undefined) throw catalogDamaged(`pack ${number} is missing`);
+    return decodePackInfo(
+      new ByteReader(value, 'a pack in the local catalog'),
+      'a pack in the local catalog',
+    );
+  }
+
+  #pack(number: number): PackRecord {
+    const kept = this.#kept.get(number);
+    if (kept !== undefined) return kept;
+    const value = this.#tables.packs.get(numberKey(number));
+    if (value === undefined) throw catalogDamaged(`pack ${number} is missing`);
+    const pack = toPack(value);
+    if (this.#kept.size >= keptPacks) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(number, pack);
+    return pack;
+  }
+
+  /** Everything that is kept in memory. */
+  forget(): void {
+    this.#kept.clear();
+  }
+
+  /** Inside a transaction. A pack that is known already is written again as it is now; its number stays. */
+  add(pack: PackInfo, counters: Counters): void {
+    const nameKey = Buffer.from(pack.name, 'hex');
+    let number = this.numberOf(pack.name);
+    if (number === undefined) {
+      number = counters.pack++;
+      this.#tables.packNames.put(nameKey, Buffer.concat([Buffer.alloc(4), u32(number)]));
+    }
+    this.#kept.delete(number);
+    const key = numberKey(number);
+    this.#tables.packs.put(key, sealedPack(pack));
+    const writer = new ByteWriter(1 << 16).u32(0);
+    encodePackInfo(writer, pack);
+    this.#tables.contents.put(key, writer.view());
+    for (const { id, sealed } of sortedChunks(pack, number)) this.#tables.chunks.put(asBuffer(id), sealed);
+  }
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32LE(value, 0);
+  return bytes;
+}
+
+/** In the order of their ids: neighbours in the table are written together. */
+function sortedChunks(pack: PackInfo, number: number): { id: Uint8Array; sealed: Buffer }[] {
+  const chunks: { id: Uint8Array; sealed: Buffer }[] = [];
+  pack.blocks.forEach((block, index) => {
+    let offset_bytes = 0;
+    for (const { id, size_bytes } of block.chunks) {
+      chunks.push({ id, sealed: sealedChunk({ pack: number, block: index, offset_bytes, size_bytes }) });
+      offset_bytes += size_bytes;
+    }
+  });
+  return chunks.sort((a, b) => Buffer.compare(a.id, b.id));
+}

@@ -1,0 +1,260 @@
+// Answers the questions of CatalogReader by range reads of the tables. Works in any thread; never writes, never asks the
+// store. Keeps no cursor open between two calls, so that nothing pins old pages.
+
+import { splitPath } from '../bytes/path.js';
+import type { ChunkId, ChunkPlace } from '../pack/types.js';
+import { compareVersions } from './changes.js';
+import { openDatabase, type CatalogDatabase } from './database.js';
+import { catalogDamaged } from './failure.js';
+import { PackTable } from './packs.js';
+import {
+  childKey,
+  directoryKey,
+  numberKey,
+  streamKey,
+  toDirectory,
+  toDirectoryPlace,
+  toStream,
+  toVersion,
+  type StreamRecord,
+} from './records.js';
+import {
+  above,
+  afterName,
+  directoryOf,
+  directoryStart,
+  fromOf,
+  isNewest,
+  nameOfKey,
+  rowKey,
+  stateKey,
+  stillHolds,
+  toCatalogEntry,
+  toOf,
+  toPlace,
+} from './state.js';
+import type { CatalogEntry, CatalogReader, Change, DirectoryId, StreamInfo, VersionInfo } from './types.js';
+
+/** More older states of one name than this are jumped over instead of read. */
+const patience = 8;
+
+export class Reader implements CatalogReader {
+  readonly repositoryId: string;
+  protected readonly database: CatalogDatabase;
+  protected readonly packTable: PackTable;
+
+  constructor(database: CatalogDatabase, repositoryId: string) {
+    this.database = database;
+    this.repositoryId = repositoryId;
+    this.packTable = new PackTable(database.tables);
+  }
+
+  streams(): StreamInfo[] {
+    const records: StreamInfo[] = [];
+    for (const { key, value } of this.database.tables.streams.scan(Buffer.of(0), Buffer.of(0xff))) {
+      const record = toStream(key.toString('latin1'), value);
+      if (record.head > 0) records.push(toStreamInfo(record));
+    }
+    return records;
+  }
+
+  stream(id: string): StreamInfo | undefined {
+    const record = this.streamRecord(id);
+    return record === undefined || record.head === 0 ? undefined : toStreamInfo(record);
+  }
+
+  versions(stream: string): VersionInfo[] {
+    const record = this.streamRecord(stream);
+    if (record === undefined) return [];
+    const start = numberKey(record.number, 0);
+    const end = numberKey(record.number, record.head + 1);
+    return Array.from(this.database.tables.versions.scan(start, end), ({ value }) => toVersion(value));
+  }
+
+  version(stream: string, sequence: number): VersionInfo | undefined {
+    const record = this.streamRecord(stream);
+    if (record === undefined || sequence > record.head) return undefined;
+    const value = this.database.tables.versions.get(numberKey(record.number, sequence));
+    return value && toVersion(value);
+  }
+
+  root(stream: string, sequence: number): CatalogEntry | undefined {
+    const record = this.streamRecord(stream);
+    if (record === undefined || !this.#isKnown(record, sequence)) return undefined;
+    return this.lookup(above, Buffer.from(stream, 'latin1'), sequence);
+  }
+
+  lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogEntry | undefined {
+    const newest = this.database.tables.nodes.get(stateKey(directory, name));
+    return newest && this.#stateAt(directory, Buffer.from(name), newest, sequence);
+  }
+
+  #stateAt(directory: DirectoryId, name: Buffer, newest: Buffer, sequence: number): CatalogEntry | undefined {
+    const state = fromOf(newest) <= sequence ? newest : this.#olderState(directory, name, sequence);
+    return state !== undefined && toOf(state) > sequence ? toCatalogEntry(name, state) : undefined;
+  }
+
+  /** Of the states behind the newest, the last that had begun by then. */
+  #olderState(directory: DirectoryId, name: Buffer, sequence: number): Buffer | undefined {
+    const start = stateKey(directory, name, sequence);
+    return this.database.tables.nodes.range(start, afterName(directory, name), 1)[0]?.value;
+  }
+
+  *list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {
+    const start = after === undefined ? directoryStart(directory) : afterName(directory, after);
+    for (const { name, state } of this.#newestStates(directory, start)) {
+      const entry = this.#stateAt(directory, name, state, sequence);
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  *#newestStates(
+    directory: DirectoryId,
+    start: Buffer,
+  ): Generator<{ name: Buffer; state: Buffer }, void, undefined> {
+    const end = directoryStart(directory + 1);
+    let from: Buffer | undefined = start;
+    while (from !== undefined) {
+      const scan = this.database.tables.nodes.scan(from, end);
+      from = undefined;
+      let older = 0;
+      for (const { key, value } of scan) {
+        if (isNewest(key)) {
+          older = 0;
+          yield { name: nameOfKey(key), state: value };
+        } else if (++older > patience) {
+          from = afterName(directory, nameOfKey(key));
+          break;
+        }
+      }
+    }
+  }
+
+  find(stream: string, sequence: number, path: Uint8Array): CatalogEntry | undefined {
+    const record = this.streamRecord(stream);
+    if (record === undefined || !this.#isKnown(record, sequence)) return undefined;
+    const place = this.#place(stream, path);
+    return place && this.lookup(place.directory, place.name, sequence);
+  }
+
+  /** Parent directory and name of a path. What lies below a directory never outlives it, so no ancestor needs a look. */
+  #place(stream: string, path: Uint8Array): { directory: DirectoryId; name: Buffer } | undefined {
+    let directory: DirectoryId = above;
+    let name: Buffer = Buffer.from(stream, 'latin1');
+    for (const next of splitPath(path)) {
+      const below = this.childDirectory(directory, name);
+      if (below === undefined) return undefined;
+      directory = below;
+      name = next;
+    }
+    return { directory, name };
+  }
+
+  history(stream: string, path: Uint8Array): CatalogEntry[] {
+    const record = this.streamRecord(stream);
+    const place = record && this.#place(stream, path);
+    if (place === undefined) return [];
+    const states: CatalogEntry[] = [];
+    const pairs = this.database.tables.nodes.scan(
+      stateKey(place.directory, place.name),
+      afterName(place.directory, place.name),
+    );
+    for (const { value } of pairs) {
+      // Rows of a commit that is still being ingested are not history yet.
+      if (fromOf(value) > record!.head) continue;
+      const entry = toCatalogEntry(place.name, value);
+      states.push(entry.to > record!.head ? { ...entry, to: Infinity } : entry);
+    }
+    return states.reverse();
+  }
+
+  *namesEver(directory: DirectoryId): IterableIterator<{ name: Buffer; directory: DirectoryId | undefined }> {
+    const head = this.#headOf(directory);
+    for (const { name, state } of this.#newestStates(directory, directoryStart(directory))) {
+      if (fromOf(state) > head && this.#olderState(directory, name, head) === undefined) continue;
+      const own = directoryOf(state);
+      yield { name, directory: own === 0 ? this.childDirectory(directory, name) : own };
+    }
+  }
+
+  directoryEver(stream: string, path: Uint8Array): DirectoryId | undefined {
+    const place = this.#place(stream, path);
+    return place && this.childDirectory(place.directory, place.name);
+  }
+
+  changes(stream: string, from: number, to: number): IterableIterator<Change> {
+    const record = this.streamRecord(stream);
+    const roots = record && { number: record.number, name: Buffer.from(stream, 'latin1') };
+    return compareVersions(this, this.database.tables, roots, from, to);
+  }
+
+  entryById(id: number): CatalogEntry | undefined {
+    const value = this.database.tables.ids.get(rowKey(id));
+    if (value === undefined) return undefined;
+    const { directory, name, from } = toPlace(value);
+    const newest = this.database.tables.nodes.get(stateKey(directory, name));
+    const state =
+      newest !== undefined && fromOf(newest) === from
+        ? newest
+        : this.database.tables.nodes.get(stateKey(directory, name, from));
+    if (state === undefined) throw catalogDamaged(`row ${id} is missing`);
+    return toCatalogEntry(name, state);
+  }
+
+  chunk(id: ChunkId): ChunkPlace | undefined {
+    return this.packTable.chunk(id);
+  }
+
+  hasChunk(id: ChunkId): boolean {
+    return this.packTable.hasChunk(id);
+  }
+
+  /** Cheap, but not for every read: LMDB keeps a timer for each until the event loop turns. A few times a second is plenty. */
+  refresh(): void {
+    this.database.refresh();
+  }
+
+  async close(): Promise<void> {
+    await this.database.close();
+  }
+
+  /** Gaps are possible: versions whose log entries are lost, between others that are there. */
+  #isKnown({ number, head }: StreamRecord, sequence: number): boolean {
+    return sequence <= head && this.database.tables.versions.has(numberKey(number, sequence));
+  }
+
+  protected streamRecord(id: string): StreamRecord | undefined {
+    const value = this.database.tables.streams.get(streamKey(id));
+    return value && toStream(id, value);
+  }
+
+  protected childDirectory(parent: DirectoryId, name: Uint8Array): DirectoryId | undefined {
+    const value = this.database.tables.children.get(childKey(parent, name));
+    return value && toDirectory(value);
+  }
+
+  /** The newest version of the stream that a directory belongs to. */
+  #headOf(directory: DirectoryId): number {
+    const place = this.database.tables.directories.get(directoryKey(directory));
+    if (place === undefined) return 0;
+    const number = toDirectoryPlace(place).stream;
+    for (const { key, value } of this.database.tables.streams.scan(Buffer.of(0), Buffer.of(0xff))) {
+      const record = toStream(key.toString('latin1'), value);
+      if (record.number === number) return record.head;
+    }
+    return stillHolds;
+  }
+}
+
+function toStreamInfo(record: StreamRecord): StreamInfo {
+  const { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence } = record;
+  return { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence };
+}
+
+/**
+ * For worker threads: the catalog that another thread or process has opened with `openCatalog` before, read-only. Throws
+ * RrbackupError ('catalog.missing', 'catalog.damaged').
+ */
+export function openCatalogReader(path: string, repositoryId: string): CatalogReader {
+  return new Reader(openDatabase({ path, readOnly: true }), repositoryId);
+}

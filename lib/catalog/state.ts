@@ -1,0 +1,154 @@
+// The heart of the catalog: one row per state of an entry, with the interval of versions in which it holds. Keys and values
+// of the tables 'nodes' (the states) and 'ids' (row number to state) as bytes; does no reading or writing of its own.
+//
+// key of a state:   directory u48 BE ‖ name ‖ 00 ‖ age u32 BE
+//   age 0 is the newest state of that name; an older one has ~from: the states of a name are neighbours, newest first, and
+//   a name is less than every longer name that begins with it, because no name holds a NUL.
+// value of a state: from u32 ‖ to u32 (all ones: still holds) ‖ row u48 ‖ directory u48 (0: none) ‖ entry (lib/manifest)
+
+import { ByteReader, ByteWriter } from '../bytes/cursor.js';
+import { decodeEntry, encodeEntry } from '../manifest/entry.js';
+import type { Entry } from '../manifest/types.js';
+import { checksum_bytes } from './table.js';
+import type { CatalogEntry, DirectoryId } from './types.js';
+
+/** The value of `to` while a state still holds. Sequence numbers stay below it. */
+export const stillHolds = 0xffffffff;
+
+const directory_bytes = 6;
+const age_bytes = 4;
+const state_bytes = 20;
+
+const offset = { from: 0, to: 4, row: 8, directory: 14, entry: state_bytes } as const;
+
+/** The directory above the root directories of all streams; a root's name in it is its stream's id. */
+export const above: DirectoryId = 0;
+
+/** Key of the newest state, or of the one that began at `from`. */
+export function stateKey(directory: DirectoryId, name: Uint8Array, from?: number): Buffer {
+  const key = Buffer.allocUnsafe(directory_bytes + name.length + 1 + age_bytes);
+  key.writeUIntBE(directory, 0, directory_bytes);
+  key.set(name, directory_bytes);
+  key[directory_bytes + name.length] = 0;
+  key.writeUInt32BE(from === undefined ? 0 : ~from >>> 0, directory_bytes + name.length + 1);
+  return key;
+}
+
+/** The least key behind all states of a name. */
+export function afterName(directory: DirectoryId, name: Uint8Array): Buffer {
+  const key = Buffer.allocUnsafe(directory_bytes + name.length + 1);
+  key.writeUIntBE(directory, 0, directory_bytes);
+  key.set(name, directory_bytes);
+  key[directory_bytes + name.length] = 1;
+  return key;
+}
+
+/** The least key of a directory; that of its successor ends it. */
+export function directoryStart(directory: DirectoryId): Buffer {
+  const key = Buffer.allocUnsafe(directory_bytes);
+  key.writeUIntBE(directory, 0, directory_bytes);
+  return key;
+}
+
+export const nameOfKey = (key: Buffer): Buffer => key.subarray(directory_bytes, key.length - age_bytes - 1);
+export const isNewest = (key: Buffer): boolean => key.readUInt32BE(key.length - age_bytes) === 0;
+
+export const fromOf = (state: Buffer): number => state.readUInt32LE(offset.from);
+export const toOf = (state: Buffer): number => state.readUInt32LE(offset.to);
+export const rowOf = (state: Buffer): number => state.readUIntLE(offset.row, 6);
+/** 0: it is no directory. */
+export const directoryOf = (state: Buffer): DirectoryId => state.readUIntLE(offset.directory, 6);
+export const entryBytesOf = (state: Buffer): Buffer => state.subarray(offset.entry);
+
+export function entryOf(state: Buffer): Entry {
+  const reader = new ByteReader(entryBytesOf(state), 'a row of the local catalog');
+  const entry = decodeEntry(reader);
+  reader.end();
+  return entry;
+}
+
+export function toCatalogEntry(name: Buffer, state: Buffer): CatalogEntry {
+  const to = toOf(state);
+  const directory = directoryOf(state);
+  return {
+    name,
+    id: rowOf(state),
+    directory: directory === 0 ? undefined : directory,
+    from: fromOf(state),
+    to: to === stillHolds ? Infinity : to,
+    entry: entryOf(state),
+  };
+}
+
+/** A state that is being written: room for the checksum, then the value. Re-used for every row. */
+export class StateWriter {
+  readonly #writer = new ByteWriter(4096);
+
+  /** Encodes the entry; the rest is filled in by `finish`. The view is valid until the next call. */
+  entry(entry: Entry): Buffer {
+    this.#writer.reset().raw(blank);
+    encodeEntry(this.#writer, entry);
+    return this.#writer.view().subarray(checksum_bytes + state_bytes);
+  }
+
+  /** The whole state, still open, ready for Table.put. */
+  finish(from: number, row: number, directory: DirectoryId): Buffer {
+    const sealed = this.#writer.view();
+    sealed.writeUInt32LE(from, checksum_bytes + offset.from);
+    sealed.writeUInt32LE(stillHolds, checksum_bytes + offset.to);
+    sealed.writeUIntLE(row, checksum_bytes + offset.row, 6);
+    sealed.writeUIntLE(directory, checksum_bytes + offset.directory, 6);
+    return sealed;
+  }
+}
+
+const blank = Buffer.alloc(checksum_bytes + state_bytes);
+
+/** A stored state with another end, ready for Table.put. */
+export function withEnd(state: Buffer, to: number): Buffer {
+  const sealed = Buffer.allocUnsafe(checksum_bytes + state.length);
+  sealed.set(state, checksum_bytes);
+  sealed.writeUInt32LE(to, checksum_bytes + offset.to);
+  return sealed;
+}
+
+/** Where a row number leads: directory, name and first version of its state. */
+export interface StatePlace {
+  readonly directory: DirectoryId;
+  readonly name: Buffer;
+  readonly from: number;
+}
+
+export function rowKey(row: number): Buffer {
+  const key = Buffer.allocUnsafe(6);
+  key.writeUIntBE(row, 0, 6);
+  return key;
+}
+
+/** Ready for Table.put: directory u48 ‖ from u32 ‖ name. */
+export function sealedPlace(directory: DirectoryId, name: Uint8Array, from: number): Buffer {
+  const sealed = Buffer.allocUnsafe(checksum_bytes + 10 + name.length);
+  sealed.writeUIntLE(directory, checksum_bytes, 6);
+  sealed.writeUInt32LE(from, checksum_bytes + 6);
+  sealed.set(name, checksum_bytes + 10);
+  return sealed;
+}
+
+export function toPlace(value: Buffer): StatePlace {
+  return { directory: value.readUIntLE(0, 6), from: value.readUInt32LE(6), name: value.subarray(10) };
+}
+
+/**
+ * Hard links share a row number: same stream and same inode in the same state. The bytes of the entry are compared on top,
+ * so that a row number never stands for two contents.
+ */
+export function linkKey(stream: number, entry: Entry): Buffer {
+  const key = Buffer.allocUnsafe(44);
+  key.writeUInt32BE(stream, 0);
+  key.writeBigUInt64BE(BigInt.asUintN(64, entry.device), 4);
+  key.writeBigUInt64BE(BigInt.asUintN(64, entry.inode), 12);
+  key.writeBigUInt64BE(BigInt.asUintN(64, entry.ctime_ns), 20);
+  key.writeBigUInt64BE(BigInt.asUintN(64, entry.mtime_ns), 28);
+  key.writeBigUInt64BE(BigInt.asUintN(64, BigInt(entry.size_bytes)), 36);
+  return key;
+}

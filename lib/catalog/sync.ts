@@ -1,0 +1,77 @@
+// Brings the catalog up to date with the store: every stream's commits behind the newest that is known, and where a commit
+// is lost, the checkpoint behind it. Reads the store only.
+
+import { RrbackupError } from '../errors/index.js';
+import type { ChainReader } from '../manifest/chain.js';
+import type { Checkpoint } from '../manifest/checkpoint.js';
+import type { Run } from '../progress.js';
+import type { Catalog } from './catalog.js';
+
+export interface SyncOptions {
+  readonly catalog: Catalog;
+  readonly chain: Pick<ChainReader, 'streams' | 'commits' | 'checkpoints' | 'checkpoint'>;
+  /** Only these; default all of the repository. */
+  readonly streams?: readonly string[];
+  readonly run: Run;
+}
+
+const gapCodes = new Set(['manifest.missing_commit', 'manifest.damaged_commit', 'manifest.damaged']);
+
+/**
+ * Returns how many versions were new. Throws what the chain and `Catalog.ingest` throw; what came before the failure is in
+ * the catalog then. Lost versions with a checkpoint behind them are a warning.
+ */
+export async function syncCatalog({
+  catalog,
+  chain,
+  streams,
+  run,
+}: SyncOptions): Promise<{ ingested: number }> {
+  catalog.refresh();
+  const call = run.signal === undefined ? {} : { signal: run.signal };
+  let ingested = 0;
+  for (const stream of streams ?? (await chain.streams(call))) {
+    for (let isBehind = true; isBehind;) {
+      const known = catalog.stream(stream);
+      const after = known && { sequence: known.head, hash: known.headHash, versionId: known.headVersionId };
+      try {
+        ingested += await catalog.ingestAll(chain.commits(stream, after, call), run);
+        isBehind = false;
+      } catch (error) {
+        if (!(error instanceof RrbackupError) || !gapCodes.has(error.code)) throw error;
+        const head = catalog.stream(stream)?.head ?? 0;
+        ingested += head - (known?.head ?? 0);
+        const checkpoint = await checkpointBehind(chain, stream, head, call);
+        if (checkpoint === undefined) throw error;
+        await catalog.ingestCheckpoint(checkpoint, run);
+        ingested++;
+        run.onWarning?.(lostVersions(checkpoint, head + 1));
+      }
+    }
+  }
+  return { ingested };
+}
+
+/** The first checkpoint behind a version that can be read. */
+async function checkpointBehind(
+  chain: SyncOptions['chain'],
+  stream: string,
+  head: number,
+  call: { signal?: AbortSignal },
+): Promise<Checkpoint | undefined> {
+  for (const sequence of await chain.checkpoints(stream, head + 1, call)) {
+    try {
+      return await chain.checkpoint(stream, sequence, call);
+    } catch (error) {
+      if (!(error instanceof RrbackupError) || error.kind !== 'damaged') throw error;
+    }
+  }
+  return undefined;
+}
+
+function lostVersions({ header, sequence }: Checkpoint, first: number): string {
+  if (sequence === first)
+    return `the log entry of version ${first} of '${header.source}' is lost; its checkpoint stands in`;
+  const which = sequence - 1 === first ? `version ${first}` : `versions ${first} to ${sequence - 1}`;
+  return `${which} of '${header.source}' cannot be read: a log entry is lost; later versions can`;
+}

@@ -1,0 +1,112 @@
+// One named table of the catalog: bytes to bytes, each value under a checksum of its key and itself, so that a damaged
+// catalog is an error and never an answer. Knows no row format.
+
+import type { Database } from 'lmdb';
+
+import { catalogDamaged } from './failure.js';
+
+export type Store = Database<Buffer, Buffer>;
+
+export interface Pair {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** Bytes of every stored value that are its checksum; the rest is the value. */
+export const checksum_bytes = 4;
+
+/**
+ * FNV-1a over four bytes at a time, seeded with the lengths: it guards against rot and stray writes, not against people (whoever can write the
+ * catalog can read the source, too). A table-driven CRC costs three times as much.
+ */
+export function checksum(key: Uint8Array, value: Uint8Array, valueStart: number): number {
+  let sum = 0x811c9dc5 ^ key.length;
+  sum = Math.imul(mix(sum, key, 0), 0x01000193) ^ (value.length - valueStart);
+  return finish(mix(sum, value, valueStart));
+}
+
+function mix(seed: number, bytes: Uint8Array, start: number): number {
+  let sum = seed;
+  const length = bytes.length;
+  const whole = length - ((length - start) & 3);
+  let at = start;
+  for (; at < whole; at += 4) {
+    const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    sum = Math.imul(sum ^ word, 0x01000193);
+    sum ^= sum >>> 15;
+  }
+  for (; at < length; at++) sum = Math.imul(sum ^ bytes[at]!, 0x01000193);
+  return sum;
+}
+
+function finish(sum: number): number {
+  const first = Math.imul(sum ^ (sum >>> 16), 0x85ebca6b);
+  return (first ^ (first >>> 13)) >>> 0;
+}
+
+export class Table {
+  readonly #store: Store;
+  readonly #name: string;
+
+  constructor(store: Store, name: string) {
+    this.#store = store;
+    this.#name = name;
+  }
+
+  /** The value, a copy of its own; undefined if there is none. Throws 'catalog.damaged'. */
+  get(key: Buffer): Buffer | undefined {
+    const stored = this.#store.getBinary(key);
+    return stored === undefined ? undefined : this.#open(key, stored);
+  }
+
+  has(key: Buffer): boolean {
+    return this.#store.getBinaryFast(key) !== undefined;
+  }
+
+  /**
+   * `sealed` is a buffer whose first four bytes are free for the checksum; the value follows. It may be re-used at once.
+   * Only inside a transaction.
+   */
+  put(key: Buffer, sealed: Buffer): void {
+    sealed.writeUInt32LE(checksum(key, sealed, checksum_bytes), 0);
+    void this.#store.put(key, sealed);
+  }
+
+  /** Only inside a transaction. */
+  remove(key: Buffer): void {
+    void this.#store.remove(key);
+  }
+
+  /** Only inside a transaction. */
+  clear(): void {
+    this.#store.clearSync();
+  }
+
+  /** Up to `limit` pairs with start ≤ key < end, in key order. All are read at once: no cursor stays open behind it. */
+  range(start: Buffer, end: Buffer, limit: number): Pair[] {
+    const pairs: Pair[] = [];
+    for (const { key, value } of this.#store.getRange({ start, end, limit })) {
+      pairs.push({ key, value: this.#open(key, value) });
+    }
+    return pairs;
+  }
+
+  /** The same, in pages that grow; safe while anything else reads or time passes. */
+  *scan(start: Buffer, end: Buffer): Generator<Pair, void, undefined> {
+    let from = start;
+    for (let limit = 16; ; limit = Math.min(limit * 2, 512)) {
+      const pairs = this.range(from, end, limit);
+      yield* pairs;
+      const last = pairs.at(-1);
+      if (last === undefined || pairs.length < limit) return;
+      from = Buffer.concat([last.key, Buffer.of(0)]);
+    }
+  }
+
+  #open(key: Buffer, stored: Buffer): Buffer {
+    if (stored.length < checksum_bytes || stored.readUInt32LE(0) !== checksum(key, stored, checksum_bytes)) {
+      throw catalogDamaged(`a row of its table '${this.#name}' does not match its checksum`);
+    }
+    return stored.subarray(checksum_bytes);
+  }
+}

@@ -1,0 +1,73 @@
+// Takes back a commit that was read in half and will never be read to its end: its log entry turned out damaged, or another
+// has its place. Rare, so it looks at every row of the stream instead of keeping books for the purpose.
+
+import type { Tables } from './database.js';
+import { childKey, numberKey, toDirectory, type StreamRecord } from './records.js';
+import {
+  above,
+  afterName,
+  directoryOf,
+  directoryStart,
+  fromOf,
+  isNewest,
+  nameOfKey,
+  rowKey,
+  rowOf,
+  stateKey,
+  stillHolds,
+  toOf,
+  toPlace,
+  withEnd,
+} from './state.js';
+import type { Pair } from './table.js';
+import type { DirectoryId } from './types.js';
+
+/** Inside a transaction. Row and directory numbers that it gave out stay unused. */
+export function undoPending(tables: Tables, stream: StreamRecord, sequence: number): void {
+  const rootName = Buffer.from(stream.id, 'latin1');
+  const rootKey = stateKey(above, rootName);
+  const root = tables.nodes.get(rootKey);
+  const left = root === undefined ? [] : undoName(tables, above, { key: rootKey, value: root }, sequence);
+  for (let directory = left.pop(); directory !== undefined; directory = left.pop()) {
+    for (const pair of tables.nodes.scan(directoryStart(directory), directoryStart(directory + 1)))
+      if (isNewest(pair.key)) left.push(...undoName(tables, directory, pair, sequence));
+  }
+  const pages = tables.touched.scan(
+    numberKey(stream.number, sequence),
+    numberKey(stream.number, sequence + 1),
+  );
+  for (const { key } of pages) tables.touched.remove(key);
+}
+
+/** Returns the directory behind the name, if there ever was one. */
+function undoName(
+  tables: Tables,
+  directory: DirectoryId,
+  { key, value }: Pair,
+  sequence: number,
+): DirectoryId[] {
+  const name = nameOfKey(key);
+  const isOurs = fromOf(value) === sequence;
+  if (isOurs) {
+    removeRow(tables, value, sequence);
+    tables.nodes.remove(key);
+    const [older] = tables.nodes.range(key, afterName(directory, name), 1);
+    if (older !== undefined) {
+      tables.nodes.remove(older.key);
+      tables.nodes.put(
+        key,
+        withEnd(older.value, toOf(older.value) === sequence ? stillHolds : toOf(older.value)),
+      );
+    }
+  } else if (toOf(value) === sequence) tables.nodes.put(key, withEnd(value, stillHolds));
+  if (directoryOf(value) !== 0) return [directoryOf(value)];
+  const below = isOurs ? tables.children.get(childKey(directory, name)) : undefined;
+  return below === undefined ? [] : [toDirectory(below)];
+}
+
+function removeRow(tables: Tables, state: Buffer, sequence: number): void {
+  const key = rowKey(rowOf(state));
+  const place = tables.ids.get(key);
+  // A hard link may share the row number of a name from before.
+  if (place !== undefined && toPlace(place).from === sequence) tables.ids.remove(key);
+}
