@@ -86,7 +86,9 @@ export function mountAt(mountpoint: string): MountEntry | undefined {
 }
 
 function unescape(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
 }
 
 function nulTerminated(text: string): Buffer {
@@ -144,7 +146,9 @@ async function mountAsUser(options: FuseMountOptions, shared: readonly string[])
 export function findFusermount(): string | undefined {
   const directories = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/bin', '/usr/local/bin'];
   for (const name of ['fusermount3', 'fusermount']) {
-    const found = directories.find((directory) => directory !== '' && isExecutable(path.join(directory, name)));
+    const found = directories.find(
+      (directory) => directory !== '' && isExecutable(path.join(directory, name)),
+    );
     if (found !== undefined) return path.join(found, name);
   }
   return undefined;

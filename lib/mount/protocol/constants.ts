@@ -86,9 +86,6 @@ export const initFlags = {
   NO_OPENDIR_SUPPORT: 1 << 24,
 } as const;
 
-/** In place of ENOSYS where the kernel has no zero-message open: keep what is cached. */
-export const openFlags = { KEEP_CACHE: 1 << 1, CACHE_DIR: 1 << 3 } as const;
-
 export const seek = { DATA: 3, HOLE: 4 } as const;
 
 export const page_bytes = 4096;

@@ -40,17 +40,11 @@ const wanted =
   initFlags.CACHE_SYMLINKS |
   initFlags.NO_OPENDIR_SUPPORT;
 
-export interface Negotiated {
-  readonly canSkipOpen: boolean;
-  readonly canSkipOpendir: boolean;
-  readonly body: Buffer;
-}
-
 /**
  * 'again': a newer major version, the kernel will ask once more after our answer. undefined: too old for us. `checkAccess`
  * lets the kernel enforce modes and ACLs, for mounts that others may enter.
  */
-export function negotiate(request: InitRequest, checkAccess: boolean): Negotiated | 'again' | undefined {
+export function negotiate(request: InitRequest, checkAccess: boolean): Buffer | 'again' | undefined {
   if (request.major > majorVersion) return 'again';
   if (request.major < majorVersion || request.minor < leastMinorVersion) return undefined;
   const flags = request.flags & (checkAccess ? wanted | initFlags.POSIX_ACL : wanted);
@@ -64,11 +58,7 @@ export function negotiate(request: InitRequest, checkAccess: boolean): Negotiate
   body.writeUInt32LE(maximumWrite_bytes, out.max_write);
   body.writeUInt32LE(1, out.time_gran);
   body.writeUInt16LE(maximumRead_bytes / page_bytes, out.max_pages);
-  return {
-    canSkipOpen: (flags & initFlags.NO_OPEN_SUPPORT) !== 0,
-    canSkipOpendir: (flags & initFlags.NO_OPENDIR_SUPPORT) !== 0,
-    body,
-  };
+  return body;
 }
 
 /** The answer to a newer major version: ours, so that the kernel comes back with it. */

@@ -32,7 +32,15 @@ const attr = {
 } as const;
 
 // struct fuse_entry_out
-const entryOut = { nodeid: 0, generation: 8, entry_valid: 16, attr_valid: 24, nsecs: 32, attr: 40, bytes: 128 } as const;
+const entryOut = {
+  nodeid: 0,
+  generation: 8,
+  entry_valid: 16,
+  attr_valid: 24,
+  nsecs: 32,
+  attr: 40,
+  bytes: 128,
+} as const;
 // struct fuse_attr_out
 const attrOut = { attr_valid: 0, nsec: 8, attr: 16, bytes: 104 } as const;
 // struct fuse_dirent; a struct fuse_direntplus has a fuse_entry_out before it

@@ -12,7 +12,14 @@
 import { joinPath, parentAndName } from '../../bytes/path.js';
 import { sha256 } from '../../crypto/index.js';
 import type { CatalogEntry, CatalogReader, StreamInfo } from '../../catalog/types.js';
-import { madeUpDirectory, madeUpFile, entryAttributes, typeBits, type Attributes, type Owner } from './attributes.js';
+import {
+  madeUpDirectory,
+  madeUpFile,
+  entryAttributes,
+  typeBits,
+  type Attributes,
+  type Owner,
+} from './attributes.js';
 import type { DirectoryEntry, Found } from './index.js';
 import { entryNode, nodeId, nodeKinds, nodeNumber, type NodeId, type View } from './node.js';
 import { streamNumber, type Streams } from './streams.js';
@@ -135,7 +142,11 @@ export class History {
       if (isDeletion(state, states[index + 1])) {
         const marker = nodeId(nodeKinds.deleted, at.view, state.to, streamNumber(stream.id));
         const time_ns = this.#streams.versions(stream).bySequence.get(state.to)?.finished_ns ?? 0n;
-        add(Buffer.from(`${this.#time(stream, state.to)}.deleted`), marker, deletedAttributes(state.entry, time_ns));
+        add(
+          Buffer.from(`${this.#time(stream, state.to)}.deleted`),
+          marker,
+          deletedAttributes(state.entry, time_ns),
+        );
       }
     });
     return found;
@@ -165,4 +176,3 @@ function extensionOf(name: Buffer): Buffer {
   const extension = dot <= 0 || dot === name.length - 1 ? Buffer.alloc(0) : name.subarray(dot);
   return extension.length > maximumExtension_bytes ? Buffer.alloc(0) : extension;
 }
-

@@ -19,7 +19,16 @@ import {
 } from './attributes.js';
 import { History, type HistoryPath } from './history.js';
 import { Listings } from './listing.js';
-import { entryNode, entryRow, hostsNode, nodeId, nodeKinds, rootNode, type NodeId, type View } from './node.js';
+import {
+  entryNode,
+  entryRow,
+  hostsNode,
+  nodeId,
+  nodeKinds,
+  rootNode,
+  type NodeId,
+  type View,
+} from './node.js';
 import { hostNumber, safeName, streamNumber, Streams, type VersionName } from './streams.js';
 
 export interface Found {
@@ -109,7 +118,8 @@ export class Tree {
       case nodeKinds.stream:
       case nodeKinds.history: {
         const at = this.#historyPath(node);
-        const stream = at === undefined ? this.#streams.byNumber(node.lower) : this.#catalog.stream(at.stream);
+        const stream =
+          at === undefined ? this.#streams.byNumber(node.lower) : this.#catalog.stream(at.stream);
         if (stream === undefined) return undefined;
         if (at === undefined) return this.#growing([stream]);
         return this.history.attributes(stream, at);
@@ -251,7 +261,8 @@ export class Tree {
       const version = versions[index]!;
       const root = this.#versionRoot(stream, version, view);
       const next = fixed.length + index + 1;
-      if (root !== undefined) yield { name: Buffer.from(version.name), type: typeBits.directory, next, ...root };
+      if (root !== undefined)
+        yield { name: Buffer.from(version.name), type: typeBits.directory, next, ...root };
     }
   }
 

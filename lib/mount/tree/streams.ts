@@ -53,7 +53,9 @@ export class Streams {
     return this.#catalog
       .streams()
       .filter((stream) => stream.head > 0)
-      .sort((a, b) => compareText(a.host, b.host) || compareText(a.source, b.source) || compareText(a.id, b.id));
+      .sort(
+        (a, b) => compareText(a.host, b.host) || compareText(a.source, b.source) || compareText(a.id, b.id),
+      );
   }
 
   ofHost(host: string): StreamInfo[] {

@@ -1,0 +1,128 @@
+// The main thread's part of the kernel driver: reads of content and everything about history. Every read has a signal of its
+// own, which the kernel's INTERRUPT fires; whatever goes wrong with one read is that read's EIO and a line in the log.
+
+import { LRUCache } from 'lru-cache';
+import { printable } from '../../bytes/path.js';
+import type { CatalogReader } from '../../catalog/types.js';
+import type { Entry } from '../../manifest/types.js';
+import { errno } from '../protocol/constants.js';
+import { replyHeader } from '../protocol/reply.js';
+import { entryRow, nodeKinds, type NodeId } from '../tree/node.js';
+import type { ContentSource } from '../types.js';
+import { writeReply } from './device.js';
+import type { Outcome, Session } from './session.js';
+
+const openFiles = 1024;
+
+export interface ContentRepliesOptions {
+  readonly device: number;
+  readonly session: Session;
+  readonly catalog: CatalogReader;
+  readonly content: ContentSource;
+  onWarning(message: string): void;
+}
+
+interface OpenFile {
+  readonly name: Buffer;
+  readonly entry: Entry;
+}
+
+export class ContentReplies {
+  readonly #options: ContentRepliesOptions;
+  readonly #reads = new Map<bigint, AbortController>();
+  readonly #files = new LRUCache<number, OpenFile>({ max: openFiles });
+  #isClosed = false;
+
+  constructor(options: ContentRepliesOptions) {
+    this.#options = options;
+  }
+
+  /** A request that a worker handed over. */
+  handle(bytes: Buffer): void {
+    if (this.#isClosed) return;
+    const outcome = this.#options.session.answer(bytes);
+    if (outcome.kind === 'reply') this.#write([outcome.bytes]);
+    if (outcome.kind === 'interrupt') this.#interrupt(outcome.unique, outcome.target);
+    if (outcome.kind === 'read') void this.#read(outcome);
+  }
+
+  /** Drops all reads; nothing is written after this. */
+  close(): void {
+    this.#isClosed = true;
+    for (const abort of this.#reads.values()) abort.abort();
+  }
+
+  #interrupt(unique: bigint, target: bigint): void {
+    const abort = this.#reads.get(target);
+    if (abort !== undefined) abort.abort();
+    // Answered already, or still on its way here from another thread: the kernel asks again while it matters.
+    else this.#write([replyHeader(unique, 0, errno.EAGAIN)]);
+  }
+
+  async #read({ unique, node, offset, size_bytes }: Outcome & { readonly kind: 'read' }): Promise<void> {
+    const abort = new AbortController();
+    this.#reads.set(unique, abort);
+    let file: OpenFile | undefined;
+    try {
+      file = this.#file(node);
+      const bytes =
+        file === undefined
+          ? undefined
+          : await this.#options.content.read(file.entry, offset, size_bytes, abort.signal);
+      this.#reads.delete(unique);
+      if (bytes === undefined) this.#write([replyHeader(unique, 0, errno.ESTALE)]);
+      else this.#write([replyHeader(unique, bytes.length), bytes]);
+    } catch (error) {
+      this.#reads.delete(unique);
+      const isInterrupted = abort.signal.aborted;
+      if (!isInterrupted) this.#options.onWarning(readFailure(file?.name, error));
+      this.#write([replyHeader(unique, 0, isInterrupted ? errno.EINTR : errno.EIO)]);
+    }
+  }
+
+  #file(node: NodeId): OpenFile | undefined {
+    if (node.kind === nodeKinds.deleted) return { name: Buffer.alloc(0), entry: nothing };
+    if (node.kind !== nodeKinds.entry) return undefined;
+    const row = entryRow(node);
+    const known = this.#files.get(row);
+    if (known !== undefined) return known;
+    const found = this.#options.catalog.entryById(row);
+    if (found?.entry.type !== 'file') return undefined;
+    this.#files.set(row, found);
+    return found;
+  }
+
+  #write(parts: readonly Uint8Array[]): void {
+    if (this.#isClosed) return;
+    try {
+      writeReply(this.#options.device, parts);
+    } catch (error) {
+      this.#options.onWarning(`an answer to the kernel was not taken: ${String(error)}`);
+    }
+  }
+}
+
+/** What the log says of a read that ended in an error. */
+export function readFailure(name: Buffer | undefined, error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error);
+  return `${name === undefined ? 'a file' : printable(name)} cannot be read: ${why}`;
+}
+
+/** The content of a deletion's marker. */
+const nothing: Entry = {
+  type: 'file',
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  mtime_ns: 0n,
+  ctime_ns: 0n,
+  inode: 0n,
+  device: 0n,
+  links: 1,
+  size_bytes: 0,
+  rdevMajor: 0,
+  rdevMinor: 0,
+  target: Buffer.alloc(0),
+  xattrs: [],
+  content: [],
+};

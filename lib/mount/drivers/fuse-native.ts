@@ -1,0 +1,254 @@
+// The driver on top of the npm package fuse-native (libfuse 2; macOS, or by choice): the same tree, asked for by path. It knows
+// less than the kernel's protocol: times in milliseconds, names as UTF-8 (other bytes stand as \xNN), no inode numbers, so
+// that hard links are not recognised, no holes. The package is optional and loaded only when asked for.
+
+import { isUtf8 } from 'node:buffer';
+import { printable } from '../../bytes/path.js';
+import { RrbackupError } from '../../errors/index.js';
+import { mountAt, unmountFuse } from '../../posix/mount.js';
+import { errno, page_bytes } from '../protocol/constants.js';
+import { isDirectory, type Attributes, type Owner } from '../tree/attributes.js';
+import { Tree, type Found } from '../tree/index.js';
+import { rootNode } from '../tree/node.js';
+import type { MountOptions } from '../types.js';
+import { readFailure } from './content-replies.js';
+import type { Driver } from './driver.js';
+
+type Callback = (error: number, ...values: unknown[]) => void;
+
+interface Fuse {
+  mount(callback: (error: Error | null) => void): void;
+  unmount(callback: (error: Error | null) => void): void;
+}
+
+type FuseConstructor = new (
+  mountpoint: string,
+  operations: Record<string, (...args: never[]) => void>,
+  options: Record<string, unknown>,
+) => Fuse;
+
+/** What the package says when its own time runs out; ours are the store's. */
+const watch_ms = 500;
+
+export async function mountByFuseNative(options: MountOptions, owner: Owner): Promise<Driver> {
+  const Native = await loadFuseNative();
+  const driver = new FuseNativeDriver(options, owner, Native);
+  await driver.start();
+  return driver;
+}
+
+async function loadFuseNative(): Promise<FuseConstructor> {
+  const name = 'fuse-native';
+  try {
+    return ((await import(name)) as { default: FuseConstructor }).default;
+  } catch (error) {
+    throw new RrbackupError({
+      code: 'mount.no_fuse_native',
+      kind: 'failure',
+      message:
+        'the driver fuse-native cannot be loaded: the npm package or the library libfuse2 is not installed',
+      guidance: 'use the driver kernel, or install the package fuse-native and libfuse2',
+      cause: error,
+    });
+  }
+}
+
+class FuseNativeDriver implements Driver {
+  readonly closed: Promise<void>;
+  readonly #options: MountOptions;
+  readonly #tree: Tree;
+  readonly #fuse: Fuse;
+  readonly #abort = new AbortController();
+  #onClosed: (() => void) | undefined;
+  #watch: NodeJS.Timeout | undefined;
+
+  constructor(options: MountOptions, owner: Owner, Native: FuseConstructor) {
+    this.#options = options;
+    this.#tree = new Tree(options.catalog, options.host, owner);
+    this.closed = new Promise((resolve) => (this.#onClosed = resolve));
+    this.#fuse = new Native(options.mountpoint, this.#operations(), {
+      // The package has no options of its own for these; what stands here is joined with commas as it is.
+      fsname: 'rrbackup,ro,nosuid,nodev',
+      subtype: 'rrbackup',
+      allowOther: options.allowOther,
+      defaultPermissions: options.allowOther,
+      timeout: false,
+    });
+  }
+
+  async start(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#fuse.mount((error) => {
+        if (error === null) resolve();
+        else reject(mountFailed(this.#options.mountpoint, error));
+      });
+    });
+    // The package does not say when somebody else has unmounted.
+    this.#watch = setInterval(() => {
+      if (mountAt(this.#options.mountpoint) === undefined) this.#end();
+    }, watch_ms);
+  }
+
+  async unmount(): Promise<void> {
+    if (this.#abort.signal.aborted) return this.closed;
+    this.#abort.abort();
+    await new Promise<void>((resolve) => {
+      this.#fuse.unmount(() => {
+        resolve();
+      });
+    });
+    if (mountAt(this.#options.mountpoint) !== undefined) {
+      await unmountFuse(this.#options.mountpoint, { lazy: true });
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    clearInterval(this.#watch);
+    this.#abort.abort();
+    this.#onClosed?.();
+  }
+
+  #operations(): Record<string, (...args: never[]) => void> {
+    return {
+      getattr: (file: string, callback: Callback) => {
+        this.#with(file, callback, (found) => [0, statOf(found.attributes)]);
+      },
+      readdir: (file: string, callback: Callback) => {
+        this.#with(file, callback, ({ node }) => {
+          const entries = this.#tree.readdir(node, 0);
+          return entries === undefined
+            ? [-errno.ENOTDIR]
+            : [0, Array.from(entries, ({ name }) => toText(name))];
+        });
+      },
+      readlink: (file: string, callback: Callback) => {
+        this.#with(file, callback, ({ node }) => {
+          const target = this.#tree.readlink(node);
+          return target === undefined ? [-errno.EINVAL] : [0, Buffer.from(target).toString('utf8')];
+        });
+      },
+      listxattr: (file: string, callback: Callback) => {
+        this.#with(file, callback, ({ node }) => [
+          0,
+          (this.#tree.xattrs(node) ?? []).map(({ name }) => Buffer.from(name).toString('utf8')),
+        ]);
+      },
+      getxattr: (file: string, name: string, _position: number, callback: Callback) => {
+        this.#with(file, callback, ({ node }) => {
+          const xattr = this.#tree
+            .xattrs(node)
+            ?.find((candidate) => Buffer.from(name).equals(candidate.name));
+          return xattr === undefined ? [-errno.ENODATA] : [0, Buffer.from(xattr.value)];
+        });
+      },
+      statfs: (_file: string, callback: Callback) => {
+        const { bytes, files } = this.#tree.totals();
+        const blocks = Math.ceil(bytes / page_bytes);
+        callback(0, { bsize: page_bytes, frsize: page_bytes, blocks, files, namemax: 255 });
+      },
+      read: (
+        file: string,
+        _handle: number,
+        buffer: Buffer,
+        size: number,
+        offset: number,
+        callback: Callback,
+      ) => {
+        void this.#read(file, buffer, size, offset, callback);
+      },
+    };
+  }
+
+  async #read(file: string, buffer: Buffer, size: number, offset: number, callback: Callback): Promise<void> {
+    try {
+      const found = this.#walk(file);
+      const entry = found && this.#tree.entry(found.node);
+      if (found === undefined || (entry === undefined && isDirectory(found.attributes))) {
+        callback(-errno.ENOENT);
+        return;
+      }
+      const signal = this.#abort.signal;
+      const bytes = entry && (await this.#options.content.read(entry, offset, size, signal));
+      callback(bytes?.copy(buffer) ?? 0);
+    } catch (error) {
+      this.#options.onWarning(readFailure(Buffer.from(file), error));
+      callback(-errno.EIO);
+    }
+  }
+
+  #with(file: string, callback: Callback, answer: (found: Found) => [number, ...unknown[]]): void {
+    let values: [number, ...unknown[]];
+    try {
+      const found = this.#walk(file, (node) => (values = answer(node)));
+      values = found === undefined ? [-errno.ENOENT] : values!;
+    } catch (error) {
+      this.#options.onWarning(readFailure(Buffer.from(file), error));
+      values = [-errno.EIO];
+    }
+    callback(...values);
+  }
+
+  /** Follows a path from the root, and gives the nodes below history/ back once `use` is done with the last one. */
+  #walk(file: string, use?: (found: Found) => void): Found | undefined {
+    const names = file.split('/').filter((name) => name !== '');
+    const attributes = this.#tree.getattr(rootNode);
+    let found: Found | undefined = attributes && { node: rootNode, attributes };
+    const visited: Found[] = [];
+    for (const name of names) {
+      const parent: Found | undefined = found;
+      found =
+        parent &&
+        toNames(name)
+          .map((bytes) => this.#tree.lookup(parent.node, bytes))
+          .find(Boolean);
+      if (found !== undefined) visited.push(found);
+    }
+    try {
+      if (found !== undefined) use?.(found);
+    } finally {
+      for (const { node } of visited) this.#tree.history.forget(node, 1);
+    }
+    return found;
+  }
+}
+
+function statOf(attributes: Attributes): Record<string, unknown> {
+  const mtime = Number(attributes.mtime_ns / 1_000_000n);
+  return {
+    mode: attributes.mode,
+    uid: attributes.uid,
+    gid: attributes.gid,
+    size: attributes.size_bytes,
+    nlink: attributes.links,
+    rdev: ((attributes.rdevMajor << 8) | (attributes.rdevMinor & 0xff)) >>> 0,
+    blksize: page_bytes,
+    blocks: attributes.blocks,
+    atime: mtime,
+    mtime,
+    ctime: Number(attributes.ctime_ns / 1_000_000n),
+  };
+}
+
+function toText(name: Buffer): string {
+  return isUtf8(name) ? name.toString('utf8') : printable(name);
+}
+
+/** What a name may have been: itself, or the bytes behind its \xNN. */
+function toNames(text: string): Buffer[] {
+  const itself = Buffer.from(text, 'utf8');
+  if (!text.includes('\\x')) return [itself];
+  const escaped = text.replaceAll(/\\x([0-9a-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return [itself, Buffer.from(escaped, 'latin1')];
+}
+
+function mountFailed(mountpoint: string, error: Error): RrbackupError {
+  return new RrbackupError({
+    code: 'mount.failed',
+    kind: 'failure',
+    message: `${mountpoint} cannot be mounted: ${error.message}`,
+    cause: error,
+  });
+}

@@ -1,0 +1,63 @@
+// One of the threads that serve a mount: a blocking loop that reads a request of the kernel, answers it from the catalog's
+// memory map, and hands what needs bytes or the history's table to the main thread. Never waits for anything but the kernel.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../../clock.js';
+import type { CatalogReader } from '../../catalog/types.js';
+import { requestBuffer_bytes } from '../protocol/constants.js';
+import { Tree } from '../tree/index.js';
+import { readRequest, writeReply } from './device.js';
+import type { StartMessage, WorkerMessage, WorkerSettings } from './messages.js';
+import { Session } from './session.js';
+
+const refresh_ms = 250;
+
+const settings = workerData as WorkerSettings;
+const stop = new Int32Array(settings.stop);
+
+function send(message: WorkerMessage): void {
+  parentPort?.postMessage(message);
+}
+
+const { openCatalogReader } = (await import(settings.catalogModule)) as {
+  openCatalogReader(path: string, repositoryId: string): CatalogReader;
+};
+const catalog = openCatalogReader(settings.catalogPath, settings.repositoryId);
+const session = new Session({
+  tree: new Tree(catalog, settings.host, settings.owner),
+  checkAccess: settings.checkAccess,
+  onWarning: (message) => {
+    send({ kind: 'warning', message });
+  },
+  onInit: (isSupported) => {
+    send({ kind: 'init', isSupported });
+  },
+});
+
+parentPort?.once('message', (message: StartMessage) => {
+  void serve(message.device).finally(() => catalog.close());
+});
+send({ kind: 'ready' });
+
+async function serve(device: number): Promise<void> {
+  const buffer = Buffer.alloc(requestBuffer_bytes);
+  let refreshed_ms = systemClock.monotonic_ms();
+  while (Atomics.load(stop, 0) === 0) {
+    const length = readRequest(device, buffer);
+    if (length === 'gone') return;
+    if (length === 'again') continue;
+    if (systemClock.monotonic_ms() - refreshed_ms > refresh_ms) {
+      catalog.refresh();
+      // The catalog has something to tidy up whenever the event loop turns; otherwise this loop never lets it.
+      await new Promise(setImmediate);
+      refreshed_ms = systemClock.monotonic_ms();
+    }
+    const request = buffer.subarray(0, length);
+    if (session.isForMain(request)) {
+      send({ kind: 'request', bytes: Uint8Array.from(request) });
+      continue;
+    }
+    const outcome = session.answer(request);
+    if (outcome.kind === 'reply') writeReply(device, [outcome.bytes]);
+  }
+}

@@ -1,0 +1,204 @@
+// The driver that speaks the kernel's own protocol (Linux): mounts, starts the threads that serve, and takes everything down
+// again. A mount must never outlive its server in a state that blocks others, whatever ends it.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { RrbackupError, toRrbackupError } from '../../errors/index.js';
+import { mountFuse, unmountFuse } from '../../posix/mount.js';
+import { maximumRead_bytes } from '../protocol/constants.js';
+import type { Owner } from '../tree/attributes.js';
+import { Tree } from '../tree/index.js';
+import type { MountOptions } from '../types.js';
+import { ContentReplies } from './content-replies.js';
+import type { Driver } from './driver.js';
+import type { StartMessage, WorkerMessage, WorkerSettings } from './messages.js';
+import { Session } from './session.js';
+
+const workerCount = 2;
+/** How long users of a mount that is in use may take to go away once it is to end. */
+const grace_ms = 2000;
+const retry_ms = 100;
+const poke_ms = 1000;
+
+export async function mountByKernel(options: MountOptions, owner: Owner): Promise<Driver> {
+  const driver = new KernelDriver(options, owner);
+  await driver.start();
+  return driver;
+}
+
+class KernelDriver implements Driver {
+  readonly closed: Promise<void>;
+  readonly #options: MountOptions;
+  readonly #owner: Owner;
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  readonly #workers: Worker[] = [];
+  #alive = 0;
+  #device: number | undefined;
+  #replies: ContentReplies | undefined;
+  #failure: RrbackupError | undefined;
+  #onInit: ((isSupported: boolean) => void) | undefined;
+  #onClosed: (() => void) | undefined;
+  readonly #onExit = () => {
+    this.#leaveNow();
+  };
+
+  constructor(options: MountOptions, owner: Owner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.closed = new Promise((resolve, reject) => {
+      this.#onClosed = () => {
+        if (this.#failure === undefined) resolve();
+        else reject(this.#failure);
+      };
+    });
+    // Whoever started us hears of a failure from start(); `closed` is for later ones.
+    this.closed.catch(() => undefined);
+  }
+
+  async start(): Promise<void> {
+    const { mountpoint, allowOther } = this.#options;
+    try {
+      await Promise.all(Array.from({ length: workerCount }, () => this.#startWorker()));
+      const device = await mountFuse({ mountpoint, allowOther, maximumRead_bytes });
+      this.#device = device;
+      process.on('exit', this.#onExit);
+      this.#replies = this.#contentReplies(device);
+      const isSupported = new Promise<boolean>((resolve) => (this.#onInit = resolve));
+      const start: StartMessage = { device };
+      for (const worker of this.#workers) worker.postMessage(start);
+      const died = this.closed.then(() => false);
+      if (!(await Promise.race([isSupported, died]))) throw tooOld();
+    } catch (error) {
+      await this.#giveUp(error);
+      throw toRrbackupError(error);
+    }
+  }
+
+  async unmount(): Promise<void> {
+    if (this.#alive === 0) return this.closed;
+    const { mountpoint } = this.#options;
+    for (let waited_ms = 0; this.#alive > 0; waited_ms += retry_ms) {
+      try {
+        await unmountFuse(mountpoint);
+        break;
+      } catch (error) {
+        if (!(error instanceof RrbackupError)) throw error;
+        if (error.code !== 'mount.in_use' || waited_ms >= grace_ms) {
+          await this.#takeAway();
+          break;
+        }
+        await delay(retry_ms);
+      }
+    }
+    return this.closed;
+  }
+
+  /**
+   * Ends a mount that is in use: the loops stop first, each at the next request, and every poke is one; when the last
+   * thread has left, closing the device ends the connection, and whoever waits in the mount gets an error at once.
+   */
+  async #takeAway(): Promise<void> {
+    Atomics.store(this.#stop, 0, 1);
+    const { mountpoint } = this.#options;
+    for (let count = 0; count < this.#alive; count++) fs.promises.statfs(mountpoint).catch(() => undefined);
+    const timer = setTimeout(
+      () => void unmountFuse(mountpoint, { lazy: true }).catch(() => undefined),
+      grace_ms,
+    );
+    await this.closed.catch(() => undefined);
+    clearTimeout(timer);
+    await unmountFuse(mountpoint, { lazy: true }).catch(() => undefined);
+  }
+
+  /** The process ends without having unmounted: its threads must leave the kernel, or it would never end. */
+  #leaveNow(): void {
+    if (this.#alive === 0) return;
+    Atomics.store(this.#stop, 0, 1);
+    const { mountpoint } = this.#options;
+    for (let count = 0; count < this.#alive; count++) {
+      spawnSync('stat', ['-f', mountpoint], { stdio: 'ignore', timeout: poke_ms, killSignal: 'SIGKILL' });
+    }
+    if (this.#device !== undefined) fs.closeSync(this.#device);
+    void unmountFuse(mountpoint, { lazy: true }).catch(() => undefined);
+  }
+
+  #contentReplies(device: number): ContentReplies {
+    const { catalog, host, content, allowOther, onWarning } = this.#options;
+    const tree = new Tree(catalog, host, this.#owner);
+    const session = new Session({ tree, checkAccess: allowOther, onWarning, onInit: () => undefined });
+    return new ContentReplies({ device, session, catalog, content, onWarning });
+  }
+
+  #startWorker(): Promise<void> {
+    const { catalogPath, repositoryId, host, allowOther } = this.#options;
+    const workerData: WorkerSettings = {
+      catalogModule: this.#options.catalogModule ?? new URL('../../catalog/index.js', import.meta.url).href,
+      catalogPath,
+      repositoryId,
+      host,
+      owner: this.#owner,
+      checkAccess: allowOther,
+      stop: this.#stop.buffer as SharedArrayBuffer,
+    };
+    const worker = new Worker(new URL('./kernel-worker.js', import.meta.url), { workerData });
+    this.#workers.push(worker);
+    this.#alive++;
+    worker.on('exit', () => {
+      this.#workerLeft();
+    });
+    return new Promise((resolve, reject) => {
+      worker.on('error', (error) => {
+        this.#failure ??= toRrbackupError(error);
+        reject(this.#failure);
+      });
+      worker.on('message', (message: WorkerMessage) => {
+        if (message.kind === 'ready') resolve();
+        else this.#onMessage(message);
+      });
+    });
+  }
+
+  #onMessage(message: WorkerMessage): void {
+    if (message.kind === 'request') {
+      const { buffer, byteOffset, byteLength } = message.bytes;
+      this.#replies?.handle(Buffer.from(buffer, byteOffset, byteLength));
+    }
+    if (message.kind === 'warning') this.#options.onWarning(message.message);
+    if (message.kind === 'init') this.#onInit?.(message.isSupported);
+  }
+
+  /** The last thread to leave closes the device, which tells the kernel that nobody serves any more. */
+  #workerLeft(): void {
+    this.#alive--;
+    if (this.#alive > 0) {
+      // One failed: the other may not go on as if nothing were.
+      if (this.#failure !== undefined && this.#device !== undefined) void this.#takeAway();
+      return;
+    }
+    this.#replies?.close();
+    if (this.#device !== undefined) fs.closeSync(this.#device);
+    this.#device = undefined;
+    process.off('exit', this.#onExit);
+    this.#onClosed?.();
+  }
+
+  async #giveUp(error: unknown): Promise<void> {
+    this.#failure ??= toRrbackupError(error);
+    if (this.#device === undefined) await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    else await this.#takeAway();
+  }
+}
+
+function tooOld(): RrbackupError {
+  return new RrbackupError({
+    code: 'mount.old_kernel',
+    kind: 'failure',
+    message: 'this kernel speaks an older FUSE protocol than 7.31',
+    guidance: 'use a kernel of 5.4 or later, or --driver fuse-native',
+  });
+}
+
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

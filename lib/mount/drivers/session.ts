@@ -1,0 +1,261 @@
+// Answers requests of the kernel out of the tree. Runs in the worker threads and, for history and for reads, in the main
+// thread. Whatever the request holds and whatever the tree throws, the answer is an errno at worst. Touches no descriptor.
+
+import type { Tree, DirectoryEntry } from '../tree/index.js';
+import { isDirectory, typeBits } from '../tree/attributes.js';
+import type { NodeId } from '../tree/node.js';
+import { errno, opcodes, seek, writingOpcodes } from '../protocol/constants.js';
+import { negotiate, ourVersion } from '../protocol/init.js';
+import {
+  decodeBatchForget,
+  decodeForget,
+  decodeHeader,
+  decodeInit,
+  decodeInterrupt,
+  decodeName,
+  decodeRead,
+  decodeSeek,
+  decodeXattrName,
+  decodeXattrSize,
+  type RequestHeader,
+} from '../protocol/request.js';
+import { ReplyWriter, type Lifetimes } from '../protocol/reply.js';
+
+export type Outcome =
+  /** Write these bytes before the next request is given to the session. */
+  | { readonly kind: 'reply'; readonly bytes: Buffer }
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'read';
+      readonly unique: bigint;
+      readonly node: NodeId;
+      readonly offset: number;
+      readonly size_bytes: number;
+    }
+  | { readonly kind: 'interrupt'; readonly unique: bigint; readonly target: bigint };
+
+export interface SessionOptions {
+  readonly tree: Tree;
+  readonly checkAccess: boolean;
+  onWarning(message: string): void;
+  /** The kernel and we have agreed, or it is too old. */
+  onInit(isSupported: boolean): void;
+}
+
+const none: Outcome = { kind: 'none' };
+/** Nothing inside a version ever changes. */
+const forever_s = 24 * 60 * 60;
+/** Directories that grow, and `current`. */
+const growing_s = 1;
+/** '.' and '..' come before the tree's own positions. */
+const dots = 2;
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #tree: Tree;
+  readonly #replies = new ReplyWriter();
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#tree = options.tree;
+  }
+
+  /** True for what the main thread answers: content, and everything that needs the table of history paths. */
+  isForMain(bytes: Buffer): boolean {
+    const header = decodeHeader(bytes);
+    if (header === undefined) return false;
+    if (header.opcode === opcodes.READ || header.opcode === opcodes.INTERRUPT) return true;
+    if (header.opcode === opcodes.BATCH_FORGET) {
+      return decodeBatchForget(header.body).some(({ node }) => this.#tree.isHistory(node));
+    }
+    return header.node !== undefined && this.#tree.isHistory(header.node);
+  }
+
+  answer(bytes: Buffer): Outcome {
+    const header = decodeHeader(bytes);
+    if (header === undefined) return none;
+    try {
+      return this.#answer(header);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.onWarning(`a request of the kernel (${header.opcode}) ended in an error: ${why}`);
+      return this.#error(header, errno.EIO);
+    }
+  }
+
+  #answer(header: RequestHeader): Outcome {
+    const { opcode, unique, body } = header;
+    switch (opcode) {
+      case opcodes.INIT:
+        return this.#init(header);
+      case opcodes.FORGET:
+        if (header.node !== undefined) this.#tree.history.forget(header.node, decodeForget(body) ?? 0);
+        return none;
+      case opcodes.BATCH_FORGET:
+        for (const { node, lookups } of decodeBatchForget(body)) this.#tree.history.forget(node, lookups);
+        return none;
+      case opcodes.INTERRUPT: {
+        const target = decodeInterrupt(body);
+        return target === undefined ? none : { kind: 'interrupt', unique, target };
+      }
+      case opcodes.DESTROY:
+      case opcodes.RELEASE:
+      case opcodes.RELEASEDIR:
+        return reply(this.#replies.empty(unique));
+      case opcodes.STATFS:
+        return reply(this.#replies.totals(unique, this.#tree.totals()));
+    }
+    if (writingOpcodes.has(opcode)) return this.#error(header, errno.EROFS);
+    if (header.node === undefined) return this.#error(header, errno.ESTALE);
+    return this.#answerNode(header, header.node);
+  }
+
+  #answerNode(header: RequestHeader, node: NodeId): Outcome {
+    const { opcode, unique, body } = header;
+    switch (opcode) {
+      case opcodes.LOOKUP:
+        return this.#lookup(header, node);
+      case opcodes.GETATTR: {
+        const attributes = this.#tree.getattr(node);
+        if (attributes === undefined) return this.#error(header, errno.ESTALE);
+        const lifetime_s = this.#tree.isImmutable(node) ? forever_s : growing_s;
+        return reply(this.#replies.attributes(unique, node, attributes, lifetime_s));
+      }
+      case opcodes.READLINK: {
+        const target = this.#tree.readlink(node);
+        return target === undefined
+          ? this.#error(header, errno.EINVAL)
+          : reply(this.#replies.bytes(unique, target));
+      }
+      case opcodes.READ: {
+        const read = decodeRead(body);
+        return read === undefined
+          ? this.#error(header, errno.EINVAL)
+          : { kind: 'read', unique, node, ...read };
+      }
+      case opcodes.READDIR:
+      case opcodes.READDIRPLUS:
+        return this.#readdir(header, node);
+      case opcodes.GETXATTR:
+      case opcodes.LISTXATTR:
+        return this.#xattr(header, node);
+      case opcodes.LSEEK:
+        return this.#seek(header, node);
+      default:
+        // OPEN, OPENDIR, FLUSH and ACCESS among them: the kernel then stops asking.
+        return this.#error(header, errno.ENOSYS);
+    }
+  }
+
+  #init(header: RequestHeader): Outcome {
+    const request = decodeInit(header.body);
+    if (request === undefined) return this.#error(header, errno.EINVAL);
+    const agreed = negotiate(request, this.#options.checkAccess);
+    if (agreed === 'again') return reply(this.#replies.bytes(header.unique, ourVersion()));
+    this.#options.onInit(agreed !== undefined);
+    if (agreed === undefined) return this.#error(header, errno.EPROTO);
+    return reply(this.#replies.bytes(header.unique, agreed));
+  }
+
+  #lookup(header: RequestHeader, parent: NodeId): Outcome {
+    const name = decodeName(header.body);
+    if (name === undefined) return this.#error(header, errno.EINVAL);
+    if (name.length > 255) return this.#error(header, errno.ENAMETOOLONG);
+    const found = this.#tree.lookup(parent, name);
+    if (found !== undefined) {
+      return reply(this.#replies.entry(header.unique, found, this.#lifetimes(parent, found.node)));
+    }
+    if (this.#tree.isImmutable(parent)) return reply(this.#replies.noEntry(header.unique, forever_s));
+    return this.#error(header, errno.ENOENT);
+  }
+
+  #readdir(header: RequestHeader, node: NodeId): Outcome {
+    const read = decodeRead(header.body);
+    if (read === undefined) return this.#error(header, errno.EINVAL);
+    const entries = this.#tree.readdir(node, Math.max(0, read.offset - dots));
+    if (entries === undefined) return this.#error(header, this.#missing(node, errno.ENOTDIR));
+    const isPlus = header.opcode === opcodes.READDIRPLUS;
+    let count = 0;
+    this.#replies.beginDirectory();
+    for (const entry of withDots(node, entries, read.offset)) {
+      const hasRoom = isPlus
+        ? this.#replies.addEntryPlus(entry, this.#lifetimes(node, entry.node), read.size_bytes)
+        : this.#replies.addEntry(entry, read.size_bytes);
+      if (!hasRoom && count === 0) return this.#error(header, errno.EINVAL);
+      if (!hasRoom) break;
+      count++;
+    }
+    return reply(this.#replies.finishDirectory(header.unique));
+  }
+
+  #lifetimes(parent: NodeId, node: NodeId): Lifetimes {
+    return {
+      entry_s: this.#tree.isImmutable(parent) ? forever_s : growing_s,
+      attributes_s: this.#tree.isImmutable(node) ? forever_s : growing_s,
+    };
+  }
+
+  #xattr(header: RequestHeader, node: NodeId): Outcome {
+    const room_bytes = decodeXattrSize(header.body);
+    const xattrs = this.#tree.xattrs(node);
+    if (room_bytes === undefined) return this.#error(header, errno.EINVAL);
+    if (xattrs === undefined) return this.#error(header, errno.ESTALE);
+    let value: Uint8Array | undefined;
+    if (header.opcode === opcodes.LISTXATTR) {
+      value = Buffer.concat(xattrs.flatMap(({ name }) => [name, Buffer.of(0)]));
+    } else {
+      const name = decodeXattrName(header.body);
+      if (name === undefined) return this.#error(header, errno.EINVAL);
+      value = xattrs.find((xattr) => name.equals(xattr.name))?.value;
+    }
+    if (value === undefined) return this.#error(header, errno.ENODATA);
+    if (room_bytes === 0) return reply(this.#replies.number32(header.unique, value.length));
+    if (room_bytes < value.length) return this.#error(header, errno.ERANGE);
+    return reply(this.#replies.bytes(header.unique, value));
+  }
+
+  #seek(header: RequestHeader, node: NodeId): Outcome {
+    const request = decodeSeek(header.body);
+    const entry = this.#tree.entry(node);
+    if (request === undefined || (request.whence !== seek.DATA && request.whence !== seek.HOLE)) {
+      return this.#error(header, errno.EINVAL);
+    }
+    if (entry?.type !== 'file' || request.offset >= entry.size_bytes) return this.#error(header, errno.ENXIO);
+    const wanted = request.whence === seek.DATA ? 'chunk' : 'hole';
+    let start = 0;
+    for (const segment of entry.content) {
+      const end = start + segment.size_bytes;
+      if (segment.kind === wanted && end > request.offset) {
+        return reply(this.#replies.number64(header.unique, Math.max(start, request.offset)));
+      }
+      start = end;
+    }
+    // Behind the last byte there is a hole, as everywhere.
+    if (wanted === 'chunk') return this.#error(header, errno.ENXIO);
+    return reply(this.#replies.number64(header.unique, entry.size_bytes));
+  }
+
+  #missing(node: NodeId, otherwise: number): number {
+    const attributes = this.#tree.getattr(node);
+    return attributes === undefined || isDirectory(attributes) ? errno.ESTALE : otherwise;
+  }
+
+  #error(header: RequestHeader, number: number): Outcome {
+    return reply(this.#replies.error(header.unique, number));
+  }
+}
+
+function reply(bytes: Buffer): Outcome {
+  return { kind: 'reply', bytes };
+}
+
+function* withDots(
+  node: NodeId,
+  entries: Iterable<DirectoryEntry>,
+  offset: number,
+): Generator<DirectoryEntry, void> {
+  // The kernel knows the parent's inode number itself and takes nothing from these two but their names.
+  if (offset < 1) yield { name: Buffer.from('.'), node, type: typeBits.directory, next: 1 };
+  if (offset < dots) yield { name: Buffer.from('..'), node, type: typeBits.directory, next: dots };
+  for (const entry of entries) yield { ...entry, next: entry.next + dots };
+}

@@ -1,0 +1,69 @@
+// The room's door: a repository's versions as a read-only directory. Checks the mount point, chooses the driver, keeps the
+// catalog up to date while the mount stands. Never prints, never ends the process.
+
+import { mountByKernel } from './drivers/kernel.js';
+import { checkFuse, prepareMountpoint } from './mountpoint.js';
+import type { Mounted, MountOptions } from './types.js';
+import { WarningLimiter } from './warnings.js';
+
+export { BlockCache, defaultCache_bytes } from './cache/blocks.js';
+export type { BlockReader } from './cache/blocks.js';
+export { CachedContent } from './cache/content.js';
+export type { ContentOptions } from './cache/content.js';
+export { unmountAt } from './mountpoint.js';
+export { mountDrivers } from './types.js';
+export type { ContentSource, MountDriver, Mounted, MountOptions } from './types.js';
+
+const defaultPoll_ms = 30_000;
+
+/**
+ * Mounts and resolves once the mount answers. Errors, all with a way out: 'mount.missing', '.not_a_directory', '.not_empty',
+ * '.forbidden' (kind usage); '.already_mounted', '.busy' (kind busy); '.no_device', '.device_denied', '.no_helper', '.failed',
+ * '.allow_other', '.old_kernel', '.no_fuse_native' (kind failure); and the catalog's own.
+ */
+export async function mountRepository(options: MountOptions): Promise<Mounted> {
+  const limiter = new WarningLimiter((message) => {
+    options.onWarning(message);
+  });
+  if (options.driver === 'kernel') await checkFuse();
+  const mountpoint = await prepareMountpoint(options.mountpoint, options.forbidden);
+  const settings: MountOptions = {
+    ...options,
+    mountpoint,
+    onWarning: (message) => {
+      limiter.warn(message);
+    },
+  };
+  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const driver = await (settings.driver === 'kernel'
+    ? mountByKernel(settings, owner)
+    : (await import('./drivers/fuse-native.js')).mountByFuseNative(settings, owner));
+  const stopPolling = poll(settings);
+  const closed = driver.closed.finally(stopPolling);
+  closed.catch(() => undefined);
+  return { mountpoint, closed, unmount: () => driver.unmount() };
+}
+
+function poll({ catalog, onPoll, poll_ms = defaultPoll_ms, onWarning }: MountOptions): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const next = (): void => {
+    if (!isStopped) timer = setTimeout(() => void once(), poll_ms);
+  };
+  const once = async (): Promise<void> => {
+    try {
+      await onPoll?.();
+      catalog.refresh();
+    } catch (error) {
+      onWarning(
+        `new versions cannot be looked for: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+    next();
+  };
+  next();
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
+  };
+}

@@ -1,0 +1,139 @@
+// Whether a mount can stand where it is wanted; every reason against it is a sentence of its own. Clears away what a killed
+// server left behind.
+
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { RrbackupError, type ErrorKind } from '../errors/index.js';
+import { errorCode } from '../posix/libc.js';
+import { findFusermount, fuseDevice, mountAt, mountType, unmountFuse } from '../posix/mount.js';
+
+/** A live file system answers at once; one that does not is not ours to wait for. */
+const answer_ms = 5000;
+
+function refuse(code: string, kind: ErrorKind, message: string, guidance?: string): never {
+  throw new RrbackupError({ code, kind, message, ...(guidance === undefined ? {} : { guidance }) });
+}
+
+/** The mount point as the kernel names it: absolute, without symlinks. Throws where nothing can be mounted. */
+export async function prepareMountpoint(wanted: string, forbidden: readonly string[]): Promise<string> {
+  const mountpoint = await canonical(wanted);
+  await clearDead(mountpoint);
+  const mounted = mountAt(mountpoint);
+  if (mounted?.type === mountType) {
+    const guidance = `look into it, or end it first: rrbackup umount ${wanted}`;
+    refuse('mount.already_mounted', 'busy', `an rrbackup mount is already there: ${wanted}`, guidance);
+  }
+  if (mounted !== undefined) {
+    refuse(
+      'mount.busy',
+      'busy',
+      `something else is mounted on ${wanted} (${mounted.type})`,
+      'choose another directory',
+    );
+  }
+  const stat = await fs.stat(mountpoint);
+  if (!stat.isDirectory()) {
+    refuse(
+      'mount.not_a_directory',
+      'usage',
+      `the mount point is not a directory: ${wanted}`,
+      'choose an empty directory',
+    );
+  }
+  if ((await fs.readdir(mountpoint)).length > 0) {
+    refuse(
+      'mount.not_empty',
+      'usage',
+      `the mount point is not empty: ${wanted}`,
+      'choose an empty directory',
+    );
+  }
+  for (const directory of forbidden) {
+    const other = await fs.realpath(directory).catch(() => path.resolve(directory));
+    if (isInside(mountpoint, other) || isInside(other, mountpoint)) {
+      const message = `the mount point ${wanted} and ${directory}, which the mount is made from, lie within each other`;
+      refuse('mount.forbidden', 'usage', message, 'choose a directory elsewhere');
+    }
+  }
+  return mountpoint;
+}
+
+/** Whether this machine and this user can have FUSE at all. */
+export async function checkFuse(): Promise<void> {
+  if (process.platform !== 'linux') {
+    refuse('mount.not_linux', 'usage', 'the kernel driver needs Linux', 'use --driver fuse-native');
+  }
+  try {
+    await fs.access(fuseDevice, fs.constants.R_OK | fs.constants.W_OK);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') {
+      const guidance = 'load the kernel module (modprobe fuse); a container needs --device /dev/fuse';
+      refuse('mount.no_device', 'failure', 'this machine has no /dev/fuse', guidance);
+    }
+    const guidance = 'let root run chmod 666 /dev/fuse, or run the command as root';
+    refuse('mount.device_denied', 'failure', 'this user may not open /dev/fuse', guidance);
+  }
+  if (process.geteuid?.() !== 0 && findFusermount() === undefined) {
+    const message = 'fusermount3 is not installed, and only root can mount without it';
+    refuse('mount.no_helper', 'failure', message, 'install the package fuse3, or run the command as root');
+  }
+}
+
+/** Ends the rrbackup mount at a path: what `rrbackup umount` does. A dead one is cleared. */
+export async function unmountAt(wanted: string, { lazy = false } = {}): Promise<void> {
+  const mountpoint = await canonical(wanted);
+  if (mountAt(mountpoint)?.type !== mountType) {
+    refuse('mount.not_mounted', 'usage', `no rrbackup mount is there: ${wanted}`);
+  }
+  await unmountFuse(mountpoint, { lazy: lazy || (await isDead(mountpoint)) });
+}
+
+/** The parent is resolved, the mount point itself is not touched: a dead mount answers nothing. */
+async function canonical(wanted: string): Promise<string> {
+  const absolute = path.resolve(wanted);
+  if (mountAt(absolute) !== undefined) return absolute;
+  try {
+    return await fs.realpath(absolute);
+  } catch (error) {
+    if (errorCode(error) === 'ENOTCONN') {
+      return path.join(await fs.realpath(path.dirname(absolute)), path.basename(absolute));
+    }
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') {
+      refuse(
+        'mount.missing',
+        'usage',
+        `the mount point does not exist: ${wanted}`,
+        `make it first: mkdir -p ${wanted}`,
+      );
+    }
+    throw error;
+  }
+}
+
+async function clearDead(mountpoint: string): Promise<void> {
+  if (mountAt(mountpoint)?.type === mountType && (await isDead(mountpoint))) {
+    await unmountFuse(mountpoint, { lazy: true });
+  }
+}
+
+/** Nobody serves it any more: its server was killed. */
+async function isDead(mountpoint: string): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<false>((resolve) => {
+    timer = setTimeout(() => {
+      resolve(false);
+    }, answer_ms);
+  });
+  const answer = fs.statfs(mountpoint).then(
+    () => false,
+    (error: unknown) => errorCode(error) === 'ENOTCONN',
+  );
+  const isGone = await Promise.race([answer, silence]);
+  clearTimeout(timer);
+  return isGone;
+}
+
+function isInside(inner: string, outer: string): boolean {
+  const relative = path.relative(outer, inner);
+  return relative === '' || (relative !== '..' && !relative.startsWith(`..${path.sep}`));
+}
