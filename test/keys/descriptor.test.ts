@@ -49,6 +49,7 @@ t.test('a change of any field, and the keys of another repository, are tampering
       name,
     );
   t.throws(() => verifyDescriptor(parseDescriptor(bytes), deriveKeys(Buffer.alloc(32))), {
+    code: 'keys.descriptor_tampered',
     kind: 'tampered',
   });
 });
