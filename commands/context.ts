@@ -1,6 +1,7 @@
 // What every command is given: the world as main found it. Commands read nothing from the process themselves.
 
 import type { BaseContext } from 'clipanion';
+import type { ParentProcess } from './background.js';
 
 export type CommandContext = BaseContext & {
   /** Absolute. */
@@ -9,6 +10,12 @@ export type CommandContext = BaseContext & {
   readonly home: string;
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** How this program is run once more: the interpreter, its options, the script. */
+  readonly program: readonly string[];
+  /** The arguments after that. */
+  readonly argv: readonly string[];
+  /** The process that started this one to go on in the background. */
+  readonly parent: ParentProcess | undefined;
 };
 
 /** True for a stream that ends on a terminal. */

@@ -4,7 +4,6 @@
 import { isUtf8 } from 'node:buffer';
 import { printable } from '../../lib/bytes/path.js';
 import type { VersionInfo } from '../../lib/catalog/types.js';
-import { versionTime } from '../../lib/catalog/version-argument.js';
 import type { Entry } from '../../lib/manifest/types.js';
 import { formatIsoTime } from './units.js';
 
@@ -39,12 +38,17 @@ export function entryToJson(entry: Entry): Record<string, unknown> {
   };
 }
 
-export function versionToJson(version: VersionInfo): Record<string, unknown> {
+export function toVersionJson(
+  version: VersionInfo,
+  name: string,
+  isReadable: boolean,
+): Record<string, unknown> {
   const { header, hash } = version;
   const { statistics } = header;
   return {
     version: header.sequence,
-    time: versionTime(version),
+    time: name,
+    readable: isReadable,
     started: formatIsoTime(header.started_ns),
     finished: formatIsoTime(header.finished_ns),
     host: header.host,

@@ -46,9 +46,11 @@ export class Report {
 
   /** What an operation of lib is called with besides its own options. */
   run(signal: AbortSignal): Run {
+    const line = this.#progress;
     return {
       signal,
-      onProgress: (progress) => this.#progress?.update(progress),
+      // An operation that nobody watches need not find out how much there is to do.
+      ...(line === undefined ? {} : { onProgress: (progress) => line.update(progress) }),
       onWarning: (message) => this.warn(message),
     };
   }

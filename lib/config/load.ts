@@ -20,7 +20,7 @@ import { Section, type PathBase } from './section.js';
 import {
   nameProblem,
   readSource,
-  refuseRepositoryInSource,
+  refuseSourceInRepository,
   sourceKeys,
   sourceNameFromPath,
 } from './source.js';
@@ -252,7 +252,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
   const { main } = sections.single;
   const store = readStore(file, sections);
   const sources = readSources(sections);
-  refuseRepositoryInSource(file, store, sources);
+  refuseSourceInRepository(file, store, sources);
   const encryption = readEncryption(main);
   const password = readPassword(main, encryption);
   return {

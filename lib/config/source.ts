@@ -45,23 +45,19 @@ export function readSource(section: Section, name: string, path: string): Source
   };
 }
 
-/** A repository inside of what is backed up would grow by itself with every backup; with rules to leave things out it may be right. */
-export function refuseRepositoryInSource(
+/** A repository is no source; one that lies in a source is left out of its backups, and that is fine. */
+export function refuseSourceInRepository(
   file: string,
   store: StoreConfiguration,
   sources: readonly SourceConfiguration[],
 ): void {
   if (store.kind !== 'directory') return;
-  for (const source of sources) {
-    const hasRules = source.exclude.length > 0 || source.excludeFiles.length > 0 || source.oneFileSystem;
-    const isInside =
-      store.path === source.path || store.path.startsWith(source.path === '/' ? '/' : `${source.path}/`);
-    if (!isInside || hasRules) continue;
-    throw new RrbackupError({
-      code: 'config.repository_in_source',
-      kind: 'usage',
-      message: `${file}: the repository ${store.path} lies in ${source.path}, which is to be backed up`,
-      guidance: "move the repository, or leave it out with an 'exclude' rule",
-    });
-  }
+  const inRepository = sources.find(({ path }) => path === store.path || path.startsWith(`${store.path}/`));
+  if (inRepository === undefined) return;
+  throw new RrbackupError({
+    code: 'config.source_in_repository',
+    kind: 'usage',
+    message: `${file}: ${inRepository.path}, which is to be backed up, lies in the repository ${store.path}`,
+    guidance: 'give the repository a directory of its own',
+  });
 }

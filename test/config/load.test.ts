@@ -300,9 +300,9 @@ t.test('each mistake has its sentence', async (t) => {
     ],
     [`${store}[source a]\nexclude = x\n`, ": [source a] has no 'path'", "add a line 'path = …'"],
     [
-      `[main]\nbase_path = /\n${store}`,
-      ': the repository /r lies in /, which is to be backed up',
-      "'exclude'",
+      `[main]\nbase_path = /r/x\n${store}`,
+      ': /r/x, which is to be backed up, lies in the repository /r',
+      'a directory of its own',
     ],
   ];
   for (const [text, message, guidance] of cases) {

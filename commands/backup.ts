@@ -1,0 +1,193 @@
+import { Command, Option } from 'clipanion';
+import { printable } from '../lib/bytes/path.js';
+import { nearest } from '../lib/config/nearest.js';
+import type { Configuration } from '../lib/config/types.js';
+import { RrbackupError, exitStatus } from '../lib/errors/index.js';
+import {
+  type BackupResult,
+  type PreviewResult,
+  type Repository,
+  backup,
+  previewBackup,
+} from '../lib/index.js';
+import type { Run } from '../lib/progress.js';
+import type { SourceConfiguration } from '../lib/repository/types.js';
+import { BaseCommand } from './base.js';
+import { bytesToJson } from './presentation/json.js';
+import type { Report } from './presentation/report.js';
+import { counted, formatBytes, formatCount, formatDuration, formatIsoTime } from './presentation/units.js';
+
+interface Outcome {
+  readonly status: number;
+  readonly json: Record<string, unknown>;
+}
+
+export class BackupCommand extends BaseCommand {
+  static override paths = [['backup'], Command.Default];
+  static override usage = Command.Usage({
+    category: 'Back up',
+    description: 'Make a new version of every source; what `rrbackup` alone does',
+    details: `
+      Makes the repository too, where there is none and this machine remembers none. A version exists whole or not at all: an
+      interrupted run leaves nothing behind but uploads that the next one uses. Where nothing has changed no version is made.
+
+      Exit status 3: the version was made, but some files could not be read.
+    `,
+    examples: [
+      ['Back up everything configured', '$0 backup'],
+      ['See what would be done', '$0 backup --dry-run'],
+      ['One of several sources', '$0 backup --source photos'],
+    ],
+  });
+
+  dryRun = Option.Boolean('-n,--dry-run', false, {
+    description: 'Only say what would be done; with -v each file',
+  });
+  allowEmpty = Option.Boolean('--allow-empty', false, {
+    description: 'Back up a source that is an empty directory',
+  });
+  sources = Option.Array('--source', [], { description: 'Only this source; may be given several times' });
+
+  protected override async perform(report: Report): Promise<number> {
+    const access = this.dryRun
+      ? { access: 'dry-run' as const }
+      : { access: 'write' as const, create: 'if-new' as const };
+    return this.withRepository(report, access, async ({ repository, configuration, run }) => {
+      const outcomes: Outcome[] = [];
+      for (const source of this.#chosen(configuration)) {
+        try {
+          outcomes.push(await this.#one(repository, source, run, report));
+        } catch (error) {
+          // The other sources can do nothing for it; a store that fails or Ctrl-C concerns them all.
+          if (!(error instanceof RrbackupError) || !['failure', 'busy'].includes(error.kind)) throw error;
+          const { code, message } = error;
+          outcomes.push({
+            status: report.error(error),
+            json: { source: source.name, error: { code, message } },
+          });
+        }
+      }
+      await report.json({
+        repository: repository.id,
+        created: repository.created,
+        dry_run: this.dryRun,
+        sources: outcomes.map(({ json }) => json),
+      });
+      const statuses = outcomes.map(({ status }) => status);
+      return (
+        statuses.find((status) => status !== 0 && status !== exitStatus.incomplete) ?? Math.max(...statuses)
+      );
+    });
+  }
+
+  #chosen({ sources, file }: Configuration): readonly SourceConfiguration[] {
+    const names = sources.map(({ name }) => name);
+    if (names.length === 0)
+      throw usage(
+        `${file} does not say what to back up`,
+        "add 'base_path = PATH' to [main], or a section [source NAME] with 'path = …'",
+      );
+    for (const name of this.sources)
+      if (!names.includes(name))
+        throw usage(
+          `there is no source '${name}' in ${file}`,
+          `the nearest one is '${nearest(name, names)}'`,
+        );
+    return this.sources.length === 0 ? sources : sources.filter(({ name }) => this.sources.includes(name));
+  }
+
+  async #one(
+    repository: Repository,
+    source: SourceConfiguration,
+    run: Run,
+    report: Report,
+  ): Promise<Outcome> {
+    const options = { ...run, allowEmpty: this.allowEmpty };
+    const result = this.dryRun
+      ? await previewBackup(repository, source, {
+          ...options,
+          onChange: ({ kind, path }) => report.detail(`would store: ${kind.padEnd(8)} ${printable(path)}`),
+        })
+      : await backup(repository, source, options);
+    for (const { path, reason } of result.unreadable)
+      report.warn(`cannot read ${printable(path) || '.'} of ${source.name}: ${reason}`);
+    await report.summary('counts' in result ? previewSentence(result) : backupSentence(result));
+    return {
+      status: result.unreadable.length > 0 ? exitStatus.incomplete : 0,
+      json: {
+        ...('counts' in result ? previewToJson(result) : backupToJson(result)),
+        unreadable: result.unreadable.map(({ path, reason }) => ({ ...bytesToJson('path', path), reason })),
+      },
+    };
+  }
+}
+
+function usage(message: string, guidance: string): RrbackupError {
+  return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
+}
+
+function unreadableClause(unreadable: readonly unknown[]): string {
+  return unreadable.length === 0
+    ? ''
+    : `; ${counted(unreadable.length, 'entry', 'entries')} COULD NOT BE READ`;
+}
+
+function previewSentence({ source, counts, bytes, unreadable }: PreviewResult): string {
+  const { added, changed, metadata, removed } = counts;
+  if (added + changed + metadata + removed === 0)
+    return `${source}: nothing has changed, no version would be made${unreadableClause(unreadable)}`;
+  return [
+    `${source}: would add ${counted(added, 'entry', 'entries')} (${formatBytes(bytes.added)})`,
+    `change ${formatCount(changed)} (${formatBytes(bytes.changed)})`,
+    `change only the metadata of ${formatCount(metadata)}`,
+    `remove ${formatCount(removed)} (${formatBytes(bytes.removed)})${unreadableClause(unreadable)}`,
+  ].join(', ');
+}
+
+function backupSentence(result: BackupResult): string {
+  const { source, version, newest, added, changed, metadata, removed, tree, newBytes, uploadedBytes } =
+    result;
+  const took = formatDuration(result.elapsed_ms);
+  const unreadable = unreadableClause(result.unreadable);
+  if (version === undefined)
+    return newest === 0
+      ? `${source}: nothing to back up${unreadable}`
+      : `${source}: nothing has changed since version ${newest} (${counted(tree.files, 'file')}, ${formatBytes(tree.bytes)}); ${took}${unreadable}`;
+  return [
+    `${source}: version ${version}: ${counted(tree.files, 'file')}, ${formatBytes(tree.bytes)}`,
+    `${formatCount(added)} added, ${formatCount(changed)} changed, ${formatCount(metadata)} metadata only, ${formatCount(removed)} removed`,
+    `${formatBytes(newBytes)} new, ${formatBytes(uploadedBytes)} uploaded; ${took}${unreadable}`,
+  ].join('; ');
+}
+
+function previewToJson({ source, counts, bytes }: PreviewResult): Record<string, unknown> {
+  return {
+    source,
+    ...counts,
+    added_bytes: bytes.added,
+    changed_bytes: bytes.changed,
+    removed_bytes: bytes.removed,
+  };
+}
+
+function backupToJson(result: BackupResult): Record<string, unknown> {
+  const { source, version, started_ns, newest, added, changed, metadata, removed, tree } = result;
+  return {
+    source,
+    version: version ?? null,
+    newest,
+    ...(started_ns === undefined ? {} : { started: formatIsoTime(started_ns) }),
+    added,
+    changed,
+    metadata,
+    removed,
+    files: tree.files,
+    directories: tree.directories,
+    others: tree.others,
+    size_bytes: tree.bytes,
+    new_bytes: result.newBytes,
+    uploaded_bytes: result.uploadedBytes,
+    unstable: result.unstable.map((path) => bytesToJson('path', path)),
+    elapsed_ms: Math.round(result.elapsed_ms),
+  };
+}

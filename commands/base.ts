@@ -1,0 +1,74 @@
+// What all commands share: the global options, the configuration, the repository, and what happens when something goes wrong.
+
+import { Command, Option } from 'clipanion';
+import { loadConfiguration } from '../lib/config/load.js';
+import type { Configuration } from '../lib/config/types.js';
+import { type OpenOptions, type Repository, openRepository } from '../lib/index.js';
+import type { Run } from '../lib/progress.js';
+import type { CommandContext } from './context.js';
+import { Report } from './presentation/report.js';
+import { passwordPrompt } from './prompt.js';
+
+export abstract class BaseCommand extends Command<CommandContext> {
+  configurationFile = Option.String('-c,--config', {
+    description: 'The configuration file (default: the first one found, see the README)',
+  });
+  json = Option.Boolean('--json', false, { description: 'Print JSON on stdout and nothing else there' });
+  verbose = Option.Boolean('-v,--verbose', false, { description: 'Say more' });
+  quiet = Option.Boolean('-q,--quiet', false, { description: 'Say only what went wrong' });
+  debug = Option.Boolean('--debug', false, {
+    description: 'With an error, show where in the program it arose',
+  });
+
+  /** Does the work; a number is the exit status, an error thrown is reported and gives its own. */
+  protected abstract perform(report: Report): Promise<number | undefined>;
+
+  override async execute(): Promise<number> {
+    const { json, verbose, quiet, debug } = this;
+    const { stdout, stderr } = this.context;
+    const report = new Report({ stdout, stderr, json, verbose, quiet, debug });
+    try {
+      const status = await this.perform(report);
+      await report.flush();
+      return status ?? 0;
+    } catch (error) {
+      await report.flush();
+      return report.error(error);
+    }
+  }
+
+  protected async configuration(report: Report): Promise<Configuration> {
+    const { env: environment, cwd, home } = this.context;
+    const ask = passwordPrompt(this.context);
+    const configuration = await loadConfiguration({
+      file: this.configurationFile,
+      environment,
+      cwd,
+      home,
+      ask,
+    });
+    report.detail(`the configuration is ${configuration.file}`);
+    for (const warning of configuration.warnings) report.warn(warning);
+    return configuration;
+  }
+
+  /** Opens the repository for `work` and closes it afterwards, whatever happens. */
+  protected async withRepository<Result>(
+    report: Report,
+    options: Pick<OpenOptions, 'access' | 'create' | 'sync'>,
+    work: (opened: { repository: Repository; configuration: Configuration; run: Run }) => Promise<Result>,
+  ): Promise<Result> {
+    const configuration = await this.configuration(report);
+    const run = report.run(this.context.signal);
+    const repository = await openRepository(configuration, {
+      ...run,
+      ...options,
+      note: (message) => report.note(message),
+    });
+    try {
+      return await work({ repository, configuration, run });
+    } finally {
+      await repository.close();
+    }
+  }
+}

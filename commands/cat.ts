@@ -1,0 +1,40 @@
+import { Command, Option } from 'clipanion';
+import { printable } from '../lib/bytes/path.js';
+import { RrbackupError } from '../lib/errors/index.js';
+import { readFile } from '../lib/index.js';
+import type { Report } from './presentation/report.js';
+import { ReadingCommand } from './reading.js';
+
+export class CatCommand extends ReadingCommand {
+  static override paths = [['cat']];
+  static override usage = Command.Usage({
+    category: 'Get back',
+    description: 'Write the content of one file to stdout',
+    examples: [['Compare with today', '$0 cat latest~1 notes.txt | diff - notes.txt']],
+  });
+
+  versionText = Option.String({ name: 'VERSION' });
+  pathText = Option.String({ name: 'PATH' });
+
+  protected override async perform(report: Report): Promise<undefined> {
+    await this.withRepository(report, { access: 'read' }, async ({ repository, configuration, run }) => {
+      const { catalog } = repository;
+      const stream = this.stream(catalog, configuration);
+      const { header } = this.version(catalog, stream, this.versionText, report);
+      const { path, found } = this.entry(catalog, stream, header.sequence, this.pathText);
+      const { entry } = found;
+      if (entry.type !== 'file')
+        throw new RrbackupError({
+          code: 'version.not_a_file',
+          kind: 'usage',
+          message: `${printable(path) || '.'} is a ${entry.type}`,
+          guidance:
+            entry.type === 'symlink'
+              ? `it points to ${printable(entry.target)}`
+              : `take it out with 'rrbackup download ${header.sequence} TARGET PATH'`,
+        });
+      for await (const bytes of readFile(repository, entry, run)) await report.raw(bytes);
+    });
+    return undefined;
+  }
+}

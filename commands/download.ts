@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { Command, Option } from 'clipanion';
+import { printable } from '../lib/bytes/path.js';
+import { RrbackupError, exitStatus } from '../lib/errors/index.js';
+import { restore } from '../lib/index.js';
+import { bytesToJson } from './presentation/json.js';
+import type { Report } from './presentation/report.js';
+import { counted, formatBytes, formatDuration } from './presentation/units.js';
+import { ReadingCommand } from './reading.js';
+
+export class DownloadCommand extends ReadingCommand {
+  static override paths = [['download'], ['restore']];
+  static override usage = Command.Usage({
+    category: 'Get back',
+    description: 'Put a version, or files and directories of it, into a directory',
+    details: `
+      Other name: \`restore\`. Makes TARGET where it is missing. Without PATH: the whole version. PATH is a file, a directory
+      with all it holds, or a glob pattern (quote it: \`'**/*.odt'\`). Files that are there already and are the same stay; those
+      that differ stay too, are reported and make the exit status 3, unless \`--overwrite\` is given. A download that was
+      interrupted goes on where it stopped. What was written is verified.
+    `,
+    examples: [
+      ['A whole version', '$0 download latest /tmp/back'],
+      ['One directory and some files', "$0 download 2026-11-20 /tmp/back Documents '**/*.odt'"],
+      ['Paths from a file, one a line', '$0 download 7 /tmp/back --files-from list.txt'],
+    ],
+  });
+
+  overwrite = Option.Boolean('--overwrite', false, { description: 'Replace what is there and differs' });
+  filesFrom = Option.String('--files-from', { description: 'A file with one PATH a line; - is stdin' });
+  versionText = Option.String({ name: 'VERSION' });
+  target = Option.String({ name: 'TARGET' });
+  patterns = Option.Rest({ name: 'PATH' });
+
+  protected override async perform(report: Report): Promise<number> {
+    const listed = this.filesFrom === undefined ? [] : await this.#readList(this.filesFrom);
+    const target = resolve(this.context.cwd, this.target);
+    return this.withRepository(report, { access: 'read' }, async ({ repository, configuration, run }) => {
+      const { catalog } = repository;
+      const stream = this.stream(catalog, configuration);
+      const { sequence } = this.version(catalog, stream, this.versionText, report).header;
+      const paths = [...this.patterns, ...listed];
+      const result = await restore(
+        repository,
+        { stream: stream.id, sequence, target, paths, overwrite: this.overwrite },
+        run,
+      );
+      return 0;
+    });
+  }
+
+  /** Lines, or where there is a NUL byte what NUL bytes separate (find -print0). */
+  async #readList(file: string): Promise<string[]> {
+    let content: string;
+    try {
+      content =
+        file === '-'
+          ? await text(this.context.stdin)
+          : await readFile(resolve(this.context.cwd, file), 'utf8');
+    } catch (error) {
+      throw new RrbackupError({
+        code: 'usage',
+        kind: 'usage',
+        message: `the list ${file} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`,
+        guidance: 'name a file with one path a line, or - for stdin',
+        cause: error,
+      });
+    }
+    const paths = content.split(content.includes('\0') ? '\0' : /\r?\n/).filter((path) => path !== '');
+    if (paths.length > 0) return paths;
+    throw new RrbackupError({
+      code: 'usage',
+      kind: 'usage',
+      message: `there is no path in ${file}`,
+      guidance: 'without --files-from and PATH the whole version is downloaded',
+    });
+  }
+}

@@ -1,0 +1,30 @@
+import { Command, Option } from 'clipanion';
+import { removePassword } from '../lib/index.js';
+import { BaseCommand } from './base.js';
+import type { Report } from './presentation/report.js';
+
+export class KeyRemoveCommand extends BaseCommand {
+  static override paths = [['key', 'remove']];
+  static override usage = Command.Usage({
+    category: 'Repository',
+    description: 'Take a password away; the last one stays',
+    details: `
+      SLOT is the first column of \`rrbackup key list\`. Whoever has used the password may have kept what it opened: this
+      keeps others from using it from now on.
+    `,
+    examples: [['Take one away', '$0 key remove 0123456789abcdef']],
+  });
+
+  slot = Option.String({ name: 'SLOT' });
+
+  protected override async perform(report: Report): Promise<undefined> {
+    await this.withRepository(report, { access: 'write', sync: false }, async ({ repository, run }) => {
+      const { signal } = run;
+      const options = { slot: this.slot, repositoryId: repository.id };
+      await removePassword(repository.store, options, signal === undefined ? {} : { signal });
+      await report.json({ removed: this.slot });
+      await report.summary(`the password ${this.slot} opens the repository no more`);
+    });
+    return undefined;
+  }
+}

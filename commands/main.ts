@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// The program: hands the process's world to the command line, and what the command line says to the process.
+
+import { homedir } from 'node:os';
+import { exitStatus } from '../lib/errors/index.js';
+import { createCli } from './cli.js';
+import { parentProcess } from './background.js';
+import { runCommandLine } from './usage.js';
+
+// Somebody who closes the pipe has seen enough: `rrbackup files latest | head`.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(exitStatus.interrupted);
+    stop.abort();
+    if (process.stderr.isTTY) process.stderr.write('\nrrbackup: stopping; once more to stop at once\n');
+  });
+
+const argv = process.argv.slice(2);
+process.exitCode = await runCommandLine(createCli(), argv, {
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  colorDepth: 1,
+  cwd: process.cwd(),
+  home: homedir(),
+  signal: stop.signal,
+  program: [process.execPath, ...process.execArgv, process.argv[1]!],
+  argv,
+  parent: parentProcess(),
+});
+// What a library still holds open (a connection kept alive) is no reason to stay.
+setTimeout(() => process.exit(), 1000).unref();

@@ -1,0 +1,91 @@
+// What commands that look into versions share: whose versions, which one, and the paths in it.
+
+import { Option } from 'clipanion';
+import { printable } from '../lib/bytes/path.js';
+import type { CatalogEntry, CatalogReader, StreamInfo, VersionInfo } from '../lib/catalog/types.js';
+import { resolveVersion, versionNames } from '../lib/catalog/version-argument.js';
+import { nearest } from '../lib/config/nearest.js';
+import type { Configuration } from '../lib/config/types.js';
+import { RrbackupError } from '../lib/errors/index.js';
+import { BaseCommand } from './base.js';
+import { pathReadings } from './path-argument.js';
+import type { Report } from './presentation/report.js';
+
+function notFound(code: string, message: string, guidance: string): RrbackupError {
+  return new RrbackupError({ code, kind: 'not_found', message, guidance });
+}
+
+export abstract class ReadingCommand extends BaseCommand {
+  source = Option.String('--source', { description: 'The source to look at, where there are several' });
+  host = Option.String('--host', { description: "Another machine's backups instead of this one's" });
+
+  /** The streams that --host and --source leave: never none. */
+  protected streams(catalog: CatalogReader, configuration: Configuration): StreamInfo[] {
+    const host = this.host ?? configuration.host;
+    const all = catalog.streams().filter((stream) => stream.head > 0);
+    if (all.length === 0)
+      throw notFound('version.none', 'there is no version yet', "make the first one with 'rrbackup backup'");
+    const ofHost = all.filter((stream) => stream.host === host);
+    if (ofHost.length === 0) {
+      const hosts = [...new Set(all.map((stream) => stream.host))].sort();
+      const guidance = `the repository has versions of ${hosts.join(', ')}: choose with --host`;
+      throw notFound('version.no_host', `there is no version of the machine ${host} yet`, guidance);
+    }
+    if (this.source === undefined) return ofHost;
+    const named = ofHost.filter((stream) => stream.source === this.source);
+    if (named.length > 0) return named;
+    const names = ofHost.map((stream) => stream.source);
+    throw notFound(
+      'version.no_source',
+      `there is no version of the source '${this.source}' of ${host} yet`,
+      `the nearest one that has versions is '${nearest(this.source, names)}'`,
+    );
+  }
+
+  /** The one stream meant: by --source, the only one configured, or the only one there is. */
+  protected stream(catalog: CatalogReader, configuration: Configuration): StreamInfo {
+    const streams = this.streams(catalog, configuration);
+    const [configured, another] = configuration.sources;
+    const isOwn = this.host === undefined && this.source === undefined && another === undefined;
+    const own = isOwn ? streams.find((stream) => stream.source === configured?.name) : undefined;
+    if (own !== undefined) return own;
+    const [only, second] = streams;
+    if (only !== undefined && second === undefined) return only;
+    throw new RrbackupError({
+      code: 'version.which_source',
+      kind: 'usage',
+      message: `there are several sources: ${streams.map((stream) => stream.source).join(', ')}`,
+      guidance: 'say which one with --source NAME',
+    });
+  }
+
+  /** The version that the user named; says so where the name fits several. */
+  protected version(catalog: CatalogReader, stream: StreamInfo, text: string, report: Report): VersionInfo {
+    const versions = catalog
+      .versions(stream.id)
+      .filter(({ header }) => header.sequence >= stream.firstSequence);
+    const { version, matches } = resolveVersion(text, versions);
+    const name = `version ${version.header.sequence} (${versionNames(versions).get(version)!})`;
+    if (matches > 1) report.note(`${text} fits ${matches} versions: taking the newest of them, ${name}`);
+    else report.detail(`${text} is ${name} of ${stream.source}`);
+    return version;
+  }
+
+  /** The entry that a path argument means. */
+  protected entry(
+    catalog: CatalogReader,
+    stream: StreamInfo,
+    sequence: number,
+    path: string,
+  ): { path: Buffer; found: CatalogEntry } {
+    for (const reading of pathReadings(path, stream.sourcePath)) {
+      const found = catalog.find(stream.id, sequence, reading);
+      if (found !== undefined) return { path: reading, found };
+    }
+    throw notFound(
+      'version.no_path',
+      `there is no ${printable(Buffer.from(path))} in version ${sequence} of ${stream.source}`,
+      `paths count from ${printable(stream.sourcePath)}; 'rrbackup history PATH' tells which versions have it`,
+    );
+  }
+}

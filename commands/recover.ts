@@ -1,0 +1,41 @@
+import { Command } from 'clipanion';
+import { recover } from '../lib/index.js';
+import { exitStatus } from '../lib/errors/index.js';
+import { BaseCommand } from './base.js';
+import type { Report } from './presentation/report.js';
+import { counted } from './presentation/units.js';
+
+export class RecoverCommand extends BaseCommand {
+  static override paths = [['recover']];
+  static override usage = Command.Usage({
+    category: 'Repository',
+    description: 'Rebuild the list of versions from the packs alone',
+    details: `
+      For a repository whose \`streams/\` is lost or damaged. Reads the end of every pack and writes the log entries that are
+      missing; overwrites nothing and deletes nothing. Exit status 3: some versions could not be rebuilt.
+    `,
+    examples: [['After the manifests were deleted', '$0 recover']],
+  });
+
+  protected override async perform(report: Report): Promise<number> {
+    return this.withRepository(report, { access: 'write', sync: false }, async ({ repository, run }) => {
+      const result = await recover(repository, run);
+      await report.json({
+        packs: result.packs,
+        damaged_packs: result.damagedPacks,
+        streams: result.streams,
+      });
+      for (const { host, source, intact, rebuilt, lost } of result.streams) {
+        await report.line(
+          `${source} of ${host}: ${counted(intact, 'version')} intact, ${rebuilt.length} rebuilt, ${lost.length} lost`,
+        );
+        if (lost.length > 0) report.warn(`versions of ${source} that cannot be rebuilt: ${lost.join(', ')}`);
+      }
+      for (const name of result.damagedPacks) report.warn(`the pack ${name} is damaged`);
+      await report.summary(`read ${counted(result.packs, 'pack')}`);
+      const isWhole =
+        result.damagedPacks.length === 0 && result.streams.every(({ lost }) => lost.length === 0);
+      return isWhole ? 0 : exitStatus.incomplete;
+    });
+  }
+}
