@@ -43,10 +43,11 @@ function cutsInWindows(table: GearTable, bytes: Uint8Array, step: (at: number) =
 }
 
 /** The algorithm as the comment in lib/chunking says it, word for word, without any haste. */
-function cutsBySpecification(gear: Buffer, bytes: Uint8Array): number[] {
+function cutsBySpecification(gearBytes: Buffer, bytes: Uint8Array): number[] {
+  const gear = Array.from({ length: 256 }, (_, index) => gearBytes.readUInt32LE(index * 4));
   const hashAt = (end: number): number => {
     let hash = 0;
-    for (let at = end - 32; at < end; at++) hash = (hash * 2 + gear.readUInt32LE(bytes[at]! * 4)) % 2 ** 32;
+    for (let at = end - 32; at < end; at++) hash = (hash * 2 + gear[bytes[at]!]!) >>> 0;
     return hash;
   };
   const cuts: number[] = [];
