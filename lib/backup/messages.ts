@@ -23,7 +23,9 @@ export interface WorkerSetup {
 
 /** One change that the comparison found. Files come without content: the worker reads them. */
 export type Item =
-  | { readonly op: 'added' | 'changed'; readonly path: Uint8Array; readonly entry: Entry }
+  | { readonly op: 'added'; readonly path: Uint8Array; readonly entry: Entry }
+  /** If the file turns out to be as it was in `previous`, there is no row. */
+  | { readonly op: 'changed'; readonly path: Uint8Array; readonly entry: Entry; readonly previous: Entry }
   | { readonly op: 'removed'; readonly path: Uint8Array };
 
 export type WorkerRequest =
@@ -49,6 +51,8 @@ export interface WorkerResponse {
   /** Of a batch: its rows complete with content, in order; what could not be read has none. */
   readonly rows: readonly Row[];
   readonly unreadable: readonly Unreadable[];
+  /** Rows that were spared since nothing differs after all. */
+  readonly unchanged: number;
   /** Files that changed while they were read, twice: stored as read. */
   readonly unstable: readonly Uint8Array[];
   /** Plain bytes of chunks that are new to the repository, and bytes of the blocks that hold them, since the last response. */

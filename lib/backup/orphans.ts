@@ -85,7 +85,11 @@ export class Orphans {
     )) {
       const name = parsePackKey(key);
       // The clocks may differ: too many candidates cost a little reading, never more.
-      if (name === undefined || BigInt(Math.floor(modified_ms)) * 1_000_000n < head || catalog.hasPack(name))
+      if (
+        name === undefined ||
+        BigInt(Math.floor(modified_ms)) * 1_000_000n < head ||
+        catalog.pack(name) !== undefined
+      )
         continue;
       yield { name, versionId, size_bytes };
     }

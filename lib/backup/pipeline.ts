@@ -3,9 +3,10 @@
 // publish half a run.
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { defaultLevel } from '../compression/index.js';
 import { interrupted } from '../errors/index.js';
 import type { CommitWriter } from '../manifest/commit.js';
-import type { VersionHeader } from '../manifest/types.js';
+import type { Row, VersionHeader } from '../manifest/types.js';
 import { packKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
@@ -25,9 +26,7 @@ const batchItems = 256;
 const batch_bytes = 4 * 1024 * 1024;
 /** Batches sent out and not yet in the commit: what one slow file may hold up. */
 const maximumBatchesOpen = 128;
-const batchesPerWorker = 2;
 const packsInAirPerWorker = 2;
-const defaultCompressionLevel = 3;
 
 export interface PipelineOptions {
   readonly repository: Repository;
@@ -40,16 +39,20 @@ export interface PipelineOptions {
   readonly writer: CommitWriter;
   readonly workers: number;
   readonly progress: Run;
+  /** A row has reached the commit. */
+  onRow(row: Row): void;
 }
 
 export class Pipeline {
   readonly #options: PipelineOptions;
-  readonly #pool: WorkerPool<WorkerRequest, WorkerResponse>;
   readonly #ports: MessagePort[] = [];
   readonly #credits: Int32Array;
+  #pool: WorkerPool<WorkerRequest, WorkerResponse> | undefined;
   readonly #uploads = new Set<Promise<void>>();
   readonly #packNames: PackName[] = [];
 
+  /** Started by the first change: a run with nothing to do needs no workers. */
+  #started: Promise<WorkerPool<WorkerRequest, WorkerResponse>> | undefined;
   #batch: Item[] = [];
   #batch_bytes = 0;
   #nextToCommit: Promise<void> = Promise.resolve();
@@ -64,42 +67,13 @@ export class Pipeline {
   storedBytes = 0;
   uploaded_bytes = 0;
   rows = 0;
+  /** Changes that turned out to be none. */
+  unchanged = 0;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    const { repository } = options;
-    const setup: WorkerSetup = {
-      keys: repository.context.keys,
-      repositoryId: repository.id,
-      catalogPath: repository.catalogPath,
-      chunkTable: options.table.buffer,
-      orphansUsed: options.orphansUsed,
-      stream: options.stream,
-      run: options.run,
-      sequence: options.sequence,
-      compressionLevel: defaultCompressionLevel,
-      sourcePath: options.sourcePath,
-    };
     this.#credits = new Int32Array(new SharedArrayBuffer(8));
     Atomics.store(this.#credits, 0, packsInAirPerWorker * options.workers);
-    this.#pool = new WorkerPool({
-      script: new URL('./worker.js', import.meta.url),
-      size: options.workers,
-      workerData: setup,
-    });
-  }
-
-  /** Starts the workers. */
-  async start(): Promise<void> {
-    const credits = this.#credits.buffer as SharedArrayBuffer;
-    await Promise.all(
-      Array.from({ length: this.#options.workers }, async (_, index) => {
-        const { port1, port2 } = new MessageChannel();
-        port1.on('message', (pack: FinishedPack) => this.#takePack(pack));
-        this.#ports.push(port1);
-        await this.#pool.runOn(index, { kind: 'start', packPort: port2, credits }, [port2]);
-      }),
-    );
   }
 
   /** The next change, in path order. Waits while the workers are behind. */
@@ -109,22 +83,49 @@ export class Pipeline {
     if (this.#batch.length >= batchItems || this.#batch_bytes >= batch_bytes) await this.#send();
   }
 
+  async #start(): Promise<WorkerPool<WorkerRequest, WorkerResponse>> {
+    const { repository, table, orphansUsed, stream, run, sequence, sourcePath, workers } = this.#options;
+    const setup: WorkerSetup = {
+      keys: repository.context.keys,
+      repositoryId: repository.id,
+      catalogPath: repository.catalogPath,
+      chunkTable: table.buffer,
+      orphansUsed,
+      stream,
+      run,
+      sequence,
+      compressionLevel: defaultLevel,
+      sourcePath,
+    };
+    const pool = new WorkerPool<WorkerRequest, WorkerResponse>({
+      script: new URL('./worker.js', import.meta.url),
+      size: workers,
+      workerData: setup,
+    });
+    this.#pool = pool;
+    const credits = this.#credits.buffer as SharedArrayBuffer;
+    for (let worker = 0; worker < workers; worker++) {
+      const { port1, port2 } = new MessageChannel();
+      port1.on('message', (pack: FinishedPack) => this.#takePack(pack));
+      this.#ports.push(port1);
+      await pool.runOn(worker, { kind: 'start', packPort: port2, credits }, [port2]);
+    }
+    return pool;
+  }
+
   /**
    * Ends the run: everything is read, stored and acknowledged when it settles, the last pack with the header that
    * `makeHeader` gives once the statistics are known. Returns that header.
    */
-  async finish(
-    makeHeader: () => VersionHeader,
-    adopted: AsyncIterable<{ name: PackName }>,
-  ): Promise<VersionHeader> {
-    for (let worker = 1; worker < this.#options.workers; worker++)
-      await this.#flush(worker, { finish: true });
-    await this.#flush(0, { finish: false });
+  async finish(makeHeader: () => VersionHeader, adopted: readonly PackName[]): Promise<VersionHeader> {
+    const pool = await (this.#started ??= this.#start());
+    for (let worker = 1; worker < pool.size; worker++)
+      this.#count(await pool.runOn(worker, { kind: 'flush', finish: true }));
+    this.#count(await pool.runOn(0, { kind: 'flush', finish: false }));
     await this.#settleUploads();
-    const otherPacks = [...this.#packNames];
-    for await (const { name } of adopted) otherPacks.push(name);
+    const otherPacks = [...this.#packNames, ...adopted];
     const header = makeHeader();
-    await this.#pool.runOn(0, { kind: 'finish-last', header, otherPacks });
+    await pool.runOn(0, { kind: 'finish-last', header, otherPacks });
     await this.#settleUploads();
     return header;
   }
@@ -136,14 +137,11 @@ export class Pipeline {
     this.#throwIfFailed();
   }
 
+  /** Ends the workers, whatever they do. */
   async close(): Promise<void> {
+    await this.#pool?.abort();
     for (const port of this.#ports) port.close();
-    await this.#pool.close();
     await Promise.allSettled([...this.#uploads, ...this.#open]);
-  }
-
-  async #flush(worker: number, { finish }: { finish: boolean }): Promise<void> {
-    this.#count(await this.#pool.runOn(worker, { kind: 'flush', finish }));
   }
 
   #count(response: WorkerResponse): void {
@@ -152,10 +150,12 @@ export class Pipeline {
   }
 
   async #send(): Promise<void> {
+    this.#started ??= this.#start();
+    const pool = await this.#started;
     const items = this.#batch;
     this.#batch = [];
     this.#batch_bytes = 0;
-    const response = this.#pool.run({ kind: 'batch', items });
+    const response = pool.run({ kind: 'batch', items });
     const before = this.#nextToCommit;
     const committed = this.#collect(before, response).catch((error: unknown) => {
       this.#failure ??= { error };
@@ -163,8 +163,7 @@ export class Pipeline {
     this.#nextToCommit = committed;
     this.#open.add(committed);
     void committed.then(() => this.#open.delete(committed));
-    const unanswered = batchesPerWorker * this.#options.workers;
-    if (this.#pool.pending >= unanswered) await this.#pool.oneDone();
+    await pool.room();
     if (this.#open.size >= maximumBatchesOpen) await Promise.race(this.#open);
     this.#throwIfFailed();
   }
@@ -175,10 +174,12 @@ export class Pipeline {
     this.#throwIfFailed();
     this.#count(response);
     this.unreadable.push(...response.unreadable);
+    this.unchanged += response.unchanged;
     this.unstable.push(...response.unstable);
     for (const row of response.rows) {
       await this.#options.writer.addRow(row);
       this.rows++;
+      this.#options.onRow(row);
     }
   }
 

@@ -13,6 +13,7 @@ import type { BlockChunk, ChunkId, PackName } from '../pack/types.js';
 import { serve } from '../workers/serve.js';
 import { ChunkTable } from './chunk-table.js';
 import { FileReader } from './file-reader.js';
+import { isSameEntry } from './same-entry.js';
 import type {
   FinishedPack,
   Item,
@@ -142,11 +143,12 @@ function runBatch(items: readonly Item[]): WorkerResponse {
   const rows: Row[] = [];
   const unreadable: Unreadable[] = [];
   const unstable: Uint8Array[] = [];
+  let unchanged = 0;
   catalog.refresh();
   for (const item of items) {
     let row: Row;
     if (item.op === 'removed' || item.entry.type !== 'file') {
-      row = item;
+      row = item.op === 'removed' ? item : { op: item.op, path: item.path, entry: item.entry };
     } else {
       const result = files.read(item.path, item.entry);
       if ('reason' in result) {
@@ -154,16 +156,20 @@ function runBatch(items: readonly Item[]): WorkerResponse {
         continue;
       }
       if (!result.isStable) unstable.push(item.path);
+      if (item.op === 'changed' && isSameEntry(result.entry, item.previous)) {
+        unchanged++;
+        continue;
+      }
       row = { op: item.op, path: item.path, entry: result.entry };
     }
     rows.push(row);
     addRecord(row);
   }
-  return respond({ rows, unreadable, unstable });
+  return respond({ rows, unreadable, unstable, unchanged });
 }
 
 function respond(part: Partial<WorkerResponse>): WorkerResponse {
-  const response = { rows: [], unreadable: [], unstable: [], ...part, newBytes, storedBytes };
+  const response = { rows: [], unreadable: [], unstable: [], unchanged: 0, ...part, newBytes, storedBytes };
   newBytes = 0;
   storedBytes = 0;
   return response;

@@ -5,8 +5,7 @@ import os from 'node:os';
 import { systemClock } from '../clock.js';
 import { deriveKeys, publicSecret, randomBytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import { type Descriptor, descriptorKey, encodeDescriptor } from '../keys/descriptor.js';
-import { createSlot, slotKey } from '../keys/slots.js';
+import { addPassword, descriptorKey, encodeDescriptor } from '../keys/index.js';
 import type { ObjectStore } from '../store/types.js';
 import type { OpenOptions, RepositoryConfiguration } from './open.js';
 
@@ -26,16 +25,12 @@ export async function createRepository(
   const secret = password === undefined ? publicSecret(repositoryId) : randomBytes(32);
   if (password !== undefined) {
     const name = `${os.userInfo().username}@${configuration.host}`;
-    const slot = await createSlot({ secret, password, repositoryId, name, created });
-    await store.put(slotKey(slot.id), slot.bytes, call);
+    await addPassword(store, { secret, password, repositoryId, name, created }, call);
   }
-  const descriptor: Omit<Descriptor, 'mac'> = {
-    repositoryId,
-    encryption: configuration.encryption,
-    conditionalCreate,
-    created,
-  };
-  const bytes = encodeDescriptor(descriptor, deriveKeys(secret));
+  const bytes = encodeDescriptor(
+    { repository: repositoryId, encryption: configuration.encryption, conditionalCreate, created },
+    deriveKeys(secret),
+  );
   store.conditionalCreate = conditionalCreate;
   try {
     await store.create(descriptorKey, bytes, call);

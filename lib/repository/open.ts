@@ -7,11 +7,24 @@ import path from 'node:path';
 import { type Catalog, openCatalog, syncCatalog } from '../catalog/index.js';
 import { type Clock, systemClock } from '../clock.js';
 import { type Zstd, loadZstd } from '../compression/index.js';
-import { type RepositoryKeys, cryptoReady, deriveKeys, publicSecret, streamId } from '../crypto/index.js';
+import {
+  type RepositoryKeys,
+  cryptoReady,
+  deriveKeys,
+  publicSecret,
+  streamId,
+  wipe,
+} from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import { type Descriptor, descriptorKey, parseDescriptor, verifyDescriptor } from '../keys/descriptor.js';
-import { readSlots } from '../keys/manage.js';
-import { unlock } from '../keys/unlock.js';
+import {
+  type Descriptor,
+  addPassword,
+  descriptorKey,
+  parseDescriptor,
+  readSlots,
+  unlock,
+  verifyDescriptor,
+} from '../keys/index.js';
 import { ChainReader } from '../manifest/chain.js';
 import { PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
@@ -66,10 +79,14 @@ export interface Repository {
   readonly packs: PackReader;
   readonly catalog: Catalog;
   readonly catalogPath: string;
+  /** Absolute paths of files and directories that are the program's own: never part of a backup. */
+  readonly ownPaths: readonly string[];
   readonly state: LocationState;
   readonly clock: Clock;
   /** Of this host's source, or another host's. */
   streamId(source: string, host?: string): string;
+  /** A further password that opens the repository; `name` says whose, for people. */
+  addPassword(password: string, name: string): Promise<{ slot: string }>;
   /** Brings the catalog up to date with the store, checks and moves the pins. */
   sync(run?: Run): Promise<void>;
   close(): Promise<void>;
@@ -120,23 +137,24 @@ async function openOn(
     created = true;
   }
   const descriptor = parseDescriptor(descriptorBytes);
+  const repositoryId = descriptor.repository;
   checkIdentity(descriptor, memory, configuration, store);
   store.conditionalCreate = descriptor.conditionalCreate;
 
-  const keys = deriveKeys(await secretOf(store, descriptor, configuration, options.signal));
+  const secret = await secretOf(store, descriptor, configuration, options.signal);
+  const keys = deriveKeys(secret);
   verifyDescriptor(descriptor, keys);
   if (options.access !== 'dry-run' && memory === undefined) {
-    state.remember({ repositoryId: descriptor.repositoryId, encryption: descriptor.encryption, pins: {} });
+    state.remember({ repositoryId, encryption: descriptor.encryption, pins: {} });
   }
 
-  const context = { store, keys, repositoryId: descriptor.repositoryId, zstd: await loadZstd() };
+  const context = { store, keys, repositoryId, zstd: await loadZstd() };
   const chain = new ChainReader(context);
   const isDry = options.access === 'dry-run';
   const catalogPath = isDry
     ? path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-')), 'catalog.mdb')
-    : (configuration.catalogPath ??
-      path.join(configuration.cacheDirectory, descriptor.repositoryId, 'catalog.mdb'));
-  const opened = await openCatalog({ path: catalogPath, repositoryId: descriptor.repositoryId });
+    : (configuration.catalogPath ?? path.join(configuration.cacheDirectory, repositoryId, 'catalog.mdb'));
+  const opened = await openCatalog({ path: catalogPath, repositoryId });
   const { catalog } = opened;
   if (opened.state === 'rebuilt') {
     options.note(
@@ -147,7 +165,7 @@ async function openOn(
   }
 
   const repository: Repository = {
-    id: descriptor.repositoryId,
+    id: repositoryId,
     location: store.location,
     created,
     encryption: descriptor.encryption,
@@ -158,17 +176,32 @@ async function openOn(
     packs: new PackReader(context),
     catalog,
     catalogPath,
+    ownPaths: [
+      ...(configuration.store.kind === 'directory' ? [configuration.store.path] : []),
+      ...['', '-lock', '-seal'].map((suffix) => `${catalogPath}${suffix}`),
+      configuration.stateDirectory,
+      configuration.cacheDirectory,
+    ],
     state,
     clock: options.clock ?? systemClock,
     streamId: (source, host = configuration.host) => streamId(keys, host, source),
+    addPassword: (password, name) => {
+      const created = new Date(Number(repository.clock.now_ns() / 1_000_000n)).toISOString();
+      return addPassword(store, { secret, password, repositoryId, name, created });
+    },
     sync: async (run = {}) => {
-      await syncCatalog({ catalog, chain, run });
+      // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
+      const known = [...catalog.streams().map(({ id }) => id), ...Object.keys(state.recall()?.pins ?? {})];
+      const call = run.signal === undefined ? {} : { signal: run.signal };
+      const streams = new Set([...(await chain.streams(call)), ...known]);
+      await syncCatalog({ catalog, chain, streams: [...streams], run });
       checkPins(catalog, state, store);
       if (!isDry)
         for (const { id, head, headHash } of catalog.streams())
           state.pin(id, { sequence: head, hash: headHash });
     },
     close: async () => {
+      wipe(secret);
       await catalog.close();
       await store.close();
       if (isDry) fs.rmSync(path.dirname(catalogPath), { recursive: true, force: true });
@@ -247,12 +280,12 @@ function checkIdentity(
   configuration: RepositoryConfiguration,
   store: ObjectStore,
 ): void {
-  if (memory !== undefined && memory.repositoryId !== descriptor.repositoryId) {
+  if (memory !== undefined && memory.repositoryId !== descriptor.repository) {
     throw new RrbackupError({
       code: 'repository.replaced',
       kind: 'tampered',
       message:
-        `the repository at ${store.location} is ${descriptor.repositoryId}, but this machine remembers ` +
+        `the repository at ${store.location} is ${descriptor.repository}, but this machine remembers ` +
         `${memory.repositoryId} there: somebody has put another one in its place`,
       guidance:
         'if you did that yourself, run rrbackup init --adopt to accept it; otherwise find out who did before going on',
@@ -278,19 +311,11 @@ async function secretOf(
   descriptor: Descriptor,
   configuration: RepositoryConfiguration,
   signal?: AbortSignal,
-): Promise<Uint8Array> {
-  if (descriptor.encryption === 'none') return publicSecret(descriptor.repositoryId);
-  const slots = await readSlots(store, signal);
-  if (slots.length === 0) {
-    throw new RrbackupError({
-      code: 'keys.none',
-      kind: 'damaged',
-      message: `the repository at ${store.location} has no key left under keys/, so no password opens it`,
-      guidance: 'bring the objects under keys/ back (in a versioned bucket: remove their delete markers)',
-    });
-  }
-  const password = await configuration.password();
-  return (await unlock({ slots, password, repositoryId: descriptor.repositoryId })).secret;
+): Promise<Buffer> {
+  if (descriptor.encryption === 'none') return publicSecret(descriptor.repository);
+  const slots = await readSlots(store, signal === undefined ? {} : { signal });
+  const password = slots.length === 0 ? '' : await configuration.password();
+  return (await unlock({ slots, password, repositoryId: descriptor.repository })).secret;
 }
 
 /** A store that shows an older or another history than this machine has seen is not believed. */

@@ -1,0 +1,44 @@
+// Writes a checkpoint when the diffs since the last one outweigh half the tree. A backup is complete without it.
+
+import { shouldCheckpoint, writeCheckpoint } from '../manifest/checkpoint.js';
+import type { Row } from '../manifest/types.js';
+import { walkTree } from '../catalog/changes.js';
+import type { CatalogReader } from '../catalog/types.js';
+import type { Run } from '../progress.js';
+import type { Repository } from '../repository/index.js';
+
+/** To be called after the stream's newest version is in the catalog. */
+export async function maybeCheckpoint(repository: Repository, stream: string, run: Run): Promise<void> {
+  const { catalog, chain, context } = repository;
+  const head = catalog.stream(stream)?.head ?? 0;
+  const header = catalog.version(stream, head)?.header;
+  if (header === undefined) return;
+  const { files, directories, others } = header.statistics;
+  const call = run.signal === undefined ? {} : { signal: run.signal };
+  const newest = (await chain.checkpoints(stream, 1, call)).at(-1) ?? 1;
+  let rowsSinceCheckpoint = 0;
+  for (let sequence = head; sequence > newest; sequence--) {
+    const statistics = catalog.version(stream, sequence)?.header.statistics;
+    if (statistics === undefined) break;
+    rowsSinceCheckpoint += statistics.added + statistics.changed + statistics.removed;
+  }
+  if (!shouldCheckpoint({ rowsSinceCheckpoint, treeRows: files + directories + others })) return;
+  await writeCheckpoint(
+    context,
+    {
+      commitHash: catalog.version(stream, head)!.hash,
+      header,
+      packs: catalog.packsOf(stream, head),
+      rows: treeRows(repository.catalog, stream, head),
+    },
+    run.signal,
+  );
+}
+
+/** The whole tree of a version in path order. */
+function* treeRows(catalog: CatalogReader, stream: string, sequence: number): Generator<Row> {
+  const root = catalog.root(stream, sequence);
+  if (root === undefined) return;
+  for (const { path, found } of walkTree(catalog, root, sequence))
+    yield { op: 'added', path, entry: found.entry };
+}

@@ -1,0 +1,55 @@
+// What a backup tells its caller at the end. Plain data.
+
+import type { VersionHeader } from '../manifest/types.js';
+import type { TreeStatistics } from './compare.js';
+import type { Unreadable } from './messages.js';
+import type { Pipeline } from './pipeline.js';
+import type { Walk } from './walk.js';
+
+export interface BackupResult {
+  readonly source: string;
+  /** The version that was committed; undefined: nothing differs from the newest version, so none was made. */
+  readonly version: number | undefined;
+  readonly started_ns: bigint | undefined;
+  /** The newest version now; 0 if there is none at all. */
+  readonly newest: number;
+  /** Entries. */
+  readonly added: number;
+  readonly changed: number;
+  readonly metadata: number;
+  readonly removed: number;
+  /** The whole tree. */
+  readonly tree: Omit<TreeStatistics, 'unreadable'>;
+  /** Plain bytes of chunks that the repository did not have, and what was uploaded for this version. */
+  readonly newBytes: number;
+  readonly uploadedBytes: number;
+  readonly unreadable: readonly Unreadable[];
+  /** Files that changed while they were read: stored as read. */
+  readonly unstable: readonly Uint8Array[];
+  readonly elapsed_ms: number;
+}
+
+export function summarize(of: {
+  readonly source: string;
+  readonly walk: Walk;
+  readonly pipeline: Pipeline;
+  readonly committed: VersionHeader | undefined;
+  readonly newest: number;
+  readonly elapsed_ms: number;
+}): BackupResult {
+  const { walk, pipeline, committed } = of;
+  const { files, directories, others, bytes } = walk.statistics;
+  return {
+    source: of.source,
+    version: committed?.sequence,
+    started_ns: committed?.started_ns,
+    newest: of.newest,
+    ...(committed === undefined ? { added: 0, changed: 0, metadata: 0, removed: 0 } : walk.counts),
+    tree: { files, directories, others, bytes },
+    newBytes: pipeline.newBytes,
+    uploadedBytes: pipeline.uploaded_bytes,
+    unreadable: [...walk.unreadable, ...pipeline.unreadable],
+    unstable: pipeline.unstable,
+    elapsed_ms: of.elapsed_ms,
+  };
+}

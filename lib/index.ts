@@ -1,0 +1,57 @@
+// The public library: everything that the command does, for programs. Takes plain configuration, an AbortSignal and progress
+// callbacks; throws RrbackupError; never prints and never exits.
+//
+//   const repository = await openRepository(configuration, { access: 'read', note: () => undefined });
+//   for (const stream of repository.catalog.streams()) console.log(stream.host, stream.source, stream.head);
+//   await repository.close();
+
+import { CachedContent } from './mount/cache/content.js';
+import { type MountDriver, type Mounted, mountRepository } from './mount/index.js';
+import type { ContentSource } from './mount/types.js';
+import type { Run } from './progress.js';
+import type { Repository } from './repository/index.js';
+
+export { backup, previewBackup } from './backup/index.js';
+export type { BackupOptions, BackupResult, PreviewResult } from './backup/index.js';
+export { recover } from './check/recover.js';
+export type { RecoverResult, RecoveredStream } from './check/recover.js';
+export { RrbackupError, exitStatus } from './errors/index.js';
+export { listPasswords, removePassword } from './keys/index.js';
+export { initRepository, openRepository } from './repository/index.js';
+export type { InitOptions, OpenOptions, Repository, RepositoryConfiguration } from './repository/index.js';
+export type { ContentSource, MountDriver, Mounted };
+
+/** How often a mount looks for new versions in the store. */
+const poll_ms = 60_000;
+
+/** Reads ranges of files out of the repository: what `cat` and the mount use. */
+export function openContent(repository: Repository): ContentSource {
+  return new CachedContent({ catalog: repository.catalog, reader: repository.packs });
+}
+
+export interface MountRepositoryOptions extends Run {
+  /** Absolute path of an empty directory. */
+  readonly mountpoint: string;
+  readonly driver?: MountDriver;
+  readonly allowOther?: boolean;
+}
+
+/** Shows every version of the repository as directories until it is unmounted. Keep the repository open until then. */
+export function mount(repository: Repository, options: MountRepositoryOptions): Promise<Mounted> {
+  const { catalog, catalogPath, id: repositoryId, host, ownPaths: forbidden } = repository;
+  const warn = (message: string) => options.onWarning?.(message);
+  return mountRepository({
+    catalog,
+    catalogPath,
+    repositoryId,
+    content: openContent(repository),
+    mountpoint: options.mountpoint,
+    host,
+    driver: options.driver ?? 'kernel',
+    allowOther: options.allowOther ?? false,
+    forbidden,
+    onWarning: warn,
+    onPoll: () => repository.sync(),
+    poll_ms,
+  });
+}
