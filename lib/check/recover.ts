@@ -1,6 +1,7 @@
 // Rebuilds every version's manifest from the packs alone. Each pack carries the rows that were written for its commit; the
 // last pack of a run carries the commit's header and names the others. New log entries are written where they are missing;
-// nothing is overwritten and nothing deleted.
+// nothing is overwritten and nothing deleted. The new chain is a new one (its hashes differ), so this machine's catalog and
+// pins are taken anew; other machines accept it with init --adopt.
 
 import { RrbackupError } from '../errors/index.js';
 import { comparePaths } from '../bytes/path.js';
@@ -55,6 +56,7 @@ export async function recover(repository: Repository, run: Run = {}): Promise<Re
   for (const [stream, candidates] of groupByStream(survey.candidates)) {
     streams.push(await recoverStream(repository, stream, candidates, survey, run));
   }
+  await repository.rebuildCatalog(run);
   return { packs: survey.packs.size, damagedPacks: survey.damaged, streams };
 }
 

@@ -31,8 +31,7 @@ export async function initRepository(
   });
   try {
     if (adopt) {
-      await repository.catalog.forget();
-      await repository.sync(rest);
+      await repository.rebuildCatalog(rest);
     }
     return { repositoryId: repository.id, location: repository.location, created: repository.created };
   } finally {

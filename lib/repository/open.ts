@@ -4,7 +4,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type Catalog, openCatalog, syncCatalog } from '../catalog/index.js';
+import { type Catalog, openCatalog, removeCatalog } from '../catalog/index.js';
+import { syncCatalog } from '../catalog/sync.js';
 import { type Clock, systemClock } from '../clock.js';
 import { type Zstd, loadZstd } from '../compression/index.js';
 import {
@@ -89,6 +90,8 @@ export interface Repository {
   addPassword(password: string, name: string): Promise<{ slot: string }>;
   /** Brings the catalog up to date with the store, checks and moves the pins. */
   sync(run?: Run): Promise<void>;
+  /** Forgets the catalog and the pins and takes what the store shows now. */
+  rebuildCatalog(run?: Run): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -155,7 +158,7 @@ async function openOn(
     ? path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-')), 'catalog.mdb')
     : (configuration.catalogPath ?? path.join(configuration.cacheDirectory, repositoryId, 'catalog.mdb'));
   const opened = await openCatalog({ path: catalogPath, repositoryId });
-  const { catalog } = opened;
+  let { catalog } = opened;
   if (opened.state === 'rebuilt') {
     options.note(
       `the catalog ${catalogPath} could not be used (${opened.reason}); it is rebuilt from the repository`,
@@ -174,7 +177,9 @@ async function openOn(
     context,
     chain,
     packs: new PackReader(context),
-    catalog,
+    get catalog() {
+      return catalog;
+    },
     catalogPath,
     ownPaths: [
       ...(configuration.store.kind === 'directory' ? [configuration.store.path] : []),
@@ -199,6 +204,13 @@ async function openOn(
       if (!isDry)
         for (const { id, head, headHash } of catalog.streams())
           state.pin(id, { sequence: head, hash: headHash });
+    },
+    rebuildCatalog: async (run = {}) => {
+      await catalog.close();
+      removeCatalog(catalogPath);
+      ({ catalog } = await openCatalog({ path: catalogPath, repositoryId }));
+      state.forgetPins();
+      await repository.sync(run);
     },
     close: async () => {
       wipe(secret);

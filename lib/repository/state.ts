@@ -65,6 +65,11 @@ export class LocationState {
     this.remember({ ...memory, pins: { ...memory.pins, [stream]: pin } });
   }
 
+  forgetPins(): void {
+    const memory = this.recall();
+    if (memory !== undefined) this.remember({ ...memory, pins: {} });
+  }
+
   /** Forgets the repository, its pins and journals. */
   forget(): void {
     fs.rmSync(this.directory, { recursive: true, force: true });

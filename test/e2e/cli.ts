@@ -1,0 +1,103 @@
+// Runs the real command, as its user would, in a home of its own.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+
+const command = fileURLToPath(new URL('../../commands/main.js', import.meta.url));
+/** Nothing that a test runs takes this long; a hanging mount must not take the suite with it. */
+const patience_ms = 120_000;
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Home {
+  readonly directory: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Absolute path of something in the home. */
+  at(...names: string[]): string;
+  /** Writes the configuration file that `rr` then uses. */
+  configure(text: string): void;
+  rr(...args: string[]): Promise<Outcome>;
+  /** The same, and it must succeed; answers its standard output. */
+  ok(...args: string[]): Promise<string>;
+  start(...args: string[]): ChildProcess;
+  /** Any other program; must exit with 0. */
+  run(program: string, ...args: string[]): Promise<string>;
+}
+
+/** A directory outside the project (mounts and odd names in it), removed when the test ends. */
+export function newHome(t: Test, overrides: NodeJS.ProcessEnv = {}): Home {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-e2e-'));
+  const at = (...names: string[]) => path.join(directory, ...names);
+  const { RRBACKUP_CONFIG, RRBACKUP_PASSWORD, AWS_CA_BUNDLE, ...inherited } = process.env;
+  void [RRBACKUP_CONFIG, RRBACKUP_PASSWORD, AWS_CA_BUNDLE];
+  const environment = {
+    ...inherited,
+    HOME: directory,
+    XDG_CONFIG_HOME: at('config'),
+    XDG_STATE_HOME: at('state'),
+    XDG_CACHE_HOME: at('cache'),
+    ...overrides,
+  };
+  t.teardown(async () => {
+    for (const line of fs.readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
+      const mountpoint = line.split(' ')[1];
+      if (mountpoint?.startsWith(`${directory}/`)) await outcome(spawn('umount', ['-l', mountpoint]));
+    }
+    await outcome(spawn('rm', ['-rf', directory]));
+  });
+  const configuration = at('rrbackup.ini');
+  const start = (...args: string[]) =>
+    spawn(process.execPath, [command, '-c', configuration, ...args], {
+      cwd: directory,
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  const rr = (...args: string[]) => outcome(start(...args));
+  const succeed = async (what: string, result: Promise<Outcome>) => {
+    const { status, stdout, stderr } = await result;
+    if (status !== 0) throw new Error(`${what} ended with ${status}\n${stderr}\n${stdout}`);
+    return stdout;
+  };
+  return {
+    directory,
+    environment,
+    at,
+    configure: (text) => fs.writeFileSync(configuration, text, { mode: 0o600 }),
+    rr,
+    start,
+    ok: (...args) => succeed(`rrbackup ${args.join(' ')}`, rr(...args)),
+    run: (program, ...args) =>
+      succeed(
+        `${program} ${args.join(' ')}`,
+        outcome(spawn(program, args, { cwd: directory, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })),
+      ),
+  };
+}
+
+export function outcome(child: ChildProcess): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    const timer = setTimeout(() => child.kill('SIGKILL'), patience_ms);
+    child.on('error', reject);
+    child.on('close', (status) => {
+      clearTimeout(timer);
+      resolve({ status, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
+    });
+  });
+}
+
+/** What rsync says differs between two trees, attributes, hard links and holes included: nothing, if all is right. */
+export function difference(home: Home, from: string, to: string): Promise<string> {
+  return home.run('rsync', '-aHAXSnc', '--delete', '--itemize-changes', `${from}/`, `${to}/`);
+}
