@@ -3,6 +3,7 @@
 
 import { isSafeName } from '../../bytes/path.js';
 import { sha256 } from '../../crypto/index.js';
+import { versionNames } from '../../catalog/version-argument.js';
 import type { CatalogReader, StreamInfo } from '../../catalog/types.js';
 
 export interface VersionName {
@@ -17,12 +18,6 @@ export interface VersionList {
   readonly all: readonly VersionName[];
   readonly bySequence: ReadonlyMap<number, VersionName>;
   readonly byName: ReadonlyMap<string, VersionName>;
-}
-
-/** A time as a directory's name: seconds are enough to tell versions apart, and no name needs quoting in a shell. */
-export function timeName(time_ns: bigint): string {
-  const milliseconds = Number(time_ns / 1_000_000n);
-  return `${new Date(milliseconds).toISOString().slice(0, 19).replaceAll(':', '-')}Z`;
 }
 
 /** Hosts and sources name themselves in the manifest: nothing they say may leave its directory. */
@@ -99,16 +94,15 @@ function compareText(a: string, b: string): number {
 }
 
 function nameVersions(catalog: CatalogReader, stream: StreamInfo): VersionList {
-  const all: VersionName[] = [];
-  const byName = new Map<string, VersionName>();
-  for (const { header } of catalog.versions(stream.id)) {
-    if (header.sequence < stream.firstSequence) continue;
-    const time = timeName(header.started_ns);
-    let name = time;
-    for (let count = 2; byName.has(name); count++) name = `${time}-${count}`;
-    const version = { sequence: header.sequence, name, finished_ns: header.finished_ns };
-    all.push(version);
-    byName.set(name, version);
-  }
-  return { all, byName, bySequence: new Map(all.map((version) => [version.sequence, version])) };
+  const readable = catalog
+    .versions(stream.id)
+    .filter(({ header }) => header.sequence >= stream.firstSequence);
+  const all = [...versionNames(readable)].map(([{ header }, name]): VersionName => {
+    return { sequence: header.sequence, name, finished_ns: header.finished_ns };
+  });
+  return {
+    all,
+    bySequence: new Map(all.map((version) => [version.sequence, version])),
+    byName: new Map(all.map((version) => [version.name, version])),
+  };
 }
