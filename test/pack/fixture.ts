@@ -1,0 +1,65 @@
+// What tests of formats share: a repository's keys, and small packs with known content.
+
+import { loadZstd } from '../../lib/compression/index.js';
+import { chunkId, cryptoReady, deriveKeys } from '../../lib/crypto/index.js';
+import { PackBuilder, type BuiltPack, type PackContext } from '../../lib/pack/encode.js';
+import type { BlockChunk, ChunkPlace, PackInfo } from '../../lib/pack/types.js';
+
+export const repositoryId = '00112233445566778899aabbccddeeff';
+
+export async function packContext(secretByte = 7): Promise<PackContext> {
+  await cryptoReady();
+  return { keys: deriveKeys(Buffer.alloc(32, secretByte)), repositoryId, zstd: await loadZstd() };
+}
+
+export function chunksOf(context: PackContext, plains: readonly Uint8Array[]): BlockChunk[] {
+  return plains.map((plain) => ({ id: chunkId(context.keys, plain), size_bytes: plain.length }));
+}
+
+/** One block for each list of chunks. */
+export function buildPack(
+  context: PackContext,
+  blocks: readonly (readonly Uint8Array[])[],
+  records: Uint8Array = Buffer.from('records'),
+): BuiltPack {
+  const builder = new PackBuilder(context);
+  for (const plains of blocks) builder.addBlock(Buffer.concat(plains), chunksOf(context, plains));
+  return builder.finish(() => records);
+}
+
+/** The places of all chunks of a pack, in order. */
+export function placesOf(info: PackInfo): ChunkPlace[] {
+  const places: ChunkPlace[] = [];
+  let blockOffset_bytes = info.header.length;
+  for (const [block, { stored_bytes, plain_bytes, codec, chunks }] of info.blocks.entries()) {
+    let offset_bytes = 0;
+    for (const { size_bytes } of chunks) {
+      places.push({
+        pack: info.name,
+        packVersionId: info.versionId,
+        packHeader: info.header,
+        block,
+        blockOffset_bytes,
+        blockStored_bytes: stored_bytes,
+        blockPlain_bytes: plain_bytes,
+        codec,
+        offset_bytes,
+        size_bytes,
+      });
+      offset_bytes += size_bytes;
+    }
+    blockOffset_bytes += stored_bytes;
+  }
+  return places;
+}
+
+/** Bytes that do not compress, the same for the same seed. */
+export function noise(size_bytes: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(size_bytes);
+  let state = seed;
+  for (let index = 0; index < size_bytes; index++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[index] = state >>> 24;
+  }
+  return bytes;
+}
