@@ -37,6 +37,12 @@ const maximumSection = 0xffff_ffff;
  */
 const commitmentLabel = Buffer.from('rrbackup object key commitment 1');
 
+/**
+ * The last index that was sealed, by section, of every key made here. Two different texts under one key and nonce would give
+ * both away, so no caller is trusted with that: an index is greater than the one before it, or there is an error.
+ */
+const sealedUpTo = new WeakMap<ObjectKey, Map<number, number>>();
+
 export interface ObjectKey {
   /** 32 random bytes, one object's own. */
   readonly key: Buffer;
@@ -60,7 +66,9 @@ export function newObjectKey(keys: RepositoryKeys, magic: string, repositoryId: 
   const start = headerStart(magic, repositoryId);
   const key = randomBytes(key_bytes);
   const header = Buffer.concat([start, hmacSha256(key, commitmentLabel), wrap(keys.wrap, start, key)]);
-  return { key, header };
+  const object = { key, header };
+  sealedUpTo.set(object, new Map());
+  return object;
 }
 
 /**
@@ -115,8 +123,9 @@ function nonceOf(section: number, index: number): Buffer {
 }
 
 /**
- * Seals one part of an object: ciphertext‖tag, 16 bytes longer than `plain`. A (section, index) pair may be sealed once per
- * object key, ever; `context` is whatever the reader must know by other means for the part to be the right one.
+ * Seals one part of an object: ciphertext‖tag, 16 bytes longer than `plain`. `context` is whatever the reader must know by
+ * other means for the part to be the right one. The key is one that newObjectKey gave (a stored object is never sealed
+ * again), and the indexes of a section grow; anything else is a programming error.
  */
 export function seal(
   key: ObjectKey,
@@ -126,6 +135,11 @@ export function seal(
   plain: Uint8Array,
 ): Buffer {
   const nonce = nonceOf(section, index);
+  const sealed = sealedUpTo.get(key);
+  if (sealed === undefined) throw new Error('only a key from newObjectKey seals');
+  if (index <= (sealed.get(section) ?? -1))
+    throw new Error(`section ${section}, part ${index} is sealed already`);
+  sealed.set(section, index);
   return aeadSeal(key.key, nonce, associatedData(key, nonce, context), plain);
 }
 

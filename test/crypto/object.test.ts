@@ -137,6 +137,7 @@ t.test('what a section is sealed with opens it', async () => {
       fc.uint8Array(),
       fc.uint8Array({ maxLength: 2000 }),
       (section, index, context, plain) => {
+        const object = newObjectKey(keys, magic, repositoryId);
         const sealed = seal(object, section, index, context, plain);
         return (
           sealed.length === plain.length + tag_bytes &&
@@ -185,15 +186,28 @@ t.test('each object has a key of its own', async (t) => {
 
 t.test('no two places share a nonce', async (t) => {
   // Sealing zeros shows the key stream, which is the same only where key and nonce are.
+  const object = newObjectKey(keys, magic, repositoryId);
   const streams = new Set<string>();
   const places: [number, number][] = [];
   for (const section of [0, 1, 2, 255, 256, 0xffff_ffff])
     for (const index of [0, 1, 2, 255, 256, 0xffff_ffff, 2 ** 32, 2 ** 40, Number.MAX_SAFE_INTEGER])
       places.push([section, index]);
-  for (let index = 3; index < 20_000; index++) places.push([index % 2, index + 1000]);
+  for (let index = 3; index < 20_000; index++) places.push([3 + (index % 2), index]);
   for (const [section, index] of places)
     streams.add(seal(object, section, index, context, Buffer.alloc(16)).toString('hex', 0, 16));
   t.equal(streams.size, places.length);
+});
+
+t.test('one place is sealed once, and only by who made the object', async (t) => {
+  const object = newObjectKey(keys, magic, repositoryId);
+  const empty = Buffer.alloc(0);
+  seal(object, 1, 0, context, plain);
+  t.throws(() => seal(object, 1, 0, context, plain), /sealed already/);
+  seal(object, 1, 5, context, empty);
+  t.throws(() => seal(object, 1, 4, context, plain), /sealed already/);
+  seal(object, 2, 0, context, plain);
+  seal(object, 1, 6, context, plain);
+  t.throws(() => seal(openObjectHeader(keys, magic, repositoryId, object.header), 9, 0, context, plain));
 });
 
 t.test('places that do not exist are programming errors', async (t) => {
