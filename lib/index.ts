@@ -19,6 +19,7 @@ export { RrbackupError, exitStatus } from './errors/index.js';
 export { listPasswords, removePassword } from './keys/index.js';
 export { initRepository, openRepository } from './repository/index.js';
 export type { InitOptions, OpenOptions, Repository, RepositoryConfiguration } from './repository/index.js';
+export { unmountAt as unmount } from './mount/index.js';
 export type { ContentSource, MountDriver, Mounted };
 
 /** How often a mount looks for new versions in the store. */

@@ -4,6 +4,7 @@
 import { printable } from '../bytes/path.js';
 import { interrupted } from '../errors/index.js';
 import type { CatalogReader } from '../catalog/types.js';
+import { listMounts, mountType } from '../posix/mount.js';
 import type { Run } from '../progress.js';
 import type { SourceConfiguration } from '../repository/types.js';
 import { type Difference, type TreeStatistics, compare, emptyStatistics } from './compare.js';
@@ -22,6 +23,11 @@ export interface WalkOptions {
   /** Absolute paths that are the program's own. */
   readonly skip: readonly string[];
   readonly run: Run;
+}
+
+function ownMounts(): Buffer[] {
+  const ours = listMounts().filter(({ type }) => type === mountType);
+  return ours.map(({ mountpoint }) => Buffer.from(mountpoint, 'latin1'));
 }
 
 /** Entries between two turns of the event loop. */
@@ -48,7 +54,8 @@ export class Walk {
       excludes: readExcludes(source),
       oneFileSystem: source.oneFileSystem,
       excludeCaches: source.excludeCaches,
-      skip: skip.map((path) => Buffer.from(path)),
+      // A mount of ours inside a source would bring every version ever made into the next one.
+      skip: [...skip.map((path) => Buffer.from(path)), ...ownMounts()],
       ...(run.onWarning === undefined ? {} : { onWarning: (message: string) => run.onWarning?.(message) }),
     };
   }
