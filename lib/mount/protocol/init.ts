@@ -27,12 +27,14 @@ const out = {
 
 const maximumBackground = 64;
 
-/** Taken where the kernel offers them. AUTO_INVAL_DATA: a directory whose time moved is listed anew. */
+/**
+ * Taken where the kernel offers them. AUTO_INVAL_DATA: a directory whose time moved is listed anew. Not taken: ASYNC_DIO, with
+ * which a direct reader waits where no signal reaches it.
+ */
 const wanted =
   initFlags.ASYNC_READ |
   initFlags.AUTO_INVAL_DATA |
   initFlags.DO_READDIRPLUS |
-  initFlags.ASYNC_DIO |
   initFlags.NO_OPEN_SUPPORT |
   initFlags.PARALLEL_DIROPS |
   initFlags.ABORT_ERROR |
