@@ -1,9 +1,11 @@
 import { Command, Option } from 'clipanion';
 import { printable } from '../lib/bytes/path.js';
 import { RrbackupError } from '../lib/errors/index.js';
-import { readFile } from '../lib/index.js';
+import { openContent } from '../lib/index.js';
 import type { Report } from './presentation/report.js';
 import { ReadingCommand } from './reading.js';
+
+const piece_bytes = 1024 * 1024;
 
 export class CatCommand extends ReadingCommand {
   static override paths = [['cat']];
@@ -17,7 +19,7 @@ export class CatCommand extends ReadingCommand {
   pathText = Option.String({ name: 'PATH' });
 
   protected override async perform(report: Report): Promise<undefined> {
-    await this.withRepository(report, { access: 'read' }, async ({ repository, configuration, run }) => {
+    await this.withRepository(report, { access: 'read' }, async ({ repository, configuration }) => {
       const { catalog } = repository;
       const stream = this.stream(catalog, configuration);
       const { header } = this.version(catalog, stream, this.versionText, report);
@@ -33,7 +35,9 @@ export class CatCommand extends ReadingCommand {
               ? `it points to ${printable(entry.target)}`
               : `take it out with 'rrbackup download ${header.sequence} TARGET PATH'`,
         });
-      for await (const bytes of readFile(repository, entry, run)) await report.raw(bytes);
+      const content = openContent(repository);
+      for (let offset = 0; offset < entry.size_bytes; offset += piece_bytes)
+        await report.raw(await content.read(entry, offset, piece_bytes, this.context.signal));
     });
     return undefined;
   }

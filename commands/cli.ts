@@ -1,7 +1,6 @@
 // All commands, in one command line.
 
 import { Cli } from 'clipanion';
-import { programVersion } from '../lib/program.js';
 import { BackupCommand } from './backup.js';
 import { CatCommand } from './cat.js';
 import { ChangesCommand } from './changes.js';
@@ -37,12 +36,14 @@ export const commands = [
   RecoverCommand,
 ];
 
-export function createCli(): Cli<CommandContext> {
-  const cli = new Cli<CommandContext>({
-    binaryName: 'rrbackup',
-    binaryLabel: 'rrbackup',
-    binaryVersion: programVersion,
-  });
+/** Every word that begins a command, aliases too. */
+export const commandWords = [
+  ...new Set(commands.flatMap(({ paths }) => paths.flatMap(([word]) => word ?? []))),
+];
+
+/** `colors`: for help on a terminal. */
+export function createCli(options: { readonly colors: boolean }): Cli<CommandContext> {
+  const cli = new Cli<CommandContext>({ binaryName: 'rrbackup', enableColors: options.colors });
   for (const command of [...commands, HelpCommand, VersionCommand]) cli.register(command);
   return cli;
 }

@@ -32,14 +32,13 @@ export class HelpCommand extends Command<CommandContext> {
       sections.set(category, commands);
     }
     const wide = Math.max(...[...sections.values()].flat().map(([usage]) => usage.length));
-    const listed = [...sections].map(
-      ([category, commands]) =>
-        `${category}\n${commands.map(([usage, text]) => `  ${usage.padEnd(wide)}  ${text}`).join('\n')}\n`,
+    const listed = [...sections].map(([category, commands]) =>
+      [category, ...commands.map(([usage, text]) => `  ${usage.padEnd(wide)}  ${text}`)].join('\n'),
     );
     this.context.stdout.write(
       [
         `rrbackup ${programVersion}: encrypted backups as atomic versions, all of them mountable`,
-        `Without a command: backup. Each command explains itself with --help; -c FILE names a configuration.`,
+        'Without a command: backup. Each command explains itself with --help; -c FILE names a configuration.',
         ...listed,
         `Exit status\n${statuses.map(([status, text]) => `  ${status.padStart(3)}  ${text}`).join('\n')}\n`,
       ].join('\n\n'),

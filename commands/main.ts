@@ -3,7 +3,7 @@
 
 import { homedir } from 'node:os';
 import { exitStatus } from '../lib/errors/index.js';
-import { createCli } from './cli.js';
+import { commandWords, createCli } from './cli.js';
 import { parentProcess } from './background.js';
 import { runCommandLine } from './usage.js';
 
@@ -23,7 +23,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   });
 
 const argv = process.argv.slice(2);
-process.exitCode = await runCommandLine(createCli(), argv, {
+const colors = process.stdout.isTTY && !process.env['NO_COLOR'];
+process.exitCode = await runCommandLine(createCli({ colors }), commandWords, argv, {
   env: process.env,
   stdin: process.stdin,
   stdout: process.stdout,

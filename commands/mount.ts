@@ -99,7 +99,7 @@ export class MountCommand extends BaseCommand {
     const note = (message: string): void => report.note(when() + message);
     const repository = await openRepository(configuration, { ...run, access: 'read', note });
     try {
-      const mounted = await mount(repository, { ...options, allowOther: this.allowOther, onWarning });
+      const mounted = await mount(repository, { ...run, ...options, allowOther: this.allowOther, onWarning });
       const stop = (): void => void mounted.unmount();
       if (signal.aborted) stop();
       else signal.addEventListener('abort', stop, { once: true });

@@ -1,49 +1,72 @@
 // A command line that does not parse, in one sentence and what to do about it.
 
-import type { Cli } from 'clipanion';
+import type { Cli, Definition } from 'clipanion';
 import { nearest } from '../lib/config/nearest.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import type { CommandContext } from './context.js';
 
-interface Candidate {
-  readonly usage: string;
-  readonly reason: string | null;
-}
-
-function candidatesOf(error: Error): readonly Candidate[] {
-  return 'candidates' in error && Array.isArray(error.candidates) ? (error.candidates as Candidate[]) : [];
+/** What a command is called by its users: 'files', 'key add'. */
+function commandName({ path }: Definition): string {
+  return path.split(' ').slice(1).join(' ');
 }
 
 function wrong(message: string, guidance: string): RrbackupError {
   return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
 }
 
-/** `words`: the first word of every command. The first argument that is no option and no value of -c is meant as one. */
+/** The parser's own reasons, of the commands that came nearest. */
+function reasonsOf(error: Error): string[] {
+  if (!('candidates' in error) || !Array.isArray(error.candidates)) return [];
+  const candidates = error.candidates as readonly { readonly reason: string | null }[];
+  return candidates.flatMap(({ reason }) => (reason === null ? [] : [reason]));
+}
+
+/** In our words; the names of options stand in the reason between quotes and brackets. */
+function sentence(reason: string): string {
+  const quoted = /\("(.*)"\)/.exec(reason)?.[1] ?? '';
+  if (reason.startsWith('Not enough positional')) return 'an argument is missing';
+  if (reason.startsWith('Extraneous positional')) return `there is one argument too many: '${quoted}'`;
+  if (reason.startsWith('Unsupported option')) return `there is no option '${quoted}'`;
+  if (reason.startsWith('Not enough arguments to option'))
+    return `the option ${reason.split(' ').at(-1)!.replace(/\.$/, '')} needs a value`;
+  return reason.split('\n', 1)[0]!.replace(/\.$/, '');
+}
+
+/**
+ * `words`: every word that begins a command, aliases too. The first argument that is neither an option nor the value of -c is
+ * meant for one of them.
+ */
 export function describeUsageError(
   error: Error,
   argv: readonly string[],
   words: readonly string[],
+  definitions: readonly Definition[],
 ): RrbackupError {
-  const word = argv.find(
-    (argument, index) => !argument.startsWith('-') && !['-c', '--config'].includes(argv[index - 1] ?? ''),
-  );
-  if (word !== undefined && !words.includes(word))
+  const isValue = (index: number): boolean => ['-c', '--config'].includes(argv[index - 1] ?? '');
+  const word = argv.find((argument, index) => !argument.startsWith('-') && !isValue(index)) ?? 'backup';
+  if (!words.includes(word))
     return wrong(
       `there is no command '${word}'`,
       `the nearest one is '${nearest(word, words)}'; 'rrbackup --help' lists them all`,
     );
-  const help = `'rrbackup ${word === undefined ? '' : `${word} `}--help' explains it`;
-  const reasons = candidatesOf(error).flatMap(({ reason }) => (reason === null ? [] : [reason]));
-  const [reason] = reasons;
-  if (reason === undefined)
-    return wrong(`this is not how the command '${word ?? 'backup'}' is written`, help);
-  const sentence = reason.split('\n', 1)[0]!.replace(/\.$/, '');
-  return wrong(sentence.charAt(0).toLowerCase() + sentence.slice(1), help);
+  const [reason] = reasonsOf(error);
+  const inGroup = definitions.map(commandName).filter((name) => name.startsWith(`${word} `));
+  if (inGroup.length > 0 && reason === undefined)
+    return wrong(
+      `'${word}' alone, or with what followed it, is no command`,
+      `there are ${inGroup.join(', ')}`,
+    );
+  const named = reason === undefined ? '' : sentence(reason);
+  return wrong(
+    `rrbackup ${word}: ${named === '' ? 'this is not how it is written' : named}`,
+    `'rrbackup ${word} --help' shows how it is written`,
+  );
 }
 
 /** Runs a command line; a wrong one ends with exit status 2 and a sentence on stderr. */
 export async function runCommandLine(
   cli: Cli<CommandContext>,
+  words: readonly string[],
   argv: readonly string[],
   context: CommandContext,
 ): Promise<number> {
@@ -52,8 +75,7 @@ export async function runCommandLine(
     command = cli.process([...argv], context);
   } catch (error) {
     if (!(error instanceof Error) || !('clipanion' in error)) throw error;
-    const words = cli.definitions().map(({ path }) => path.split(' ')[1]!);
-    const { message, guidance } = describeUsageError(error, argv, words);
+    const { message, guidance } = describeUsageError(error, argv, words, cli.definitions());
     context.stderr.write(`rrbackup: ${message}\n  hint: ${guidance}\n`);
     return exitStatus.usage;
   }
