@@ -1,0 +1,91 @@
+// One S3 server, bucket and prefix: sends requests and turns what goes wrong into the store's errors. Knows no operation of
+// the contract.
+
+import type { S3Client } from '@aws-sdk/client-s3';
+import { systemClock, type Clock } from '../../clock.js';
+import type { RrbackupError } from '../../errors/index.js';
+import { throwIfAborted } from '../failures.js';
+import type { Call } from '../types.js';
+import { endpointOf, makeClient, regionOf, type S3Configuration, type S3Timeouts } from './client.js';
+import { factsOf, notS3, s3Failure, type Place } from './failure.js';
+
+export interface S3StoreOptions {
+  readonly clock?: Clock;
+  readonly timeouts?: S3Timeouts;
+}
+
+/** What every answer of the SDK has. */
+interface Answer {
+  readonly $metadata: { readonly requestId?: string | undefined };
+}
+
+export interface Sending {
+  readonly abortSignal?: AbortSignal;
+}
+
+const defaultTimeouts: S3Timeouts = { idle_ms: 30_000, connect_ms: 10_000 };
+
+export class S3Connection {
+  readonly client: S3Client;
+  readonly bucket: string;
+  /** '' or ending in '/'. */
+  readonly prefix: string;
+  /** The endpoint's address, or 'AWS in <region>'. */
+  readonly server: string;
+  readonly isAws: boolean;
+  readonly location: string;
+  readonly idle_ms: number;
+  readonly #clock: Clock;
+  #hasAnswered = false;
+
+  constructor(configuration: S3Configuration, options: S3StoreOptions) {
+    const endpoint = endpointOf(configuration);
+    const prefix = configuration.prefix.replace(/^\/+|\/+$/g, '');
+    const timeouts = options.timeouts ?? defaultTimeouts;
+    this.client = makeClient(configuration, timeouts);
+    this.bucket = configuration.bucket;
+    this.prefix = prefix === '' ? '' : `${prefix}/`;
+    this.isAws = endpoint === undefined;
+    this.server = endpoint ?? `AWS in ${regionOf(configuration)}`;
+    this.location = `s3://${[this.bucket, prefix].filter((part) => part !== '').join('/')} (${this.server})`;
+    this.idle_ms = timeouts.idle_ms;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** `what` is being done, for the message: 'storing packs/…'. */
+  async send<T extends Answer>(
+    what: string,
+    call: Call,
+    request: (client: S3Client, sending: Sending) => Promise<T>,
+  ): Promise<T> {
+    throwIfAborted(call.signal);
+    try {
+      const answer: T = await request(
+        this.client,
+        call.signal === undefined ? {} : { abortSignal: call.signal },
+      );
+      // Only S3 servers number their answers; what else says 200 to everything is none.
+      if (answer.$metadata.requestId !== undefined) this.#hasAnswered = true;
+      return answer;
+    } catch (error) {
+      throwIfAborted(call.signal);
+      if (factsOf(error).code !== '') this.#hasAnswered = true;
+      throw s3Failure(this.#place(), what, error);
+    }
+  }
+
+  /** For a 200 that does not say what its operation must say. */
+  notS3(): RrbackupError {
+    return notS3(this.#place());
+  }
+
+  #place(): Place {
+    return {
+      location: this.location,
+      bucket: this.bucket,
+      server: this.server,
+      hasAnswered: this.#hasAnswered,
+      now_ms: Number(this.#clock.now_ns() / 1_000_000n),
+    };
+  }
+}
