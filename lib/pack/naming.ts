@@ -15,7 +15,7 @@ export function naming<T>(code: string, what: string, work: () => T): T {
 }
 
 function named(code: string, what: string, error: unknown): unknown {
-  if (!(error instanceof RrbackupError) || error.code === code) return error;
+  if (!(error instanceof RrbackupError)) return error;
   const { kind, guidance } = error;
   if (kind !== 'damaged' && kind !== 'tampered' && kind !== 'newer_format') return error;
   return new RrbackupError({
