@@ -1,0 +1,150 @@
+// The directory that a restore writes into. Every directory below it is opened through its parent's descriptor and never
+// through a symlink, so no name in a version and nobody who swaps a directory meanwhile leads a write anywhere else.
+
+import fs from 'node:fs';
+import { dirname } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import { printable } from '../bytes/path.js';
+import { RrbackupError } from '../errors/index.js';
+import { tryLockDescriptor } from '../posix/flock.js';
+import { errorCode, reasonOf } from '../posix/libc.js';
+import { type Anchor, canAnchor, openAnchor, withReachable } from '../posix/long-path.js';
+
+/** Directories kept open; one that was closed is opened again by way of its parents. */
+const openDirectories = 128;
+
+export class Target {
+  /** True if it was not there before. */
+  readonly isNew: boolean;
+  readonly root: TargetDirectory;
+  readonly #anchors: LRUCache<TargetDirectory, Anchor>;
+  readonly #rootAnchor: Anchor;
+  readonly #lock: number;
+
+  /** Makes the directory if need be and locks it. Throws kind usage if it cannot be one, busy if another restore has it. */
+  constructor(path: string) {
+    try {
+      this.isNew = makeDirectory(path);
+      const real = fs.realpathSync.native(Buffer.from(path), { encoding: 'buffer' });
+      const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
+      this.#lock = withReachable(real, (reachable) => fs.openSync(reachable, flags));
+      this.#rootAnchor = canAnchor()
+        ? withReachable(real, openAnchor)
+        : { path: real, close: () => undefined };
+    } catch (error) {
+      throw new RrbackupError({
+        code: 'restore.bad_target',
+        kind: errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOTDIR' ? 'usage' : 'failure',
+        message: `${printable(Buffer.from(path))} cannot be written into: ${reasonOf(error)}`,
+        guidance: 'name a directory that you may write into, or one that does not exist yet',
+        cause: error,
+      });
+    }
+    if (!tryLockDescriptor(this.#lock)) {
+      this.#rootAnchor.close();
+      fs.closeSync(this.#lock);
+      throw new RrbackupError({
+        code: 'restore.target_busy',
+        kind: 'busy',
+        message: `another rrbackup is writing into ${printable(Buffer.from(path))}`,
+        guidance: 'wait until it is done, or name another directory',
+      });
+    }
+    this.#anchors = new LRUCache({ max: openDirectories, dispose: (anchor) => anchor.close() });
+    this.root = new TargetDirectory(this, undefined, Buffer.alloc(0));
+  }
+
+  /** A path for the directory itself that ends in a descriptor, to be used at once. */
+  reach(directory: TargetDirectory): Buffer {
+    const closed: TargetDirectory[] = [];
+    let at = directory;
+    let anchor: Anchor | undefined;
+    for (;;) {
+      anchor = at.parent === undefined ? this.#rootAnchor : this.#anchors.get(at);
+      if (anchor !== undefined || at.parent === undefined) break;
+      closed.push(at);
+      at = at.parent;
+    }
+    let path = anchor!.path;
+    for (let next = closed.pop(); next; next = closed.pop()) {
+      const below = join(path, next.name);
+      if (canAnchor()) {
+        const opened = openAnchor(below);
+        this.#anchors.set(next, opened);
+        path = opened.path;
+      } else path = asDirectory(below);
+    }
+    return path;
+  }
+
+  /** The directory is done with. */
+  release(directory: TargetDirectory): void {
+    this.#anchors.delete(directory);
+  }
+
+  close(): void {
+    this.#anchors.clear();
+    this.#rootAnchor.close();
+    fs.closeSync(this.#lock);
+  }
+}
+
+export class TargetDirectory {
+  readonly #target: Target;
+
+  constructor(
+    target: Target,
+    readonly parent: TargetDirectory | undefined,
+    readonly name: Uint8Array,
+  ) {
+    this.#target = target;
+  }
+
+  child(name: Uint8Array): TargetDirectory {
+    return new TargetDirectory(this.#target, this, name);
+  }
+
+  /** A path for the entry `name` in this directory, to be used at once. Throws if a symlink has taken a directory's place. */
+  at(name: Uint8Array): Buffer {
+    return join(this.#target.reach(this), name);
+  }
+
+  /** A path for the directory itself, to be used at once. */
+  self(): Buffer {
+    return this.parent === undefined
+      ? join(this.#target.reach(this), Buffer.from('.'))
+      : this.parent.at(this.name);
+  }
+
+  /** The directory held open until it is closed, for calls that name entries of two directories. */
+  hold(): Anchor {
+    const path = this.#target.reach(this);
+    return canAnchor() ? openAnchor(join(path, Buffer.from('.'))) : { path, close: () => undefined };
+  }
+
+  release(): void {
+    this.#target.release(this);
+  }
+}
+
+/** True if it was not there. Parents get the usual mode, the directory itself what the version says, later. */
+function makeDirectory(path: string): boolean {
+  fs.mkdirSync(dirname(path), { recursive: true });
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Where nothing better is to be had than a look before each use. */
+function asDirectory(path: Buffer): Buffer {
+  if (fs.lstatSync(path).isDirectory()) return path;
+  throw Object.assign(new Error(`${printable(path)} is not a directory`), { code: 'ENOTDIR' });
+}
+
+function join(directory: Uint8Array, name: Uint8Array): Buffer {
+  return Buffer.concat([directory, Buffer.of(0x2f), name]);
+}

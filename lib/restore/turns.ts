@@ -1,0 +1,27 @@
+// Lets the event loop turn in the middle of long stretches of synchronous work, so that signals, answers from the store and
+// progress get through.
+
+import { setImmediate } from 'node:timers/promises';
+import { systemClock } from '../clock.js';
+import { interrupted } from '../errors/index.js';
+
+const stretch_ms = 20;
+
+export class Turns {
+  readonly #signal: AbortSignal | undefined;
+  #last_ms = systemClock.monotonic_ms();
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  /** Call often. Throws code 'interrupted' once the signal is aborted. */
+  async turn(): Promise<void> {
+    if (this.#signal?.aborted) throw interrupted();
+    const now_ms = systemClock.monotonic_ms();
+    if (now_ms - this.#last_ms < stretch_ms) return;
+    await setImmediate();
+    this.#last_ms = systemClock.monotonic_ms();
+    if (this.#signal?.aborted) throw interrupted();
+  }
+}
