@@ -55,10 +55,17 @@ export class Preparation {
       answer = undefined;
       const step = next.value;
       await this.#options.comparison.turn();
-      if (step.kind === 'enter')
-        answer = this.#enter(step.path, step.entry, step.isParent) ? undefined : 'skip';
-      else if (step.kind === 'leave') this.#leave();
-      else yield* this.#entry(step.path, step.entry);
+      if (step.kind === 'leave') this.#leave();
+      else {
+        try {
+          if (step.kind === 'entry') yield* this.#entry(step.path, step.entry);
+          else if (!this.#enter(step.path, step.entry, step.isParent)) answer = 'skip';
+        } catch (error) {
+          if (!isOfOneEntry(error)) throw explain(step.path, error);
+          this.#options.onFailed(step.path, step.entry.entry, explain(step.path, error));
+          if (step.kind === 'enter') answer = 'skip';
+        }
+      }
       if (this.#batch.isFull) yield this.#take();
     }
     yield this.#take();
