@@ -123,8 +123,11 @@ function closePack(last?: { header: VersionHeader; otherPacks: readonly PackName
   records = [];
   recordsEstimate_bytes = 0;
   takeCredit();
-  const message: FinishedPack = pack;
-  packPort.postMessage(message, [pack.bytes.buffer as ArrayBuffer]);
+  // A small Buffer is a part of Node's pool, which cannot move to another thread.
+  const ownsItsMemory = pack.bytes.length === pack.bytes.buffer.byteLength;
+  const bytes = ownsItsMemory ? pack.bytes : new Uint8Array(pack.bytes);
+  const message: FinishedPack = { bytes, info: pack.info };
+  packPort.postMessage(message, [bytes.buffer as ArrayBuffer]);
 }
 
 const files = new FileReader({
