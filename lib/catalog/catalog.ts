@@ -12,11 +12,17 @@ import { Reader } from './reader.js';
 
 export class Catalog extends Reader {
   readonly #seal: (path: string) => void;
+  readonly #batch: number;
 
-  /** Made by `openCatalog` only. `seal` notes how the file is left. */
-  constructor(database: CatalogDatabase, repositoryId: string, seal: (path: string) => void) {
+  /** Made by `openCatalog` only. `seal` notes how the file is left; `batch` as in CatalogOptions. */
+  constructor(
+    database: CatalogDatabase,
+    repositoryId: string,
+    { seal, batch }: { seal(path: string): void; batch: number },
+  ) {
     super(database, repositoryId);
     this.#seal = seal;
+    this.#batch = batch;
   }
 
   get path(): string {
@@ -70,7 +76,7 @@ export class Catalog extends Reader {
   }
 
   async #ingest<T>(add: (ingestion: Ingestion) => Promise<T>, run: Run): Promise<T> {
-    const ingestion = new Ingestion(this.database, this.packTable, run);
+    const ingestion = new Ingestion(this.database, this.packTable, run, this.#batch);
     try {
       const result = await add(ingestion);
       ingestion.finish();

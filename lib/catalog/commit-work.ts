@@ -35,13 +35,11 @@ import {
   linkKey,
   nameOfKey,
   rowKey,
-  rowOf,
   sealedPlace,
   stateKey,
   StateWriter,
   stillHolds,
   toOf,
-  toPlace,
   withEnd,
 } from './state.js';
 import { checksum_bytes } from './table.js';
@@ -207,24 +205,14 @@ export class CommitWork {
 
   #rowNumber(entry: Entry, bytes: Buffer, directory: DirectoryId, name: Buffer): number {
     const isLink = entry.links > 1 && entry.type !== 'directory';
-    const key = isLink ? linkKey(this.#stream.number, entry) : undefined;
+    const key = isLink ? linkKey(this.#stream.number, bytes) : undefined;
     const linked = key && this.#tables.links.get(key)?.readUIntLE(0, 6);
-    if (linked !== undefined && this.#hasEntry(linked, bytes)) return linked;
+    // An undone commit may have left a row number behind.
+    if (linked !== undefined && this.#tables.ids.has(rowKey(linked))) return linked;
     const row = this.#counters().row++;
     this.#tables.ids.put(rowKey(row), sealedPlace(directory, name, this.#sequence));
     if (key !== undefined) this.#tables.links.put(key, sealedDirectory(row));
     return row;
-  }
-
-  #hasEntry(row: number, bytes: Buffer): boolean {
-    const value = this.#tables.ids.get(rowKey(row));
-    if (value === undefined) return false;
-    const { directory, name, from } = toPlace(value);
-    const states = [stateKey(directory, name), stateKey(directory, name, from)].map((key) =>
-      this.#tables.nodes.get(key),
-    );
-    const state = states.find((candidate) => candidate !== undefined && fromOf(candidate) === from);
-    return state !== undefined && rowOf(state) === row && Buffer.compare(entryBytesOf(state), bytes) === 0;
   }
 
   #directory(parent: Frame, name: Buffer): { directory: DirectoryId; isNew: boolean } {

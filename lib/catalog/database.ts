@@ -20,7 +20,7 @@ const tableNames = [
   'versions', // stream number, sequence → version header and commit hash
   'nodes', // directory, name, age → state of an entry (state.ts)
   'ids', // row number → directory, name, from
-  'links', // identity of a hard-linked inode → row number
+  'links', // stream number, hash of a hard-linked entry → row number
   'children', // directory, name → directory behind that name
   'directories', // directory → stream number, parent, name
   'touched', // stream number, sequence, page → names that the version touched

@@ -11,8 +11,8 @@ import type { CatalogDatabase } from './database.js';
 import type { PackTable } from './packs.js';
 import { sealedCounters, toCounters, type Counters } from './records.js';
 
-/** A transaction is written when so many steps, or steps of so much weight, have come together. */
-const steps = 4096;
+/** A transaction is written when so many rows and packs, or rows and packs of so much weight, have come together. */
+export const defaultBatch = 4096;
 const weight_bytes = 4 << 20;
 
 const countersKey = Buffer.from('counters');
@@ -21,6 +21,7 @@ export class Ingestion {
   readonly #database: CatalogDatabase;
   readonly #packs: PackTable;
   readonly #run: Run;
+  readonly #batch: number;
   readonly #writer = randomBytes(8).toString('hex');
   #queue: (() => void)[] = [];
   #queued_bytes = 0;
@@ -31,10 +32,11 @@ export class Ingestion {
   #work: CommitWork | undefined;
   #rows = 0;
 
-  constructor(database: CatalogDatabase, packs: PackTable, run: Run) {
+  constructor(database: CatalogDatabase, packs: PackTable, run: Run, batch: number) {
     this.#database = database;
     this.#packs = packs;
     this.#run = run;
+    this.#batch = batch;
   }
 
   /** Queues a commit; it is in the catalog for sure only after `finish`. False: it was there already. */
@@ -80,7 +82,7 @@ export class Ingestion {
   #push(weight: number, step: () => void): void {
     this.#queue.push(step);
     this.#queued_bytes += weight;
-    if (this.#queue.length >= steps || this.#queued_bytes >= weight_bytes) this.#flush();
+    if (this.#queue.length >= this.#batch || this.#queued_bytes >= weight_bytes) this.#flush();
   }
 
   #flush(): void {

@@ -18,6 +18,7 @@ import { RrbackupError } from '../errors/index.js';
 import { Catalog } from './catalog.js';
 import { openDatabase, schemaVersion, type CatalogDatabase } from './database.js';
 import { catalogFailure } from './failure.js';
+import { defaultBatch } from './ingest.js';
 import { beginsLikeLmdb, checkMeta, checkPages } from './lmdb-file.js';
 import { numberKey } from './records.js';
 
@@ -27,6 +28,8 @@ export interface CatalogOptions {
   readonly repositoryId: string;
   /** Nothing is made or repaired: a missing catalog is 'catalog.missing', a damaged one 'catalog.damaged'. */
   readonly readOnly?: boolean;
+  /** Rows written in one transaction. Small ones serve tests only. */
+  readonly batch?: number;
 }
 
 export interface OpenedCatalog {
@@ -44,19 +47,21 @@ const repositoryKey = Buffer.from('repository');
 
 /** Throws RrbackupError: 'catalog.denied', 'catalog.not_a_file', 'catalog.disk_full', and see CatalogOptions.readOnly. */
 export async function openCatalog(options: CatalogOptions): Promise<OpenedCatalog> {
-  const { path, repositoryId, readOnly = false } = options;
+  const { path, repositoryId, readOnly = false, batch = defaultBatch } = options;
+  const toCatalog = (database: CatalogDatabase): Catalog =>
+    new Catalog(database, repositoryId, { seal, batch });
   try {
     if (!readOnly) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const found = inspect(path);
     if (found === 'absent') {
       if (readOnly) throw missing(path);
-      return { catalog: create(path, repositoryId), state: 'created' };
+      return { catalog: toCatalog(create(path, repositoryId)), state: 'created' };
     }
     const opened = found.reason === undefined ? await openSound(path, repositoryId, readOnly) : found.reason;
-    if (typeof opened !== 'string') return { catalog: opened, state: 'opened' };
+    if (typeof opened !== 'string') return { catalog: toCatalog(opened), state: 'opened' };
     if (readOnly) throw notOurs(path, opened);
     setAside(path, found.inode);
-    return { catalog: create(path, repositoryId), state: 'rebuilt', reason: opened };
+    return { catalog: toCatalog(create(path, repositoryId)), state: 'rebuilt', reason: opened };
   } catch (error) {
     throw catalogFailure(error, path);
   }
@@ -67,8 +72,12 @@ export function removeCatalog(path: string): void {
   for (const file of [sealPath(path), path, lockPath(path)]) rmSync(file, { force: true });
 }
 
-/** The catalog, or why it is not one that can be used. */
-async function openSound(path: string, repositoryId: string, readOnly: boolean): Promise<Catalog | string> {
+/** The database, or why it is not one that can be used. */
+async function openSound(
+  path: string,
+  repositoryId: string,
+  readOnly: boolean,
+): Promise<CatalogDatabase | string> {
   let database: CatalogDatabase;
   try {
     database = openDatabase({ path, readOnly });
@@ -83,7 +92,7 @@ async function openSound(path: string, repositoryId: string, readOnly: boolean):
     if (!(error instanceof RrbackupError)) throw error;
     reason = 'it was damaged';
   }
-  if (reason === undefined) return new Catalog(database, repositoryId, seal);
+  if (reason === undefined) return database;
   await database.close();
   return reason;
 }
@@ -96,7 +105,7 @@ function whyUnfit({ tables }: CatalogDatabase, repositoryId: string): string | u
   return repository === repositoryId ? undefined : 'it belonged to another repository';
 }
 
-function create(path: string, repositoryId: string): Catalog {
+function create(path: string, repositoryId: string): CatalogDatabase {
   rmSync(lockPath(path), { force: true });
   const database = openDatabase({ path, readOnly: false });
   const room = Buffer.alloc(4);
@@ -106,7 +115,7 @@ function create(path: string, repositoryId: string): Catalog {
     database.tables.meta.put(schemaKey, Buffer.concat([room, numberKey(schemaVersion)]));
   });
   seal(path);
-  return new Catalog(database, repositoryId, seal);
+  return database;
 }
 
 /** What stands at the path: nothing, or a file, with what is wrong with it. */

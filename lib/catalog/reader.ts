@@ -172,14 +172,26 @@ export class Reader implements CatalogReader {
     const head = this.#headOf(directory);
     for (const { name, state } of this.#newestStates(directory, directoryStart(directory))) {
       if (fromOf(state) > head && this.#olderState(directory, name, head) === undefined) continue;
-      const own = directoryOf(state);
-      yield { name, directory: own === 0 ? this.childDirectory(directory, name) : own };
+      yield { name, directory: this.#directoryBehind(directory, name, state, head) };
     }
   }
 
   directoryEver(stream: string, path: Uint8Array): DirectoryId | undefined {
-    const place = this.#place(stream, path);
-    return place && this.childDirectory(place.directory, place.name);
+    const record = this.streamRecord(stream);
+    const place = record && this.#place(stream, path);
+    if (place === undefined) return undefined;
+    const newest = this.database.tables.nodes.get(stateKey(place.directory, place.name));
+    return newest && this.#directoryBehind(place.directory, place.name, newest, record!.head);
+  }
+
+  /** Of a name that was a directory in any version up to `head`. */
+  #directoryBehind(parent: DirectoryId, name: Buffer, newest: Buffer, head: number): DirectoryId | undefined {
+    if (directoryOf(newest) !== 0 && fromOf(newest) <= head) return directoryOf(newest);
+    const directory = this.childDirectory(parent, name);
+    if (directory === undefined) return undefined;
+    for (const { value } of this.database.tables.nodes.scan(stateKey(parent, name), afterName(parent, name)))
+      if (directoryOf(value) !== 0 && fromOf(value) <= head) return directory;
+    return undefined;
   }
 
   changes(stream: string, from: number, to: number): IterableIterator<Change> {

@@ -7,6 +7,7 @@
 // value of a state: from u32 ‖ to u32 (all ones: still holds) ‖ row u48 ‖ directory u48 (0: none) ‖ entry (lib/manifest)
 
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
+import { sha256 } from '../crypto/index.js';
 import { decodeEntry, encodeEntry } from '../manifest/entry.js';
 import type { Entry } from '../manifest/types.js';
 import { checksum_bytes } from './table.js';
@@ -139,16 +140,12 @@ export function toPlace(value: Buffer): StatePlace {
 }
 
 /**
- * Hard links share a row number: same stream and same inode in the same state. The bytes of the entry are compared on top,
- * so that a row number never stands for two contents.
+ * Hard links share a row number: within a stream, what has several links and is the same in every byte of its entry, inode
+ * and device among them.
  */
-export function linkKey(stream: number, entry: Entry): Buffer {
-  const key = Buffer.allocUnsafe(44);
+export function linkKey(stream: number, entry: Uint8Array): Buffer {
+  const key = Buffer.allocUnsafe(4 + 32);
   key.writeUInt32BE(stream, 0);
-  key.writeBigUInt64BE(BigInt.asUintN(64, entry.device), 4);
-  key.writeBigUInt64BE(BigInt.asUintN(64, entry.inode), 12);
-  key.writeBigUInt64BE(BigInt.asUintN(64, entry.ctime_ns), 20);
-  key.writeBigUInt64BE(BigInt.asUintN(64, entry.mtime_ns), 28);
-  key.writeBigUInt64BE(BigInt.asUintN(64, BigInt(entry.size_bytes)), 36);
+  key.set(sha256(entry), 4);
   return key;
 }

@@ -2,7 +2,7 @@
 // has its place. Rare, so it looks at every row of the stream instead of keeping books for the purpose.
 
 import type { Tables } from './database.js';
-import { childKey, numberKey, toDirectory, type StreamRecord } from './records.js';
+import { childKey, directoryKey, numberKey, toDirectory, type StreamRecord } from './records.js';
 import {
   above,
   afterName,
@@ -22,7 +22,7 @@ import {
 import type { Pair } from './table.js';
 import type { DirectoryId } from './types.js';
 
-/** Inside a transaction. Row and directory numbers that it gave out stay unused. */
+/** Inside a transaction. Numbers that it gave out stay unused. */
 export function undoPending(tables: Tables, stream: StreamRecord, sequence: number): void {
   const rootName = Buffer.from(stream.id, 'latin1');
   const rootKey = stateKey(above, rootName);
@@ -60,9 +60,21 @@ function undoName(
       );
     }
   } else if (toOf(value) === sequence) tables.nodes.put(key, withEnd(value, stillHolds));
-  if (directoryOf(value) !== 0) return [directoryOf(value)];
-  const below = isOurs ? tables.children.get(childKey(directory, name)) : undefined;
-  return below === undefined ? [] : [toDirectory(below)];
+  return isOurs ? below(tables, directory, name) : directoryOf(value) === 0 ? [] : [directoryOf(value)];
+}
+
+/** The directory behind a name; forgotten as well if no state that is left is one. */
+function below(tables: Tables, parent: DirectoryId, name: Buffer): DirectoryId[] {
+  const key = childKey(parent, name);
+  const value = tables.children.get(key);
+  if (value === undefined) return [];
+  const directory = toDirectory(value);
+  const states = tables.nodes.scan(stateKey(parent, name), afterName(parent, name));
+  if (!Array.from(states).some((state) => directoryOf(state.value) !== 0)) {
+    tables.children.remove(key);
+    tables.directories.remove(directoryKey(directory));
+  }
+  return [directory];
 }
 
 function removeRow(tables: Tables, state: Buffer, sequence: number): void {

@@ -1,0 +1,380 @@
+// The catalog against a naive model: a list of whole trees. Whatever happens to a tree over its versions, every question
+// has the answer that the model gives.
+
+import path from 'node:path';
+
+import fc from 'fast-check';
+import t from 'tap';
+
+import { type Catalog, openCatalog } from '../../lib/catalog/index.js';
+import type { CatalogEntry, Change } from '../../lib/catalog/types.js';
+import type { Commit, Entry } from '../../lib/manifest/types.js';
+import {
+  bytesOf,
+  commitOf,
+  commitsOf,
+  diff,
+  directory,
+  file,
+  printed,
+  repositoryId,
+  sortedPaths,
+  streamOf,
+  symlink,
+  type Tree,
+} from '../catalog/trees.js';
+
+/** How many histories per property; RRBACKUP_RUNS makes it more. */
+const runs = Number(process.env['RRBACKUP_RUNS'] ?? 25);
+t.setTimeout(runs * 20_000);
+
+const stream = streamOf(1);
+const names = ['a', 'a\x01', 'aa', 'b', '\x01', '\xff', 'a\xff'];
+
+interface Step {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'remove' | 'rename' | 'link' | 'mode' | 'times';
+  readonly at: number;
+  readonly to: number;
+  readonly name: string;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom(
+    'file',
+    'file',
+    'directory',
+    'directory',
+    'symlink',
+    'remove',
+    'rename',
+    'link',
+    'mode',
+    'times',
+  ),
+  at: fc.nat(1000),
+  to: fc.nat(1000),
+  name: fc.constantFrom(...names),
+});
+const history = fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 6 });
+
+const below = (tree: Tree, top: string): string[] =>
+  [...tree.keys()].filter((key) => key === top || key.startsWith(`${top}/`));
+const join = (parent: string, name: string): string => (parent === '' ? name : `${parent}/${name}`);
+
+let inode = 10n;
+
+function mutate(before: Tree, { kind, at, to, name }: Step): Tree {
+  const tree = new Map(before);
+  const paths = sortedPaths(tree.keys()).slice(1);
+  const directories = ['', ...paths.filter((key) => tree.get(key)!.type === 'directory')];
+  const parent = directories[at % directories.length]!;
+  const target = join(parent, name);
+  const victim = paths[to % paths.length];
+  const replace = (entry: Entry): void => {
+    if (entry.type !== 'directory' || tree.get(target)?.type !== 'directory')
+      for (const key of below(tree, target)) tree.delete(key);
+    tree.set(target, entry);
+  };
+  if (kind === 'file') replace(file(`content ${to % 5}`, { inode: inode++ }));
+  else if (kind === 'directory') replace(directory({ inode: inode++, mode: 0o700 + (to % 8) }));
+  else if (kind === 'symlink') replace(symlink(`target ${to % 3}`, { inode: inode++ }));
+  else if (victim === undefined) return tree;
+  else if (kind === 'remove') for (const key of below(tree, victim)) tree.delete(key);
+  else if (kind === 'mode') tree.set(victim, { ...tree.get(victim)!, mode: to % 0o777 });
+  else if (kind === 'times')
+    tree.set(victim, { ...tree.get(victim)!, ctime_ns: BigInt(at), mtime_ns: BigInt(to % 3) });
+  else if (kind === 'rename' && !target.startsWith(victim) && !victim.startsWith(target)) {
+    const moved = below(tree, victim).map((key) => [key, tree.get(key)!] as const);
+    for (const key of below(tree, target)) tree.delete(key);
+    for (const [key] of moved) tree.delete(key);
+    for (const [key, entry] of moved) tree.set(target + key.slice(victim.length), entry);
+  } else if (kind === 'link' && tree.get(victim)!.type === 'file' && !tree.has(target)) {
+    const linked = { ...tree.get(victim)!, links: 2 };
+    tree.set(victim, linked);
+    tree.set(target, linked);
+  }
+  return tree;
+}
+
+function treesOf(steps: Step[][]): Tree[] {
+  let tree: Tree = new Map([['', directory({ inode: 2n })]]);
+  return steps.map((some) => (tree = some.reduce(mutate, tree)));
+}
+
+const summary = (entry: CatalogEntry | undefined): string =>
+  entry === undefined ? '-' : printed(entry.entry);
+
+function walk(catalog: Catalog, sequence: number): string[] {
+  const lines: string[] = [];
+  const visit = (entry: CatalogEntry, at: string): void => {
+    lines.push(`${at} ${printed(entry.entry)}`);
+    if (entry.directory === undefined) return;
+    for (const child of catalog.list(entry.directory, sequence))
+      visit(child, join(at, child.name.toString('latin1')));
+  };
+  const root = catalog.root(stream, sequence);
+  if (root !== undefined) visit(root, '');
+  return lines;
+}
+
+const same = (actual: unknown, expected: unknown, what: string): void => {
+  const [left, right] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (left !== right) throw new Error(`${what}\n  is       ${left}\n  should be ${right}`);
+};
+
+function checkTrees(catalog: Catalog, trees: Tree[]): void {
+  const ever = sortedPaths(new Set(trees.flatMap((tree) => [...tree.keys()])));
+  trees.forEach((tree, index) => {
+    const sequence = index + 1;
+    same(
+      walk(catalog, sequence),
+      sortedPaths(tree.keys()).map((key) => `${key} ${printed(tree.get(key))}`),
+      `version ${sequence}`,
+    );
+    for (const key of ever) {
+      const found = catalog.find(stream, sequence, bytesOf(key));
+      same(summary(found), printed(tree.get(key)), `find ${key} in ${sequence}`);
+      if (found === undefined) continue;
+      same(summary(catalog.entryById(found.id)), printed(tree.get(key)), `entry by id of ${key}`);
+      if (found.from > sequence || found.to <= sequence)
+        throw new Error(`${key} does not hold in ${sequence}`);
+      if (found.directory === undefined) continue;
+      if (found.directory !== catalog.directoryEver(stream, bytesOf(key)))
+        throw new Error('another directory');
+      const listed = Array.from(catalog.list(found.directory, sequence), ({ name }) => name);
+      listed.forEach((name, at) => {
+        const rest = Array.from(catalog.list(found.directory!, sequence, name), (entry) => entry.name);
+        same(rest, listed.slice(at + 1), `list after ${at}`);
+      });
+    }
+  });
+  for (const key of ever) {
+    checkHistory(catalog, trees, key);
+    const id = catalog.directoryEver(stream, bytesOf(key));
+    const isDirectory = trees.some((tree) => tree.get(key)?.type === 'directory');
+    if ((id !== undefined) !== isDirectory) throw new Error(`directoryEver of ${key}`);
+    if (id === undefined) continue;
+    const children = ever.filter(
+      (other) => other !== '' && other.slice(0, Math.max(0, other.lastIndexOf('/'))) === key,
+    );
+    const known = Array.from(catalog.namesEver(id), (child) => [
+      child.name.toString('latin1'),
+      child.directory !== undefined,
+    ]);
+    const expected = children.map((child) => [
+      child.slice(child.lastIndexOf('/') + 1),
+      trees.some((tree) => tree.get(child)?.type === 'directory'),
+    ]);
+    same(known, expected, `names ever in ${key}`);
+  }
+}
+
+function checkHistory(catalog: Catalog, trees: Tree[], key: string): void {
+  const expected: [string, number, number | null][] = [];
+  trees.forEach((tree, index) => {
+    const state = printed(tree.get(key));
+    const last = expected.at(-1);
+    if (last !== undefined && last[2] === null && last[0] !== state) last[2] = index + 1;
+    if (state !== '-' && (last === undefined || last[2] !== null)) expected.push([state, index + 1, null]);
+  });
+  const actual = catalog
+    .history(stream, bytesOf(key))
+    .map(({ entry, from, to }) => [printed(entry), from, to === Infinity ? null : to]);
+  same(actual, expected, `history of ${key}`);
+}
+
+function withoutContentOf(entry: Entry): string {
+  return printed({
+    ...entry,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    mtime_ns: 0n,
+    ctime_ns: 0n,
+    inode: 0n,
+    device: 0n,
+    links: 1,
+  });
+}
+
+function expectedChanges(before: Tree, after: Tree): string[] {
+  const removed = sortedPaths([...before.keys()].filter((key) => !after.has(key)));
+  const kinds = new Map<string, string>();
+  for (const key of sortedPaths(after.keys())) {
+    const entry = after.get(key)!;
+    const old = before.get(key);
+    if (old === undefined) {
+      const source = removed.find((other) => {
+        const candidate = before.get(other)!;
+        if (candidate.inode !== entry.inode || candidate.type !== entry.type) return false;
+        if (entry.type === 'directory') return true;
+        return (
+          candidate.mtime_ns === entry.mtime_ns && withoutContentOf(candidate) === withoutContentOf(entry)
+        );
+      });
+      if (source !== undefined) removed.splice(removed.indexOf(source), 1);
+      kinds.set(key, source === undefined ? 'added' : `moved from ${source}`);
+    } else if (withoutContentOf(old) !== withoutContentOf(entry)) kinds.set(key, 'changed');
+    else if (
+      printed({ ...old, ctime_ns: 0n, inode: 0n, links: 1 }) !==
+      printed({ ...entry, ctime_ns: 0n, inode: 0n, links: 1 })
+    )
+      kinds.set(key, 'metadata');
+  }
+  for (const key of removed) kinds.set(key, 'removed');
+  return sortedPaths(kinds.keys()).map((key) => `${kinds.get(key)} ${key}`);
+}
+
+const printedChange = ({ kind, path: at, movedFrom }: Change): string =>
+  `${kind}${movedFrom === undefined ? '' : ` from ${movedFrom.toString('latin1')}`} ${at.toString('latin1')}`;
+
+function checkChanges(catalog: Catalog, trees: Tree[]): void {
+  const all: Tree[] = [new Map(), ...trees];
+  all.forEach((before, from) => {
+    all.forEach((after, to) => {
+      const actual = Array.from(catalog.changes(stream, from, to), printedChange);
+      same(actual, expectedChanges(before, after), `changes ${from} ${to}`);
+    });
+  });
+}
+
+function checkLinks(catalog: Catalog, trees: Tree[]): void {
+  trees.forEach((tree, index) => {
+    const ids = new Map<string, number>();
+    const owners = new Map<number, string>();
+    for (const key of tree.keys()) {
+      const { id, entry } = catalog.find(stream, index + 1, bytesOf(key))!;
+      const state = entry.links > 1 && entry.type !== 'directory' ? printed(entry) : key;
+      if ((ids.get(state) ?? id) !== id) throw new Error(`links of one inode have several rows: ${key}`);
+      if ((owners.get(id) ?? state) !== state) throw new Error(`row ${id} has two owners`);
+      ids.set(state, id);
+      owners.set(id, state);
+    }
+  });
+}
+
+let count = 0;
+
+async function check(catalogPath: string, trees: Tree[], commits: Commit[]): Promise<void> {
+  const { catalog } = await openCatalog({ path: catalogPath, repositoryId });
+  await catalog.ingestAll(commits);
+  checkTrees(catalog, trees);
+  checkChanges(catalog, trees);
+  checkLinks(catalog, trees);
+  await catalog.close();
+}
+
+t.test('every question about every version has the answer of the model', async (t) => {
+  const base = t.testdir();
+  await fc.assert(
+    fc.asyncProperty(history, async (steps) => {
+      const trees = treesOf(steps);
+      await check(path.join(base, `${count++}.mdb`), trees, commitsOf(trees));
+    }),
+    { numRuns: runs * 3 },
+  );
+});
+
+t.test('rows below a removed directory may be missing', async (t) => {
+  const base = t.testdir();
+  await fc.assert(
+    fc.asyncProperty(history, async (steps) => {
+      const trees = treesOf(steps);
+      const commits = trees.map((tree, index) => {
+        const before = trees[index - 1] ?? new Map<string, Entry>();
+        const gone = [...before.keys()].filter(
+          (key) => before.get(key)!.type === 'directory' && tree.get(key)?.type !== 'directory',
+        );
+        const rows = diff(before, tree).filter(
+          (row) => !gone.some((top) => Buffer.from(row.path).toString('latin1').startsWith(`${top}/`)),
+        );
+        return commitOf({ stream, sequence: index + 1, rows });
+      });
+      await check(path.join(base, `${count++}.mdb`), trees, commits);
+    }),
+    { numRuns: runs },
+  );
+});
+
+t.test('a commit that was half read, then replaced by another, leaves nothing behind', async (t) => {
+  const base = t.testdir();
+  await fc.assert(
+    fc.asyncProperty(history, fc.array(step, { maxLength: 12 }), async (steps, lost) => {
+      const trees = treesOf(steps);
+      const commits = commitsOf(trees);
+      const before = trees.at(-2) ?? new Map<string, Entry>();
+      const stray = lost.reduce(mutate, trees.at(-2) ?? treesOf([[]])[0]!);
+      const catalogPath = path.join(base, `${count++}.mdb`);
+      const { catalog } = await openCatalog({ path: catalogPath, repositoryId, batch: 2 });
+      await catalog.ingestAll(commits.slice(0, -1));
+      const unreadable: Commit = {
+        ...commitOf({ stream, sequence: trees.length, flavour: 'stray', rows: [] }),
+        async *rows() {
+          yield* diff(before, stray);
+          throw new Error('unreadable');
+        },
+      };
+      await t.rejects(catalog.ingest(unreadable), { message: 'unreadable' });
+      if (trees.length > 1) checkTrees(catalog, trees.slice(0, -1));
+      await catalog.close();
+      await check(catalogPath, trees, commits);
+    }),
+    { numRuns: runs },
+  );
+});
+
+t.test('a half read commit is read again from its beginning', async (t) => {
+  const base = t.testdir();
+  await fc.assert(
+    fc.asyncProperty(history, fc.nat(20), async (steps, readable) => {
+      const trees = treesOf(steps);
+      const commits = commitsOf(trees);
+      const catalogPath = path.join(base, `${count++}.mdb`);
+      const { catalog } = await openCatalog({ path: catalogPath, repositoryId, batch: 1 });
+      for (const commit of commits) {
+        const cut: Commit = {
+          ...commit,
+          async *rows() {
+            let left = readable;
+            for await (const row of commit.rows()) if (left-- > 0) yield row;
+            throw new Error('unreadable');
+          },
+        };
+        await t.rejects(catalog.ingest(cut), { message: 'unreadable' });
+        await catalog.ingest(commit);
+      }
+      await catalog.close();
+      await check(catalogPath, trees, commits);
+    }),
+    { numRuns: runs },
+  );
+});
+
+t.test('two writers at the same commits agree', async (t) => {
+  const base = t.testdir();
+  await fc.assert(
+    fc.asyncProperty(history, async (steps) => {
+      const trees = treesOf(steps);
+      const catalogPath = path.join(base, `${count++}.mdb`);
+      const first = await openCatalog({ path: catalogPath, repositoryId, batch: 1 });
+      const second = await openCatalog({ path: catalogPath, repositoryId, batch: 2 });
+      await Promise.all([first, second].map(({ catalog }) => catalog.ingestAll(slowly(commitsOf(trees)))));
+      await Promise.all([first, second].map(({ catalog }) => catalog.close()));
+      await check(catalogPath, trees, commitsOf(trees));
+    }),
+    { numRuns: runs },
+  );
+});
+
+/** Lets somebody else take turns at every row. */
+function slowly(commits: Commit[]): Commit[] {
+  return commits.map((commit) => ({
+    ...commit,
+    async *rows() {
+      for await (const row of commit.rows()) {
+        await new Promise(setImmediate);
+        yield row;
+      }
+    },
+  }));
+}
