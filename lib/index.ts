@@ -10,6 +10,7 @@ import { type MountDriver, type Mounted, mountRepository } from './mount/index.j
 import type { ContentSource } from './mount/types.js';
 import type { Run } from './progress.js';
 import type { Repository } from './repository/index.js';
+import { type RestoreOptions, type RestoreResult, restore as restoreFrom } from './restore/index.js';
 
 export { backup, previewBackup } from './backup/index.js';
 export type { BackupOptions, BackupResult, PreviewResult } from './backup/index.js';
@@ -20,7 +21,16 @@ export { listPasswords, removePassword } from './keys/index.js';
 export { initRepository, openRepository } from './repository/index.js';
 export type { InitOptions, OpenOptions, Repository, RepositoryConfiguration } from './repository/index.js';
 export { unmountAt as unmount } from './mount/index.js';
+export type { RestoreOptions, RestoreResult };
 export type { ContentSource, MountDriver, Mounted };
+
+/** Puts a version, or a part of it, into a directory; see lib/restore. */
+export function restore(
+  repository: Repository,
+  options: Omit<RestoreOptions, 'repository'>,
+): Promise<RestoreResult> {
+  return restoreFrom({ ...options, repository });
+}
 
 /** How often a mount looks for new versions in the store. */
 const poll_ms = 60_000;
