@@ -32,9 +32,23 @@ function sentence(reason: string): string {
   return reason.split('\n', 1)[0]!.replace(/\.$/, '');
 }
 
+/** Where the command stands: the first argument that is neither an option nor the value of -c; -1 for none. */
+function commandIndex(argv: readonly string[]): number {
+  const isValue = (index: number): boolean => ['-c', '--config'].includes(argv[index - 1] ?? '');
+  return argv.findIndex((argument, index) => !argument.startsWith('-') && !isValue(index));
+}
+
+/** The parser wants options behind the command; people write `rrbackup -c FILE backup` too. */
+function optionsLast(argv: readonly string[]): string[] {
+  const command = commandIndex(argv);
+  if (command <= 0) return [...argv];
+  const rest = argv.slice(command);
+  const end = rest.indexOf('--');
+  return rest.toSpliced(end < 0 ? rest.length : end, 0, ...argv.slice(0, command));
+}
+
 /**
- * `words`: every word that begins a command, aliases too. The first argument that is neither an option nor the value of -c is
- * meant for one of them.
+ * `words`: every word that begins a command, aliases too.
  */
 export function describeUsageError(
   error: Error,
@@ -42,8 +56,7 @@ export function describeUsageError(
   words: readonly string[],
   definitions: readonly Definition[],
 ): RrbackupError {
-  const isValue = (index: number): boolean => ['-c', '--config'].includes(argv[index - 1] ?? '');
-  const word = argv.find((argument, index) => !argument.startsWith('-') && !isValue(index)) ?? 'backup';
+  const word = argv[commandIndex(argv)] ?? 'backup';
   if (!words.includes(word))
     return wrong(
       `there is no command '${word}'`,
@@ -72,7 +85,7 @@ export async function runCommandLine(
 ): Promise<number> {
   let command;
   try {
-    command = cli.process([...argv], context);
+    command = cli.process(optionsLast(argv), context);
   } catch (error) {
     if (!(error instanceof Error) || !('clipanion' in error)) throw error;
     const { message, guidance } = describeUsageError(error, argv, words, cli.definitions());
