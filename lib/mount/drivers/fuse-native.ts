@@ -21,13 +21,17 @@ interface Fuse {
   unmount(callback: (error: Error | null) => void): void;
 }
 
-type FuseConstructor = new (
-  mountpoint: string,
-  operations: Record<string, (...args: never[]) => void>,
-  options: Record<string, unknown>,
-) => Fuse;
+interface FuseConstructor {
+  new (
+    mountpoint: string,
+    operations: Record<string, (...args: never[]) => void>,
+    options: Record<string, unknown>,
+  ): Fuse;
+  /** What an instance detaches its mount with, before it ends its thread. */
+  unmount(mountpoint: string, callback: (error: unknown) => void): void;
+}
 
-/** What the package says when its own time runs out; ours are the store's. */
+/** How often to look whether somebody else has unmounted: the package does not say. */
 const watch_ms = 500;
 
 export async function mountByFuseNative(options: MountOptions, owner: Owner): Promise<Driver> {
@@ -40,7 +44,14 @@ export async function mountByFuseNative(options: MountOptions, owner: Owner): Pr
 async function loadFuseNative(): Promise<FuseConstructor> {
   const name = 'fuse-native';
   try {
-    return ((await import(name)) as { default: FuseConstructor }).default;
+    const Native = ((await import(name)) as { default: FuseConstructor }).default;
+    // Its own way goes through a shell, and fails where the mount is gone already, without ending its thread.
+    Native.unmount = (mountpoint, callback) => {
+      detach(mountpoint).then(() => {
+        callback(null);
+      }, callback);
+    };
+    return Native;
   } catch (error) {
     throw new RrbackupError({
       code: 'mount.no_fuse_native',
@@ -83,29 +94,20 @@ class FuseNativeDriver implements Driver {
         else reject(mountFailed(this.#options.mountpoint, error));
       });
     });
-    // The package does not say when somebody else has unmounted.
     this.#watch = setInterval(() => {
-      if (mountAt(this.#options.mountpoint) === undefined) this.#end();
+      if (mountAt(this.#options.mountpoint) === undefined) void this.unmount();
     }, watch_ms);
   }
 
   async unmount(): Promise<void> {
     if (this.#abort.signal.aborted) return this.closed;
     this.#abort.abort();
+    clearInterval(this.#watch);
     await new Promise<void>((resolve) => {
       this.#fuse.unmount(() => {
         resolve();
       });
     });
-    if (mountAt(this.#options.mountpoint) !== undefined) {
-      await unmountFuse(this.#options.mountpoint, { lazy: true });
-    }
-    this.#end();
-  }
-
-  #end(): void {
-    clearInterval(this.#watch);
-    this.#abort.abort();
     this.#onClosed?.();
   }
 
@@ -211,6 +213,10 @@ class FuseNativeDriver implements Driver {
     }
     return found;
   }
+}
+
+async function detach(mountpoint: string): Promise<void> {
+  if (mountAt(mountpoint) !== undefined) await unmountFuse(mountpoint, { lazy: true });
 }
 
 function statOf(attributes: Attributes): Record<string, unknown> {

@@ -45,9 +45,11 @@ export interface RawNodeId {
   readonly low: number;
 }
 
-export const upperLimit = 2 ** 20;
-export const lowerLimit = 2 ** 40;
+const upperLimit = 2 ** 20;
+const lowerLimit = 2 ** 40;
 const half = 2 ** 32;
+/** Rows end at 2^48. */
+const entryUpperLimit = 2 ** 8;
 
 export function nodeId(kind: NodeKind, view: View, upper: number, lower: number): NodeId {
   return { kind, view, upper, lower };
@@ -65,11 +67,12 @@ export function encodeNode({ kind, view, upper, lower }: NodeId): RawNodeId {
 /** undefined for a number that no node of ours has. */
 export function decodeNode(high: number, low: number): NodeId | undefined {
   const kind = high >>> 29;
-  if (kind > nodeKinds.current) return undefined;
+  const upper = (high >>> 8) & 0xfffff;
+  if (kind > nodeKinds.current || (kind === nodeKinds.entry && upper >= entryUpperLimit)) return undefined;
   return {
     kind: kind as NodeKind,
     view: ((high >>> 28) & 1) as View,
-    upper: (high >>> 8) & 0xfffff,
+    upper,
     lower: (high & 0xff) * half + low,
   };
 }
