@@ -106,7 +106,8 @@ export class BackupCommand extends BaseCommand {
     const result = this.dryRun
       ? await previewBackup(repository, source, {
           ...options,
-          onChange: ({ kind, path }) => report.detail(`would store: ${kind.padEnd(8)} ${printable(path)}`),
+          onChange: ({ kind, path }) =>
+            report.detail(`would store: ${kind.padEnd(8)} ${printable(path) || '.'}`),
         })
       : await backup(repository, source, options);
     for (const { path, reason } of result.unreadable)

@@ -48,9 +48,10 @@ export class ChangesCommand extends ReadingCommand {
       for (const change of catalog.changes(stream.id, from, to)) {
         if (this.context.signal.aborted) throw interrupted();
         counts.set(change.kind, (counts.get(change.kind) ?? 0) + 1);
-        await report.json(toJsonChange(change));
-        await report.line(formatChange(change));
+        if (report.isJson) await report.json(toJsonChange(change));
+        else await report.line(formatChange(change));
       }
+      await report.flush();
       const summary = [...counts].map(([kind, count]) => `${formatCount(count)} ${words[kind]}`).join(', ');
       const between = from === 0 ? `version ${to}, the first` : `version ${from} to ${to}`;
       report.note(`${between}: ${summary === '' ? 'no changes' : summary}`);

@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { Command, Option } from 'clipanion';
-import { printable } from '../lib/bytes/path.js';
+import { systemClock } from '../lib/clock.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import { restore } from '../lib/index.js';
-import { bytesToJson } from './presentation/json.js';
 import type { Report } from './presentation/report.js';
-import { counted, formatBytes, formatDuration } from './presentation/units.js';
+import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
 import { ReadingCommand } from './reading.js';
 
 export class DownloadCommand extends ReadingCommand {
@@ -41,24 +40,52 @@ export class DownloadCommand extends ReadingCommand {
       const { catalog } = repository;
       const stream = this.stream(catalog, configuration);
       const { sequence } = this.version(catalog, stream, this.versionText, report).header;
-      const paths = [...this.patterns, ...listed];
-      const result = await restore(
-        repository,
-        { stream: stream.id, sequence, target, paths, overwrite: this.overwrite },
-        run,
-      );
-      return 0;
+      // What stands in the version is meant as it is typed; the rest are patterns, or a mistake that restore explains.
+      const typed = this.patterns.map((text) => this.find(catalog, stream, sequence, text)?.path ?? text);
+      const paths = [...typed, ...listed];
+      const overwrite = this.overwrite;
+      const began_ms = systemClock.monotonic_ms();
+      const result = await restore(repository, {
+        ...run,
+        stream: stream.id,
+        sequence,
+        target,
+        paths,
+        overwrite,
+      });
+      const elapsed_ms = systemClock.monotonic_ms() - began_ms;
+      await report.json({
+        source: stream.source,
+        version: sequence,
+        target,
+        files: result.files,
+        directories: result.directories,
+        others: result.others,
+        already_right: result.alreadyRight,
+        written_bytes: result.bytes,
+        conflicts: result.conflicts,
+        failed: result.failed,
+        elapsed_ms: Math.round(elapsed_ms),
+      });
+      const { conflicts, failed } = result;
+      const clauses = [
+        `version ${sequence} of ${stream.source}: ${counted(result.files, 'file')} in ${target}`,
+        `${formatBytes(result.bytes)} written and verified, ${formatCount(result.alreadyRight)} were right already`,
+        ...(conflicts === 0 ? [] : [`${counted(conflicts, 'other file')} in the way KEPT (see --overwrite)`]),
+        ...(failed === 0 ? [] : [`${formatCount(failed)} COULD NOT BE PUT BACK`]),
+        formatDuration(elapsed_ms),
+      ];
+      await report.summary(clauses.join('; '));
+      return conflicts + failed === 0 ? 0 : exitStatus.incomplete;
     });
   }
 
-  /** Lines, or where there is a NUL byte what NUL bytes separate (find -print0). */
-  async #readList(file: string): Promise<string[]> {
-    let content: string;
+  /** Lines, or where there is a NUL byte what NUL bytes separate (find -print0); bytes, since names need not be text. */
+  async #readList(file: string): Promise<Buffer[]> {
+    let content: Buffer;
     try {
       content =
-        file === '-'
-          ? await text(this.context.stdin)
-          : await readFile(resolve(this.context.cwd, file), 'utf8');
+        file === '-' ? await buffer(this.context.stdin) : await readFile(resolve(this.context.cwd, file));
     } catch (error) {
       throw new RrbackupError({
         code: 'usage',
@@ -68,7 +95,11 @@ export class DownloadCommand extends ReadingCommand {
         cause: error,
       });
     }
-    const paths = content.split(content.includes('\0') ? '\0' : /\r?\n/).filter((path) => path !== '');
+    const paths = content
+      .toString('latin1')
+      .split(content.includes(0) ? '\0' : /\r?\n/)
+      .filter((path) => path !== '')
+      .map((path) => Buffer.from(path, 'latin1'));
     if (paths.length > 0) return paths;
     throw new RrbackupError({
       code: 'usage',

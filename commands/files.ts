@@ -39,8 +39,8 @@ export class FilesCommand extends ReadingCommand {
       const start = this.entry(catalog, stream, header.sequence, this.pathText ?? '');
       for (const { path, found } of this.#walk(catalog, header.sequence, start)) {
         if (this.context.signal.aborted) throw interrupted();
-        await report.json({ ...bytesToJson('path', path), ...entryToJson(found.entry) });
-        await report.line(formatEntry(path, found.entry, header));
+        if (report.isJson) await report.json({ ...bytesToJson('path', path), ...entryToJson(found.entry) });
+        else await report.line(formatEntry(path, found.entry, header));
       }
     });
     return undefined;

@@ -71,17 +71,29 @@ export abstract class ReadingCommand extends BaseCommand {
     return version;
   }
 
-  /** The entry that a path argument means. */
+  /** The entry that a path argument means; undefined where the version has none. */
+  protected find(
+    catalog: CatalogReader,
+    stream: StreamInfo,
+    sequence: number,
+    path: string,
+  ): { path: Buffer; found: CatalogEntry } | undefined {
+    for (const reading of pathReadings(path, stream.sourcePath)) {
+      const found = catalog.find(stream.id, sequence, reading);
+      if (found !== undefined) return { path: reading, found };
+    }
+    return undefined;
+  }
+
+  /** As `find`, where it has to be there. */
   protected entry(
     catalog: CatalogReader,
     stream: StreamInfo,
     sequence: number,
     path: string,
   ): { path: Buffer; found: CatalogEntry } {
-    for (const reading of pathReadings(path, stream.sourcePath)) {
-      const found = catalog.find(stream.id, sequence, reading);
-      if (found !== undefined) return { path: reading, found };
-    }
+    const entry = this.find(catalog, stream, sequence, path);
+    if (entry !== undefined) return entry;
     throw notFound(
       'version.no_path',
       `there is no ${printable(Buffer.from(path))} in version ${sequence} of ${stream.source}`,

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'clipanion';
-import { unmountAt } from '../lib/mount/index.js';
+import { unmount } from '../lib/index.js';
 import { BaseCommand } from './base.js';
 import type { Report } from './presentation/report.js';
 
@@ -17,7 +17,7 @@ export class UmountCommand extends BaseCommand {
 
   protected override async perform(report: Report): Promise<undefined> {
     const mountpoint = resolve(this.context.cwd, this.mountpoint);
-    await unmountAt(mountpoint);
+    await unmount(mountpoint);
     await report.json({ unmounted: mountpoint });
     await report.summary(`${mountpoint} is unmounted`);
     return undefined;

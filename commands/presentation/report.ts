@@ -21,6 +21,7 @@ export interface ReportOptions {
 }
 
 const batch_bytes = 64 * 1024;
+const answersPerTurn = 256;
 
 function harmless(text: string): string {
   return text
@@ -33,6 +34,7 @@ export class Report {
   readonly #options: ReportOptions;
   readonly #progress: ProgressLine | undefined;
   #batch = '';
+  #answers = 0;
 
   constructor(options: ReportOptions) {
     this.#options = options;
@@ -122,6 +124,8 @@ export class Report {
   }
 
   async #answer(text: string): Promise<void> {
+    // A listing never waits for anything: without a turn of the event loop now and then Ctrl-C would not be heard.
+    if (++this.#answers % answersPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
     this.#batch += `${text}\n`;
     if (this.#batch.length > batch_bytes || isTerminal(this.#options.stdout)) await this.flush();
   }
