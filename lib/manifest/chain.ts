@@ -61,12 +61,14 @@ export class ChainReader {
   async *commits(stream: string, after?: KnownCommit, call: Call = {}): AsyncGenerator<Commit> {
     const { signal } = call;
     let before = after ?? { sequence: 0, hash: '' };
-    const ahead = this.#entrants(stream, before.sequence, signal);
-    let entrants = await next(ahead);
+    const groups = this.#groups(stream, before.sequence, signal);
+    let first = await next(groups);
     if (after !== undefined) {
-      await this.#checkKnown(stream, after, entrants, signal);
-      if (entrants?.sequence === after.sequence) entrants = await next(ahead);
+      await this.#checkKnown(stream, after, first, signal);
+      if (first?.sequence === after.sequence) first = await next(groups);
     }
+    const ahead = this.#entrants(stream, first, groups, signal);
+    let entrants = await next(ahead);
     while (entrants !== undefined) {
       const following = await next(ahead);
       const { sequence } = entrants;
@@ -126,7 +128,7 @@ export class ChainReader {
   async #checkKnown(
     stream: string,
     known: KnownCommit,
-    first: Entrants | undefined,
+    first: Group | undefined,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (first === undefined) {
@@ -135,21 +137,40 @@ export class ChainReader {
       throw rolledBack(stream, known.sequence);
     }
     if (first.sequence !== known.sequence) return;
-    if (!first.candidates.some(({ hash }) => hash === known.hash)) throw forked(stream, known.sequence);
+    const { versionId } = known;
+    if (
+      versionId !== undefined &&
+      versionId !== '' &&
+      first.objects.some((object) => object.versionId === versionId)
+    )
+      return;
+    const { candidates } = await this.#readGroup(stream, first, signal);
+    if (!candidates.some(({ hash }) => hash === known.hash)) throw forked(stream, known.sequence);
   }
 
-  /** What stands at each log entry's key from `from` on (1 at the least), in order, some fetched ahead. */
-  async *#entrants(stream: string, from: number, signal: AbortSignal | undefined): AsyncGenerator<Entrants> {
+  /** What stands at each log entry's key, `first` and then `groups`, some read ahead. */
+  async *#entrants(
+    stream: string,
+    first: Group | undefined,
+    groups: AsyncIterable<Group>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Entrants> {
     const waiting: Promise<Entrants>[] = [];
-    for await (const group of this.#groups(stream, from, signal)) {
+    const begin = (group: Group) => {
       const reading = this.#readGroup(stream, group, signal);
+      // It is awaited below unless the reader stops early; then nobody wants its error.
       reading.catch(() => undefined);
       waiting.push(reading);
+    };
+    if (first !== undefined) begin(first);
+    for await (const group of groups) {
+      begin(group);
       if (waiting.length > lookahead) yield await waiting.shift()!;
     }
     for (const reading of waiting) yield await reading;
   }
 
+  /** All versions of each log entry's key from `from` on (1 at the least), in order. */
   async *#groups(stream: string, from: number, signal: AbortSignal | undefined): AsyncGenerator<Group> {
     const after = commitKey(stream, Math.max(0, from - 1));
     let group: Group | undefined;

@@ -3,9 +3,9 @@
 
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { sha256 } from '../crypto/index.js';
-import { damaged } from '../errors/index.js';
+import { damaged, RrbackupError } from '../errors/index.js';
 import { fetchExact } from '../pack/fetch.js';
-import { naming } from '../pack/naming.js';
+import { naming, namingAsync } from '../pack/naming.js';
 import { decodePackInfo, encodePackInfo } from '../pack/table.js';
 import type { PackInfo } from '../pack/types.js';
 import { manifestLimits, partMagic, partTypes, type PartType } from './layout.js';
@@ -131,16 +131,21 @@ export interface ContentsOwner {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What is missing, cut short or changed is damage: 'manifest.damaged'. */
 async function readPart(owner: ContentsOwner, type: PartType, part: PartReference): Promise<Buffer> {
   const { context, stream, signal } = owner;
-  const what = `${owner.what}, part ${part.hash}`;
-  const range = { offset: 0, length: part.size_bytes };
-  const bytes = await fetchExact(context.store, partKey(stream, part.hash), {
-    versionId: part.versionId,
-    range,
-    signal,
+  const { hash, size_bytes, versionId } = part;
+  const what = `${owner.what}, part ${hash}`;
+  const range = { offset: 0, length: size_bytes };
+  const bytes = await namingAsync('manifest.damaged', what, async () => {
+    try {
+      return await fetchExact(context.store, partKey(stream, hash), { versionId, range, signal });
+    } catch (error) {
+      if (!(error instanceof RrbackupError) || error.code !== 'store.missing') throw error;
+      throw damaged('manifest.damaged', error.message, error);
+    }
   });
-  if (sha256(bytes).toString('hex') !== part.hash)
+  if (sha256(bytes).toString('hex') !== hash)
     throw damaged('manifest.damaged', `${what} has other bytes than it should`);
   return openObject(context, partMagic, partBinding(stream, type), bytes, what);
 }

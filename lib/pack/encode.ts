@@ -34,6 +34,7 @@ export interface PackContext {
 }
 
 export interface BuiltPack {
+  /** Alone in its ArrayBuffer: may be transferred to another thread. */
   readonly bytes: Buffer;
   /** `versionId` is '' until the store has given one. */
   readonly info: PackInfo;
@@ -130,13 +131,8 @@ export class PackBuilder {
       .u32(this.#blocks.length)
       .u32(0)
       .raw(Buffer.from(footerMagic, 'ascii'));
-    const bytes = Buffer.concat([
-      this.#key.header,
-      ...this.#stored,
-      sealedRecords,
-      sealedDirectory,
-      footer.view(),
-    ]);
+    const parts = [this.#key.header, ...this.#stored, sealedRecords, sealedDirectory, footer.view()];
+    const bytes = joinAlone(parts);
     const name = sha256(bytes).toString('hex');
     verifyPack(this.#context, bytes, name);
     return {
@@ -167,6 +163,14 @@ export class PackBuilder {
       return known.get(Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1'));
     };
   }
+}
+
+/** The parts in one buffer that shares its memory with no other, so that it may be transferred to another thread. */
+function joinAlone(parts: readonly Buffer[]): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(parts.reduce((sum, part) => sum + part.length, 0)));
+  let offset = 0;
+  for (const part of parts) offset += part.copy(bytes, offset);
+  return bytes;
 }
 
 function positions(blocks: readonly BlockInfo[]): Map<string, number> {

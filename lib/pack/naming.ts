@@ -14,6 +14,15 @@ export function naming<T>(code: string, what: string, work: () => T): T {
   }
 }
 
+/** The same for work that waits. */
+export async function namingAsync<T>(code: string, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw named(code, what, error);
+  }
+}
+
 function named(code: string, what: string, error: unknown): unknown {
   if (!(error instanceof RrbackupError)) return error;
   const { kind, guidance } = error;

@@ -5,18 +5,12 @@ import { LRUCache } from 'lru-cache';
 import { chunkId, objectHeader_bytes, tag_bytes, type ObjectKey } from '../crypto/index.js';
 import { damaged } from '../errors/index.js';
 import type { ObjectStore } from '../store/types.js';
-import {
-  decodeBlock,
-  openPackHeader,
-  readPackEnd,
-  wrongChunk,
-  type PackEnd,
-  type StoredPack,
-} from './decode.js';
+import { decodeBlock, openPackHeader, wrongChunk } from './decode.js';
 import type { PackContext } from './encode.js';
 import { fetchExact } from './fetch.js';
 import { packLimits } from './layout.js';
 import { packKey } from './names.js';
+import { namingAsync } from './naming.js';
 import type { ChunkId, ChunkPlace } from './types.js';
 
 /** Bytes between two blocks that are cheaper to read and drop than to ask around. */
@@ -73,7 +67,9 @@ export class PackReader {
   ): Promise<void> {
     const { store, zstd } = this.#options;
     const range = { offset, length };
-    const bytes = await fetchExact(store, packKey(pack), { versionId: packVersionId, range, signal });
+    const bytes = await namingAsync('pack.damaged', `pack ${pack}`, () =>
+      fetchExact(store, packKey(pack), { versionId: packVersionId, range, signal }),
+    );
     for (const place of places) {
       const from = place.blockOffset_bytes - offset;
       const stored = bytes.subarray(from, from + place.blockStored_bytes);
@@ -96,11 +92,6 @@ export class PackReader {
     if (chunk.length !== place.size_bytes || !chunkId(this.#options.keys, chunk).equals(id))
       throw wrongChunk(place.pack, id);
     return chunk;
-  }
-
-  /** Directory and records of a stored pack, by what a listing says of it; see readPackEnd. */
-  readEnd(stored: StoredPack, signal?: AbortSignal): Promise<PackEnd> {
-    return readPackEnd(this.#options, stored, signal);
   }
 }
 

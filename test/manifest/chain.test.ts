@@ -67,6 +67,29 @@ t.test('another known hash than the one in the store is a fork', async (t) => {
   }
 });
 
+t.test('where the version id of what is known is listed, it is not fetched again', async (t) => {
+  class Counting extends MemoryStore {
+    gets = 0;
+    override get(key: string, options = {}): Promise<Buffer> {
+      this.gets++;
+      return super.get(key, options);
+    }
+  }
+  const store = new Counting();
+  const { context, hashes } = await history(store);
+  const { versionId } = (await store.stat(commitKey(stream, count)))!;
+  const hash = hashes[count - 1]!;
+  for (const [known, gets] of [
+    [{ sequence: count, hash, versionId }, 0],
+    [{ sequence: count, hash, versionId: '' }, 1],
+    [{ sequence: count, hash, versionId: 'of another store' }, 1],
+  ] as const) {
+    store.gets = 0;
+    t.equal((await readHistory(context, known)).code, undefined);
+    t.equal(store.gets, gets);
+  }
+});
+
 t.test('a bucket rolled back is noticed', async (t) => {
   const { context, hashes, store } = await history();
   for (const by of [1, 5, 12]) {

@@ -98,7 +98,7 @@ t.test('a large commit: parts first, all bound to it', async (t) => {
       `part ${index}, one bit`,
     );
     context.store.tamper(key, intact.subarray(0, -1));
-    await t.rejects(read(), { code: 'store.short_body' }, `part ${index}, cut`);
+    await t.rejects(read(), { code: 'manifest.damaged' }, `part ${index}, cut`);
     const other = commit.parts[(index + 1) % commit.parts.length]!;
     context.store.tamper(key, await context.store.get(partKey(stream, other.hash)));
     await t.rejects(read(), `part ${index}, another in its place`);
@@ -107,7 +107,7 @@ t.test('a large commit: parts first, all bound to it', async (t) => {
     context.store.hide(key);
     await t.resolves(read(), `part ${index}, overwritten and hidden: the version named is read`);
     await context.store.remove(key, part.versionId);
-    await t.rejects(read(), { code: 'store.missing' }, `part ${index}, deleted`);
+    await t.rejects(read(), { code: 'manifest.damaged' }, `part ${index}, deleted`);
     await context.store.put(key, intact);
     await t.resolves(read(), `part ${index}, back under another version id`);
   }

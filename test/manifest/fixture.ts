@@ -1,7 +1,7 @@
 // What tests of the manifest share: a store with keys, short ways to write entries and headers, and a small history.
 
 import { CommitWriter } from '../../lib/manifest/commit.js';
-import { ChainReader } from '../../lib/manifest/chain.js';
+import { ChainReader, type KnownCommit } from '../../lib/manifest/chain.js';
 import type { ManifestContext } from '../../lib/manifest/object.js';
 import type { Commit, Entry, Row, VersionHeader } from '../../lib/manifest/types.js';
 import type { PackInfo } from '../../lib/pack/types.js';
@@ -110,7 +110,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 /** The hashes that a reader gets to see, and the error that ended it, by its code. */
 export async function readHistory(
   context: ManifestContext,
-  after?: { sequence: number; hash: string },
+  after?: KnownCommit,
 ): Promise<{ commits: Commit[]; hashes: string[]; code: string | undefined; error: unknown }> {
   const commits: Commit[] = [];
   let error: unknown;

@@ -4,7 +4,6 @@ import { readPackEnd, verifyPack } from '../../lib/pack/decode.js';
 import { PackBuilder } from '../../lib/pack/encode.js';
 import { packLimits } from '../../lib/pack/layout.js';
 import { packKey, parsePackKey } from '../../lib/pack/names.js';
-import { PackReader } from '../../lib/pack/reader.js';
 import { codecs } from '../../lib/pack/types.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 import { buildPack, chunksOf, noise, packContext } from './fixture.js';
@@ -17,6 +16,7 @@ t.test('a pack is what its name says and reads back', async (t) => {
   const { bytes, info } = buildPack(context, blocks);
   t.equal(info.name, sha256(bytes).toString('hex'));
   t.equal(info.size_bytes, bytes.length);
+  t.equal(bytes.buffer.byteLength, bytes.length, 'may be transferred');
   t.equal(info.versionId, '');
   t.same(
     info.blocks.map(({ codec }) => codec),
@@ -120,7 +120,6 @@ t.test('the end of a pack, from a few ranged requests', async (t) => {
     const end = await readPackEnd({ ...context, store }, stored);
     t.same(end.info, { ...info, versionId });
     t.same(end.records, records);
-    t.same(await new PackReader({ ...context, store }).readEnd(stored), end);
     const wrongSize = { ...stored, size_bytes: bytes.length - 1 };
     await t.rejects(readPackEnd({ ...context, store }, wrongSize), { code: 'pack.damaged' });
     await t.rejects(readPackEnd({ ...context, store }, { ...stored, size_bytes: 2 ** 40 }), {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { RrbackupError } from '../../lib/errors/index.js';
 import type { GetOptions } from '../../lib/store/types.js';
 import { packKey } from '../../lib/pack/names.js';
 import { PackReader } from '../../lib/pack/reader.js';
@@ -108,6 +109,17 @@ t.test('a version that is gone, with something shorter in its place, is missing'
   await store.put(packKey(info.name), Buffer.alloc(10));
   await store.remove(packKey(info.name), versionId);
   await t.rejects(new PackReader({ ...context, store }).readBlocks(places), { code: 'store.missing' });
+});
+
+t.test('a pack cut short is damaged; a body cut short is worth a retry', async (t) => {
+  const { store, places, bytes, info } = await stored([noise(1000)]);
+  store.tamper(packKey(info.name), bytes.subarray(0, 500));
+  const reader = new PackReader({ ...context, store });
+  await t.rejects(reader.readBlocks(places), { code: 'pack.damaged', message: new RegExp(info.name) });
+  store.tamper(packKey(info.name), bytes);
+  store.get = () =>
+    Promise.reject(new RrbackupError({ code: 'store.short_body', kind: 'store', message: 'short' }));
+  await t.rejects(reader.readBlocks(places), { code: 'store.short_body' });
 });
 
 t.test('an abort is an abort', async (t) => {
