@@ -35,6 +35,8 @@ export async function readBody(stream: Readable, options: BodyOptions): Promise<
     }
   } catch (error) {
     broke = error;
+    // The SDK's own watch on the socket may bark first.
+    isIdle ||= error instanceof Error && error.name === 'TimeoutError';
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);

@@ -54,7 +54,6 @@ const passingErrnos = new Set([
   'ECONNABORTED',
   'ETIMEDOUT',
   'ESOCKETTIMEDOUT',
-  'EPROTO',
 ]);
 const unreachableErrnos = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EHOSTDOWN', 'EADDRNOTAVAIL']);
 const passingCodes = new Set([
@@ -94,6 +93,7 @@ const regionCodes = new Set([
 /** Errors of the TLS layer: another certificate than expected, or no TLS at all on that port. */
 function isTls(errno: string): boolean {
   return (
+    errno === 'EPROTO' ||
     errno.startsWith('ERR_TLS_') ||
     errno.startsWith('ERR_SSL_') ||
     errno.includes('CERT') ||
