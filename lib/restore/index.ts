@@ -19,13 +19,15 @@ import { Turns } from './turns.js';
 import { Warnings } from './warnings.js';
 import { Writer } from './write.js';
 
+/** An opened repository, or as much of one as a restore needs. */
+export interface RestoreSource {
+  readonly catalog: Pick<CatalogReader, 'version' | 'root' | 'list' | 'lookup' | 'find' | 'chunk'>;
+  readonly packs: Pick<PackReader, 'readBlocks' | 'chunkFrom'>;
+  readonly context: { readonly keys: RepositoryKeys };
+}
+
 export interface RestoreOptions extends Run {
-  /** An opened repository, or as much of one as a restore needs. */
-  readonly repository: {
-    readonly catalog: Pick<CatalogReader, 'version' | 'root' | 'list' | 'lookup' | 'find' | 'chunk'>;
-    readonly packs: Pick<PackReader, 'readBlocks' | 'chunkFrom'>;
-    readonly context: { readonly keys: RepositoryKeys };
-  };
+  readonly repository: RestoreSource;
   readonly stream: string;
   readonly sequence: number;
   /** Directory that the source's contents go into; made if it is not there. `a/b` of the source becomes `target`/a/b. */
@@ -61,8 +63,8 @@ const batchesAhead = 2;
  * under its real name is complete, and the same call goes on from there.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
-  const { repository, stream, sequence } = options;
-  const { catalog } = repository;
+  const { stream, sequence } = options;
+  const { catalog } = options.repository;
   const version = catalog.version(stream, sequence);
   const root = version && catalog.root(stream, sequence);
   if (!root)
@@ -75,7 +77,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const { sourcePath } = version.header;
   const selection = select(options.paths ?? [], { catalog, stream, sequence, sourcePath });
   const turns = new Turns(options.signal);
-  const totals = await sum(options, root, selection, turns);
+  const totals = await sum(catalog, root, sequence, selection, turns);
   const target = new Target(options.target);
   try {
     return await new Restoration(options, target, totals, turns).run(root, selection);
@@ -86,13 +88,14 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
 
 /** What will be done, and proof that every pattern means something, before anything is written. */
 async function sum(
-  { repository, sequence }: RestoreOptions,
+  catalog: RestoreSource['catalog'],
   root: CatalogEntry,
+  sequence: number,
   selection: Selection,
   turns: Turns,
 ): Promise<Totals> {
   const totals = { files: 0, bytes: 0 };
-  for (const step of plan(repository.catalog, root, sequence, selection)) {
+  for (const step of plan(catalog, root, sequence, selection)) {
     await turns.turn();
     if (step.kind !== 'entry') continue;
     totals.files++;
@@ -131,8 +134,8 @@ class Restoration {
   }
 
   async run(root: CatalogEntry, selection: Selection): Promise<RestoreResult> {
-    const { repository, sequence, overwrite = false, onWarning } = this.#options;
-    const { catalog, context } = repository;
+    const { sequence, overwrite = false } = this.#options;
+    const { catalog, context } = this.#options.repository;
     const comparison = {
       identify: (plain: Uint8Array) => chunkId(context.keys, plain),
       turn: () => this.#turns.turn(),
@@ -172,7 +175,7 @@ class Restoration {
       await this.#pump(preparation.batches(plan(catalog, root, sequence, selection)), writer);
     } finally {
       writer.abandon();
-      this.#warnings.tell(onWarning);
+      this.#warnings.tell(this.#options.onWarning);
     }
     return this.#result;
   }
