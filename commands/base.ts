@@ -39,7 +39,13 @@ export abstract class BaseCommand extends Command<CommandContext> {
 
   protected async configuration(report: Report): Promise<Configuration> {
     const { env: environment, cwd, home } = this.context;
-    const ask = passwordPrompt(this.context);
+    const prompt = passwordPrompt(this.context);
+    const ask =
+      prompt &&
+      ((purpose: 'open' | 'create'): Promise<string> => {
+        report.clearProgress();
+        return prompt(purpose);
+      });
     const configuration = await loadConfiguration({
       file: this.configurationFile,
       environment,

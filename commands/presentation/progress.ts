@@ -85,7 +85,8 @@ export class ProgressLine {
       if (bytes_total !== undefined && bytes_total > bytes_done)
         parts.push(`${formatDuration(Math.max(1000, ((bytes_total - bytes_done) / rate) * 1000))} left`);
     }
-    const width = (this.#terminal.columns ?? 80) - 1;
+    // Some terminals do not know their width and say 0.
+    const width = (this.#terminal.columns || 80) - 1;
     const text = parts.join('  ');
     const room = width - text.length - 2;
     if (current === undefined || room < 8) return text.slice(0, width);

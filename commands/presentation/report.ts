@@ -72,6 +72,11 @@ export class Report {
     if (!this.#options.quiet) await this.line(text);
   }
 
+  /** For whoever writes to the terminal past this report. */
+  clearProgress(): void {
+    this.#progress?.clear();
+  }
+
   /** Hands over what is left of the answers; call before the end. */
   async flush(): Promise<void> {
     this.#progress?.clear();
