@@ -31,6 +31,7 @@ import { PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import { openStore } from '../store/open.js';
 import type { ObjectStore, StoreConfiguration } from '../store/types.js';
+import { checkPins, explainChainError } from './alarm.js';
 import { createRepository } from './create.js';
 import { LocationState, type Memory } from './state.js';
 import type { PasswordSource } from './types.js';
@@ -199,8 +200,14 @@ async function openOn(
       const known = [...catalog.streams().map(({ id }) => id), ...Object.keys(state.recall()?.pins ?? {})];
       const call = run.signal === undefined ? {} : { signal: run.signal };
       const streams = new Set([...(await chain.streams(call)), ...known]);
-      await syncCatalog({ catalog, chain, streams: [...streams], run });
-      checkPins(catalog, state, store);
+      for (const stream of streams) {
+        try {
+          await syncCatalog({ catalog, chain, streams: [stream], run });
+        } catch (error) {
+          throw explainChainError(error, catalog, stream);
+        }
+      }
+      checkPins(catalog, state);
       if (!isDry)
         for (const { id, head, headHash } of catalog.streams())
           state.pin(id, { sequence: head, hash: headHash });
@@ -328,27 +335,4 @@ async function secretOf(
   const slots = await readSlots(store, signal === undefined ? {} : { signal });
   const password = slots.length === 0 ? '' : await configuration.password();
   return (await unlock({ slots, password, repositoryId: descriptor.repository })).secret;
-}
-
-/** A store that shows an older or another history than this machine has seen is not believed. */
-function checkPins(catalog: Catalog, state: LocationState, store: ObjectStore): void {
-  for (const [stream, pin] of Object.entries(state.recall()?.pins ?? {})) {
-    if (pin.sequence === 0) continue;
-    const info = catalog.stream(stream);
-    const version = catalog.version(stream, pin.sequence);
-    if (version?.hash === pin.hash) continue;
-    const name = info === undefined ? stream : `${info.host}/${info.source}`;
-    const what =
-      version === undefined
-        ? `version ${pin.sequence} of ${name}, which this machine has seen, is not there any more (newest: ${info?.head ?? 'none'})`
-        : `version ${pin.sequence} of ${name} is not the one that this machine has seen`;
-    throw new RrbackupError({
-      code: version === undefined ? 'repository.rolled_back' : 'repository.forked',
-      kind: 'tampered',
-      message: `${what}: the store at ${store.location} shows an older or a different history`,
-      guidance:
-        'find out who changed the store; if you did it yourself (restored an older copy, ran recover on another machine), ' +
-        'run rrbackup init --adopt to accept it as it is',
-    });
-  }
 }

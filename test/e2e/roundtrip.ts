@@ -24,7 +24,7 @@ export async function roundTrip(t: Test, home: Home, place: Place): Promise<void
   const { missing } = everythingTree(source);
   t.strictSame(missing, [], 'this machine can make everything');
   await home.ok('backup');
-  await home.run('cp', '-a', '--sparse=always', source, home.at('copy-1'));
+  await home.run('rsync', '-aHAXS', `${source}/`, `${home.at('copy-1')}/`);
   fs.mkdirSync(home.at('source', 'new directory'));
   fs.writeFileSync(home.at('source', 'new directory', 'new'), 'new\n');
   fs.writeFileSync(home.at('source', 'empty'), 'no longer\n');

@@ -1,0 +1,65 @@
+// A store that shows an older or another history than this machine has seen is not believed. Here that is said in words.
+
+import type { Catalog } from '../catalog/index.js';
+import { RrbackupError } from '../errors/index.js';
+import type { LocationState } from './state.js';
+
+const wayOut =
+  'if streams/ was deleted, rrbackup recover rebuilds it from the packs; if you have put an older copy of the store back, or ' +
+  'ran recover on another machine, rrbackup init --adopt accepts it as it is; otherwise find out who changed the store';
+
+/** What a person calls the stream. */
+export function streamName(catalog: Catalog, stream: string): string {
+  const info = catalog.stream(stream);
+  return info === undefined ? `stream ${stream}` : `${info.source} on ${info.host}`;
+}
+
+/** An error of the chain or the catalog about a stream, with its name and the way out; any other error as it is. */
+export function explainChainError(error: unknown, catalog: Catalog, stream: string): unknown {
+  if (!(error instanceof RrbackupError)) return error;
+  const name = streamName(catalog, stream);
+  switch (error.code) {
+    case 'manifest.rolled_back':
+      return alarm(
+        'repository.rolled_back',
+        `versions of ${name} that this machine has seen are gone from the store`,
+        error,
+      );
+    case 'manifest.forked':
+    case 'catalog.forked':
+      return alarm(
+        'repository.forked',
+        `the store shows another history of ${name} than this machine has seen`,
+        error,
+      );
+    case 'manifest.missing_commit':
+    case 'manifest.damaged_commit':
+      return new RrbackupError({
+        code: error.code,
+        kind: 'damaged',
+        message: `the history of ${name} has a gap: ${error.message}`,
+        guidance:
+          'the versions before it can still be used on machines that know them; rrbackup recover rebuilds lost log entries at the end of a history',
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}
+
+function alarm(code: string, message: string, cause?: unknown): RrbackupError {
+  return new RrbackupError({ code, kind: 'tampered', message, guidance: wayOut, cause });
+}
+
+/** Throws unless every version pinned here is in the catalog as it was. */
+export function checkPins(catalog: Catalog, state: LocationState): void {
+  for (const [stream, pin] of Object.entries(state.recall()?.pins ?? {})) {
+    if (pin.sequence === 0) continue;
+    const version = catalog.version(stream, pin.sequence);
+    if (version?.hash === pin.hash) continue;
+    const what = `version ${pin.sequence} of ${streamName(catalog, stream)}, which this machine has seen,`;
+    throw version === undefined
+      ? alarm('repository.rolled_back', `${what} is gone from the store`)
+      : alarm('repository.forked', `${what} is not the one that the store shows now`);
+  }
+}
