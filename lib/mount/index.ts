@@ -1,6 +1,7 @@
 // The room's door: a repository's versions as a read-only directory. Checks the mount point, chooses the driver, keeps the
 // catalog up to date while the mount stands. Never prints, never ends the process.
 
+import type { Driver } from './drivers/driver.js';
 import { mountByKernel } from './drivers/kernel.js';
 import { checkFuse, prepareMountpoint } from './mountpoint.js';
 import type { Mounted, MountOptions } from './types.js';
@@ -38,13 +39,16 @@ export async function mountRepository(options: MountOptions): Promise<Mounted> {
   const driver = await (settings.driver === 'kernel'
     ? mountByKernel(settings, owner)
     : (await import('./drivers/fuse-native.js')).mountByFuseNative(settings, owner));
-  const stopPolling = poll(settings);
+  const stopPolling = poll(settings, driver);
   const closed = driver.closed.finally(stopPolling);
   closed.catch(() => undefined);
   return { mountpoint, closed, unmount: () => driver.unmount() };
 }
 
-function poll({ catalog, onPoll, poll_ms = defaultPoll_ms, onWarning }: MountOptions): () => void {
+function poll(
+  { catalog, onPoll, poll_ms = defaultPoll_ms, onWarning }: MountOptions,
+  driver: Driver,
+): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   const next = (): void => {
@@ -54,6 +58,7 @@ function poll({ catalog, onPoll, poll_ms = defaultPoll_ms, onWarning }: MountOpt
     try {
       await onPoll?.();
       catalog.refresh();
+      driver.nudge();
     } catch (error) {
       onWarning(
         `new versions cannot be looked for: ${error instanceof Error ? error.message : String(error)}`,

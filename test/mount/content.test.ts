@@ -8,7 +8,10 @@ import { chunkIdOf, TestRepository, type Leaf } from './repository.js';
 const never = new AbortController().signal;
 const day1_ns = 1_795_230_000_000_000_000n;
 
-async function repositoryOf(test: Parameters<typeof scratchDirectory>[0], files: Record<string, Leaf | string>) {
+async function repositoryOf(
+  test: Parameters<typeof scratchDirectory>[0],
+  files: Record<string, Leaf | string>,
+) {
   const repository = await TestRepository.create(scratchDirectory(test));
   test.teardown(() => repository.catalog.close());
   await repository.commit('here', 'docs', day1_ns, files);

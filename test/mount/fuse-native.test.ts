@@ -42,7 +42,11 @@ void t.test('the same tree', { skip }, async (test) => {
     tagged: { content: 't', xattrs: { 'user.color': 'red' } },
     bad: 'broken',
   };
-  const { at, scratch, repository, warnings } = await live(test, 'fuse-native', fillWith(one, { ...one, 'a.txt': 'bye\n' }));
+  const { at, scratch, repository, warnings } = await live(
+    test,
+    'fuse-native',
+    fillWith(one, { ...one, 'a.txt': 'bye\n' }),
+  );
   const root = path.join(at, 'docs', day1);
   test.equal((await run('ls', [at])).output, 'docs\nhosts\n');
   test.equal((await run('ls', [path.join(at, 'docs')])).output, `${day1}\n${day2}\ncurrent\nhistory\n`);
@@ -64,7 +68,11 @@ void t.test('the same tree', { skip }, async (test) => {
 });
 
 void t.test('a damaged block is EIO for its file alone', { skip }, async (test) => {
-  const { at, repository, warnings } = await live(test, 'fuse-native', fillWith({ bad: 'broken', good: 'fine' }));
+  const { at, repository, warnings } = await live(
+    test,
+    'fuse-native',
+    fillWith({ bad: 'broken', good: 'fine' }),
+  );
   repository.failing.add(chunkIdOf('broken'));
   test.match((await run('cat', [path.join(at, 'docs', day1, 'bad')])).errors, /Input\/output error/);
   test.equal((await run('cat', [path.join(at, 'docs', day1, 'good')])).output, 'fine');

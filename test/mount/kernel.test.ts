@@ -20,6 +20,21 @@ const fillWith =
     }
   };
 
+/** user::rw- user:1000:r-- group::r-- mask::r-- other::---, as the kernel keeps it. */
+const acl = [
+  [1, 6, -1],
+  [2, 4, 1000],
+  [4, 4, -1],
+  [16, 4, -1],
+  [32, 0, -1],
+].reduce((bytes, [tag, permissions, id]) => {
+  const entry = Buffer.alloc(8);
+  entry.writeUInt16LE(tag!, 0);
+  entry.writeUInt16LE(permissions!, 2);
+  entry.writeInt32LE(id!, 4);
+  return bytes + entry.toString('latin1');
+}, '\x02\0\0\0');
+
 const big = 'abcdefgh'.repeat(32 * 1024);
 const everything: TestTree = {
   '': { type: 'directory', mode: 0o755, mtime_ns: 1_600_000_000_123_456_789n },
@@ -39,6 +54,7 @@ const everything: TestTree = {
   fifo: { type: 'fifo' },
   null: { type: 'character-device', rdev: [1, 3], mode: 0o666 },
   secret: { content: 's', mode: 0o4600, uid: 1234, gid: 4321, mtime_ns: -1_999_999_999n },
+  acl: { content: 'a', mode: 0o640, xattrs: { 'system.posix_acl_access': acl } },
   tagged: { content: 't', xattrs: { 'user.color': 'red', 'user.empty': '' } },
 };
 
@@ -67,6 +83,10 @@ void t.test('everything is there, as it was', { skip }, async (test) => {
   test.equal(await stat('h1', '%i %h'), await stat('h2', '%i %h'));
   const attributes = await run('getfattr', ['-d', '--absolute-names', path.join(root, 'tagged')]);
   test.match(attributes.output, 'user.color="red"\nuser.empty=""\n');
+  test.match(
+    (await run('getfacl', ['-n', path.join(root, 'acl')])).output,
+    'user::rw-\nuser:1000:r--\ngroup::r--',
+  );
   const copy = path.join(scratch, 'copy');
   const copied = await run('cp', ['-a', root, copy]);
   test.equal(copied.status, 0, copied.errors);

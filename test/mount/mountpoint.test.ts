@@ -29,9 +29,17 @@ void t.test('what is no mount point', async (test) => {
   test.equal(await code('sneaky', [at('repository')]), 'mount.forbidden');
   test.equal(await code('empty', [at('empty/not/there/yet')]), 'mount.forbidden');
   test.equal(await code('empty', [at('repository')]), at('empty'));
-  test.equal(await code('empty', [at('empty-too')]), at('empty'), 'a common beginning of the name is nothing');
+  test.equal(
+    await code('empty', [at('empty-too')]),
+    at('empty'),
+    'a common beginning of the name is nothing',
+  );
 });
 
-void t.test('something else is mounted there', { skip: process.platform !== 'linux' && 'needs Linux' }, async (test) => {
-  await test.rejects(prepareMountpoint('/proc', []), { code: 'mount.busy' });
-});
+void t.test(
+  'something else is mounted there',
+  { skip: process.platform !== 'linux' && 'needs Linux' },
+  async (test) => {
+    await test.rejects(prepareMountpoint('/proc', []), { code: 'mount.busy' });
+  },
+);

@@ -41,7 +41,14 @@ interface Server {
 function serve({ scratch, at, user }: Place, how = 'wait', environment: Record<string, string> = {}): Server {
   const child = start(
     'env',
-    [...Object.entries(environment).map((pair) => pair.join('=')), process.execPath, server, scratch, at, how],
+    [
+      ...Object.entries(environment).map((pair) => pair.join('=')),
+      process.execPath,
+      server,
+      scratch,
+      at,
+      how,
+    ],
     user === undefined ? {} : { user },
   );
   let output = '';
@@ -77,14 +84,20 @@ function whyNoUser(): string | false {
   }
 }
 
-for (const user of [undefined, nobody]) {
-  const who = user === undefined ? 'root' : 'an ordinary user';
+for (const [user, driver] of [
+  [undefined, 'kernel'],
+  [nobody, 'kernel'],
+  [undefined, 'fuse-native'],
+  [nobody, 'fuse-native'],
+] as const) {
+  const who = `${driver} by ${user === undefined ? 'root' : 'an ordinary user'}`;
+  const environment = { TEST_DRIVER: driver };
   const skip = user === undefined ? noMount : whyNotUser;
   const as = user === undefined ? {} : { user };
 
   void t.test(`${who}: SIGTERM ends it`, { skip }, async (test) => {
     const where = place(test, user);
-    const { process: child, firstLine, ended } = serve(where);
+    const { process: child, firstLine, ended } = serve(where, 'wait', environment);
     test.equal(await firstLine, 'mounted');
     test.equal((await run('cat', [path.join(where.at, 'docs/current/a')], as)).output, 'one');
     child.kill('SIGTERM');
@@ -94,9 +107,13 @@ for (const user of [undefined, nobody]) {
 
   void t.test(`${who}: SIGTERM ends it while it is in use`, { skip }, async (test) => {
     const where = place(test, user);
-    const { process: child, firstLine, ended } = serve(where);
+    const { process: child, firstLine, ended } = serve(where, 'wait', environment);
     test.equal(await firstLine, 'mounted');
-    const sitting = start('sh', ['-c', 'cd "$1" && echo in && exec sleep 30', 'sh', path.join(where.at, 'docs')], as);
+    const sitting = start(
+      'sh',
+      ['-c', 'cd "$1" && echo in && exec sleep 30', 'sh', path.join(where.at, 'docs')],
+      as,
+    );
     await new Promise((resolve) => sitting.stdout?.once('data', resolve));
     child.kill('SIGTERM');
     test.equal(await ended, 0);
@@ -104,10 +121,32 @@ for (const user of [undefined, nobody]) {
     sitting.kill('SIGKILL');
   });
 
+  if (driver === 'kernel') {
+    void t.test(
+      `${who}: SIGTERM ends one that was detached from outside and is still in use`,
+      { skip },
+      async (test) => {
+        const where = place(test, user);
+        const { process: child, firstLine, ended } = serve(where, 'wait', environment);
+        test.equal(await firstLine, 'mounted');
+        const sitting = start(
+          'sh',
+          ['-c', 'cd "$1" && echo in && exec sleep 30', 'sh', path.join(where.at, 'docs')],
+          as,
+        );
+        await new Promise((resolve) => sitting.stdout?.once('data', resolve));
+        test.equal((await run('umount', ['-l', where.at])).status, 0);
+        child.kill('SIGTERM');
+        test.equal(await ended, 0);
+        sitting.kill('SIGKILL');
+      },
+    );
+  }
+
   void t.test(`${who}: a killed one is cleared by the next mount, and by umount`, { skip }, async (test) => {
     const where = place(test, user);
     for (let count = 0; count < 2; count++) {
-      const { process: child, firstLine, ended } = serve(where);
+      const { process: child, firstLine, ended } = serve(where, 'wait', environment);
       test.equal(await firstLine, 'mounted');
       child.kill('SIGKILL');
       await ended;
@@ -124,6 +163,8 @@ for (const user of [undefined, nobody]) {
     test.equal(mountAt(where.at), undefined);
   });
 
+  // A process that ends takes the thread of fuse-native with it, and leaves a dead mount, as one that was killed.
+  if (driver === 'fuse-native') continue;
   for (const [how, status] of [
     ['exit', 7],
     ['throw', 1],

@@ -48,7 +48,13 @@ const testOf = async (test: Parameters<typeof scratchDirectory>[0], warnings: st
   const node = (...names: string[]): NodeId =>
     names.reduce((parent, name) => tree.lookup(parent, Buffer.from(name))!.node, rootNode);
   const version = node('docs', '2026-11-21T03-00-00Z');
-  return { session, tree, inits, version: nodeNumber(version), file: nodeNumber(tree.lookup(version, Buffer.from('file'))!.node) };
+  return {
+    session,
+    tree,
+    inits,
+    version: nodeNumber(version),
+    file: nodeNumber(tree.lookup(version, Buffer.from('file'))!.node),
+  };
 };
 
 const u32 = (...values: number[]): Buffer => {
@@ -81,15 +87,28 @@ void t.test('LOOKUP, GETATTR, xattrs at their offsets', async (test) => {
   test.strictSame([found.readBigInt64LE(72), found.readUInt32LE(92)], [-1n, 999_999_999], 'before 1970');
   const absent = replyOf(session.answer(request(opcodes.LOOKUP, version, Buffer.from('absent\0'))));
   test.strictSame([absent.error, absent.body.readBigUInt64LE(0)], [0, 0n], 'absence is remembered');
-  test.equal(replyOf(session.answer(request(opcodes.LOOKUP, 1n, Buffer.from('absent\0')))).error, errno.ENOENT);
-  test.equal(replyOf(session.answer(request(opcodes.GETATTR, 1n, Buffer.alloc(16)))).body.readUInt32LE(16 + 60), 0o40555);
+  test.equal(
+    replyOf(session.answer(request(opcodes.LOOKUP, 1n, Buffer.from('absent\0')))).error,
+    errno.ENOENT,
+  );
+  test.equal(
+    replyOf(session.answer(request(opcodes.GETATTR, 1n, Buffer.alloc(16)))).body.readUInt32LE(16 + 60),
+    0o40555,
+  );
   const get = (size: number, name = 'user.a') =>
-    replyOf(session.answer(request(opcodes.GETXATTR, file, Buffer.concat([u32(size, 0), Buffer.from(`${name}\0`)]))));
+    replyOf(
+      session.answer(
+        request(opcodes.GETXATTR, file, Buffer.concat([u32(size, 0), Buffer.from(`${name}\0`)])),
+      ),
+    );
   test.equal(get(0).body.readUInt32LE(0), 5);
   test.equal(get(5).body.toString(), 'value');
   test.equal(get(4).error, errno.ERANGE);
   test.equal(get(0, 'user.b').error, errno.ENODATA);
-  test.equal(replyOf(session.answer(request(opcodes.LISTXATTR, file, u32(100, 0)))).body.toString(), 'user.a\0');
+  test.equal(
+    replyOf(session.answer(request(opcodes.LISTXATTR, file, u32(100, 0)))).body.toString(),
+    'user.a\0',
+  );
 });
 
 void t.test('what would write is refused; what is unknown is not there', async (test) => {
@@ -98,7 +117,11 @@ void t.test('what would write is refused; what is unknown is not there', async (
   test.equal(replyOf(session.answer(request(opcodes.OPEN, file))).error, errno.ENOSYS);
   test.equal(replyOf(session.answer(request(4000, file))).error, errno.ENOSYS);
   test.equal(replyOf(session.answer(request(opcodes.GETATTR, 2n ** 64n - 1n))).error, errno.ESTALE);
-  test.equal(replyOf(session.answer(request(opcodes.READDIR, 1n, Buffer.alloc(40)))).error, errno.EINVAL, 'no room');
+  test.equal(
+    replyOf(session.answer(request(opcodes.READDIR, 1n, Buffer.alloc(40)))).error,
+    errno.EINVAL,
+    'no room',
+  );
 });
 
 void t.test('no bytes make it throw', async (test) => {
@@ -108,12 +131,14 @@ void t.test('no bytes make it throw', async (test) => {
   const anyNode = fc.oneof(
     fc.constantFrom(1n, 2n, version, file),
     fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-    fc.tuple(fc.integer({ min: 0, max: 7 }), fc.bigInt({ min: 0n, max: 2000n })).map(([kind, low]) => (BigInt(kind) << 61n) | low),
+    fc
+      .tuple(fc.integer({ min: 0, max: 7 }), fc.bigInt({ min: 0n, max: 2000n }))
+      .map(([kind, low]) => (BigInt(kind) << 61n) | low),
   );
   const anyOpcode = fc.oneof(fc.constantFrom(...known), fc.integer({ min: 0, max: 5000 }));
-  const whole = fc.tuple(anyOpcode, anyNode, fc.uint8Array({ maxLength: 200 })).map(([opcode, node, body]) =>
-    request(opcode, node, Buffer.from(body)),
-  );
+  const whole = fc
+    .tuple(anyOpcode, anyNode, fc.uint8Array({ maxLength: 200 }))
+    .map(([opcode, node, body]) => request(opcode, node, Buffer.from(body)));
   const cut = fc.tuple(whole, fc.nat(240)).map(([bytes, length]) => bytes.subarray(0, length));
   const noise = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
   fc.assert(
@@ -121,7 +146,8 @@ void t.test('no bytes make it throw', async (test) => {
       session.isForMain(bytes);
       const outcome = session.answer(bytes);
       if (outcome.kind !== 'reply') return;
-      if (outcome.bytes.readUInt32LE(0) !== outcome.bytes.length) throw new Error('a reply of another length');
+      if (outcome.bytes.readUInt32LE(0) !== outcome.bytes.length)
+        throw new Error('a reply of another length');
       const error = -outcome.bytes.readInt32LE(4);
       if (error < 0 || error > 200) throw new Error(`not an errno: ${error}`);
     }),

@@ -8,7 +8,10 @@ import { repositoryId, TestRepository } from './repository.js';
 
 const [scratch = '', mountpoint = '', how = 'wait'] = process.argv.slice(2);
 const repository = await TestRepository.create(scratch);
-await repository.commit('here', 'docs', 1_795_230_000_000_000_000n, { a: 'one', own: { content: 'x', uid: 0, mode: 0o600 } });
+await repository.commit('here', 'docs', 1_795_230_000_000_000_000n, {
+  a: 'one',
+  own: { content: 'x', uid: 0, mode: 0o600 },
+});
 try {
   const mounted = await mountRepository({
     catalog: repository.catalog,

@@ -99,6 +99,10 @@ class FuseNativeDriver implements Driver {
     }, watch_ms);
   }
 
+  nudge(): void {
+    this.#tree.refresh();
+  }
+
   async unmount(): Promise<void> {
     if (this.#abort.signal.aborted) return this.closed;
     this.#abort.abort();

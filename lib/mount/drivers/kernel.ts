@@ -1,25 +1,25 @@
 // The driver that speaks the kernel's own protocol (Linux): mounts, starts the threads that serve, and takes everything down
 // again. A mount must never outlive its server in a state that blocks others, whatever ends it.
 
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { RrbackupError, toRrbackupError } from '../../errors/index.js';
-import { mountFuse, unmountFuse } from '../../posix/mount.js';
+import { mountAt, mountFuse, mountType, unmountFuse } from '../../posix/mount.js';
+import { prepareWaking, wakeThread } from '../../posix/thread.js';
 import { maximumRead_bytes } from '../protocol/constants.js';
 import type { Owner } from '../tree/attributes.js';
 import { Tree } from '../tree/index.js';
 import type { MountOptions } from '../types.js';
 import { ContentReplies } from './content-replies.js';
 import type { Driver } from './driver.js';
-import type { StartMessage, WorkerMessage, WorkerSettings } from './messages.js';
+import { shared, type StartMessage, type WorkerMessage, type WorkerSettings } from './messages.js';
 import { Session } from './session.js';
 
 const workerCount = 2;
 /** How long users of a mount that is in use may take to go away once it is to end. */
 const grace_ms = 2000;
 const retry_ms = 100;
-const poke_ms = 1000;
+const wake_ms = 20;
 
 export async function mountByKernel(options: MountOptions, owner: Owner): Promise<Driver> {
   const driver = new KernelDriver(options, owner);
@@ -31,8 +31,9 @@ class KernelDriver implements Driver {
   readonly closed: Promise<void>;
   readonly #options: MountOptions;
   readonly #owner: Owner;
-  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  readonly #flags = new Int32Array(new SharedArrayBuffer(shared.size_bytes));
   readonly #workers: Worker[] = [];
+  readonly #threads: number[] = [];
   #alive = 0;
   #device: number | undefined;
   #replies: ContentReplies | undefined;
@@ -59,6 +60,7 @@ class KernelDriver implements Driver {
   async start(): Promise<void> {
     const { mountpoint, allowOther } = this.#options;
     try {
+      prepareWaking();
       await Promise.all(Array.from({ length: workerCount }, () => this.#startWorker()));
       const device = await mountFuse({ mountpoint, allowOther, maximumRead_bytes });
       this.#device = device;
@@ -73,6 +75,11 @@ class KernelDriver implements Driver {
       await this.#giveUp(error);
       throw toRrbackupError(error);
     }
+  }
+
+  /** A thread that waits in the kernel holds on to the state of the catalog that it read last. */
+  nudge(): void {
+    if (this.#alive > 0) for (const thread of this.#threads) wakeThread(thread);
   }
 
   async unmount(): Promise<void> {
@@ -95,32 +102,38 @@ class KernelDriver implements Driver {
   }
 
   /**
-   * Ends a mount that is in use: the loops stop first, each at the next request, and every poke is one; when the last
-   * thread has left, closing the device ends the connection, and whoever waits in the mount gets an error at once.
+   * Ends a mount that is in use: the threads leave their loops, the last one closes the device, and with that the connection
+   * ends; whoever waits in the mount gets an error at once.
    */
   async #takeAway(): Promise<void> {
-    Atomics.store(this.#stop, 0, 1);
-    const { mountpoint } = this.#options;
-    for (let count = 0; count < this.#alive; count++) fs.promises.statfs(mountpoint).catch(() => undefined);
-    const timer = setTimeout(
-      () => void unmountFuse(mountpoint, { lazy: true }).catch(() => undefined),
-      grace_ms,
-    );
+    Atomics.store(this.#flags, shared.stop, 1);
+    this.nudge();
+    const timer = setInterval(() => {
+      this.nudge();
+    }, wake_ms);
     await this.closed.catch(() => undefined);
-    clearTimeout(timer);
-    await unmountFuse(mountpoint, { lazy: true }).catch(() => undefined);
+    clearInterval(timer);
+    await this.#detach();
   }
 
   /** The process ends without having unmounted: its threads must leave the kernel, or it would never end. */
   #leaveNow(): void {
-    if (this.#alive === 0) return;
-    Atomics.store(this.#stop, 0, 1);
-    const { mountpoint } = this.#options;
-    for (let count = 0; count < this.#alive; count++) {
-      spawnSync('stat', ['-f', mountpoint], { stdio: 'ignore', timeout: poke_ms, killSignal: 'SIGKILL' });
+    Atomics.store(this.#flags, shared.stop, 1);
+    for (let waited_ms = 0; waited_ms < grace_ms; waited_ms += wake_ms) {
+      this.nudge();
+      const left = Atomics.load(this.#flags, shared.left);
+      if (left >= this.#alive) break;
+      Atomics.wait(this.#flags, shared.left, left, wake_ms);
     }
     if (this.#device !== undefined) fs.closeSync(this.#device);
-    void unmountFuse(mountpoint, { lazy: true }).catch(() => undefined);
+    void this.#detach();
+  }
+
+  /** What is left once nobody serves it. */
+  async #detach(): Promise<void> {
+    const { mountpoint } = this.#options;
+    if (mountAt(mountpoint)?.type === mountType)
+      await unmountFuse(mountpoint, { lazy: true }).catch(() => undefined);
   }
 
   #contentReplies(device: number): ContentReplies {
@@ -139,7 +152,7 @@ class KernelDriver implements Driver {
       host,
       owner: this.#owner,
       checkAccess: allowOther,
-      stop: this.#stop.buffer as SharedArrayBuffer,
+      shared: this.#flags.buffer as SharedArrayBuffer,
     };
     const worker = new Worker(new URL('./kernel-worker.js', import.meta.url), { workerData });
     this.#workers.push(worker);
@@ -153,8 +166,12 @@ class KernelDriver implements Driver {
         reject(this.#failure);
       });
       worker.on('message', (message: WorkerMessage) => {
-        if (message.kind === 'ready') resolve();
-        else this.#onMessage(message);
+        if (message.kind !== 'ready') {
+          this.#onMessage(message);
+          return;
+        }
+        this.#threads.push(message.thread);
+        resolve();
       });
     });
   }

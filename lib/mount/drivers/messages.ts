@@ -2,6 +2,15 @@
 
 import type { Owner } from '../tree/attributes.js';
 
+/** What the main thread and the workers can tell each other while a worker is in its loop. */
+export const shared = {
+  /** Not 0: leave the loop. */
+  stop: 0,
+  /** How many have left their loop. */
+  left: 1,
+  size_bytes: 8,
+} as const;
+
 export interface WorkerSettings {
   readonly catalogModule: string;
   readonly catalogPath: string;
@@ -9,8 +18,8 @@ export interface WorkerSettings {
   readonly host: string;
   readonly owner: Owner;
   readonly checkAccess: boolean;
-  /** One Int32: not 0 when a worker should leave its loop after the request that it is in. */
-  readonly stop: SharedArrayBuffer;
+  /** Of Int32, see `shared`. */
+  readonly shared: SharedArrayBuffer;
 }
 
 /** To a worker, once, when the mount stands: serve this descriptor until it ends. */
@@ -19,8 +28,8 @@ export interface StartMessage {
 }
 
 export type WorkerMessage =
-  /** The catalog is open. */
-  | { readonly kind: 'ready' }
+  /** The catalog is open; `thread` for wakeThread. */
+  | { readonly kind: 'ready'; readonly thread: number }
   | { readonly kind: 'init'; readonly isSupported: boolean }
   /** A request for the main thread, as read. */
   | { readonly kind: 'request'; readonly bytes: Uint8Array }
