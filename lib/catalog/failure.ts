@@ -1,11 +1,27 @@
 // What can go wrong with the catalog, in words: the same few errors for every module of this room.
 
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+
 import { RrbackupError, toRrbackupError } from '../errors/index.js';
 
 const lmdbCorrupted = -30796;
 const lmdbMapFull = -30792;
 const diskFullCodes = new Set<unknown>(['ENOSPC', 'EDQUOT', 28, 122, lmdbMapFull]);
 const damageCodes = new Set<unknown>([lmdbCorrupted, -30797, -30795, -30794, -30793, -30784]);
+
+/** LMDB's word for a write that ended early, which is how a disk that has just become full looks like. */
+const inputOutputError = 5;
+const nearlyNothing_bytes = 1 << 20;
+
+function isFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < nearlyNothing_bytes;
+  } catch {
+    return false;
+  }
+}
 
 /** The catalog cannot be trusted; its owner deletes it (`removeCatalog`) and builds it anew. */
 export function catalogDamaged(why: string, cause?: unknown): RrbackupError {
@@ -18,11 +34,19 @@ export function catalogDamaged(why: string, cause?: unknown): RrbackupError {
   });
 }
 
+export function catalogMissing(path: string): RrbackupError {
+  return new RrbackupError({
+    code: 'catalog.missing',
+    kind: 'not_found',
+    message: `there is no local catalog at ${path}`,
+  });
+}
+
 /** Any error out of LMDB or the file system below it, told apart by its number. */
 export function catalogFailure(error: unknown, path: string): RrbackupError {
   if (error instanceof RrbackupError) return error;
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (diskFullCodes.has(code)) {
+  if (diskFullCodes.has(code) || (code === inputOutputError && isFull(path))) {
     return new RrbackupError({
       code: 'catalog.disk_full',
       kind: 'failure',

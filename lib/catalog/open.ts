@@ -17,7 +17,7 @@ import { dirname } from 'node:path';
 import { RrbackupError } from '../errors/index.js';
 import { Catalog } from './catalog.js';
 import { openDatabase, schemaVersion, type CatalogDatabase } from './database.js';
-import { catalogFailure } from './failure.js';
+import { catalogFailure, catalogMissing } from './failure.js';
 import { defaultBatch } from './ingest.js';
 import { beginsLikeLmdb, checkMeta, checkPages } from './lmdb-file.js';
 import { numberKey } from './records.js';
@@ -54,7 +54,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenedCatalo
     if (!readOnly) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const found = inspect(path);
     if (found === 'absent') {
-      if (readOnly) throw missing(path);
+      if (readOnly) throw catalogMissing(path);
       return { catalog: toCatalog(create(path, repositoryId)), state: 'created' };
     }
     const opened = found.reason === undefined ? await openSound(path, repositoryId, readOnly) : found.reason;
@@ -185,14 +185,6 @@ function notAFile(path: string): RrbackupError {
     kind: 'usage',
     message: `the local catalog ${path} is not a file`,
     guidance: 'set local_manifest_file to the path of a file',
-  });
-}
-
-function missing(path: string): RrbackupError {
-  return new RrbackupError({
-    code: 'catalog.missing',
-    kind: 'not_found',
-    message: `there is no local catalog at ${path}`,
   });
 }
 

@@ -1,11 +1,13 @@
 // Answers the questions of CatalogReader by range reads of the tables. Works in any thread; never writes, never asks the
 // store. Keeps no cursor open between two calls, so that nothing pins old pages.
 
+import { existsSync } from 'node:fs';
+
 import { splitPath } from '../bytes/path.js';
 import type { ChunkId, ChunkPlace } from '../pack/types.js';
 import { compareVersions } from './changes.js';
 import { openDatabase, type CatalogDatabase } from './database.js';
-import { catalogDamaged } from './failure.js';
+import { catalogDamaged, catalogMissing } from './failure.js';
 import { PackTable } from './packs.js';
 import {
   childKey,
@@ -268,5 +270,6 @@ function toStreamInfo(record: StreamRecord): StreamInfo {
  * RrbackupError ('catalog.missing', 'catalog.damaged').
  */
 export function openCatalogReader(path: string, repositoryId: string): CatalogReader {
+  if (!existsSync(path)) throw catalogMissing(path);
   return new Reader(openDatabase({ path, readOnly: true }), repositoryId);
 }

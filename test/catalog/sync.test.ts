@@ -1,0 +1,110 @@
+// Bringing the catalog up to date from a chain that is sound, and from one with lost log entries.
+
+import path from 'node:path';
+
+import t from 'tap';
+
+import { openCatalog, syncCatalog } from '../../lib/catalog/index.js';
+import type { SyncOptions } from '../../lib/catalog/sync.js';
+import { damaged } from '../../lib/errors/index.js';
+import {
+  bytesOf,
+  commitsOf,
+  diff,
+  directory,
+  file,
+  hashOf,
+  headerOf,
+  repositoryId,
+  streamOf,
+  type Tree,
+} from './trees.js';
+
+const stream = streamOf(1);
+const trees = [1, 2, 3, 4, 5].map(
+  (version): Tree =>
+    new Map([
+      ['', directory()],
+      ['a', file(`a${version}`)],
+      [`only ${version}`, file('x')],
+    ]),
+);
+const commits = commitsOf(trees);
+
+/** A chain without the commits in `lost`, with the checkpoints in `kept`. */
+function chainOf(lost: number[], kept: number[], log: string[] = []): SyncOptions['chain'] {
+  return {
+    async streams() {
+      return [stream];
+    },
+    async *commits(_stream, after) {
+      log.push(`commits after ${after?.sequence ?? 0}`);
+      for (const commit of commits.slice(after?.sequence ?? 0)) {
+        if (lost.includes(commit.header.sequence))
+          throw damaged('manifest.missing_commit', 'a commit is lost');
+        yield commit;
+      }
+    },
+    async checkpoints(_stream, from = 1) {
+      return kept.filter((sequence) => sequence >= from);
+    },
+    async checkpoint(_stream, sequence) {
+      return {
+        stream,
+        sequence,
+        commitHash: hashOf(stream, sequence),
+        header: headerOf(stream, sequence),
+        parts: [],
+        async *packs() {},
+        async *rows() {
+          yield* diff(new Map(), trees[sequence - 1]!);
+        },
+      };
+    },
+  };
+}
+
+async function synced(t: { testdir(): string; teardown(done: () => Promise<void>): void }) {
+  const { catalog } = await openCatalog({ path: path.join(t.testdir(), 'catalog'), repositoryId });
+  t.teardown(() => catalog.close());
+  return catalog;
+}
+
+t.test('all versions, then only what is new', async (t) => {
+  const catalog = await synced(t);
+  const log: string[] = [];
+  t.same(await syncCatalog({ catalog, chain: chainOf([], [], log), run: {} }), { ingested: 5 });
+  t.same(await syncCatalog({ catalog, chain: chainOf([], [], log), run: {} }), { ingested: 0 });
+  t.same(await syncCatalog({ catalog, chain: chainOf([], [], log), streams: [], run: {} }), { ingested: 0 });
+  t.same(log, ['commits after 0', 'commits after 5']);
+  t.equal(catalog.stream(stream)?.head, 5);
+});
+
+t.test('behind a lost commit the next checkpoint goes on, and that is said', async (t) => {
+  const catalog = await synced(t);
+  const warnings: string[] = [];
+  const run = { onWarning: (message: string) => void warnings.push(message) };
+  t.same(await syncCatalog({ catalog, chain: chainOf([2], [4]), run }), { ingested: 3 });
+  t.same(
+    catalog.versions(stream).map(({ header }) => header.sequence),
+    [1, 4, 5],
+  );
+  t.match(warnings, [/versions 2 to 3 .*cannot be read/]);
+  t.ok(catalog.find(stream, 4, bytesOf('only 4')));
+  t.notOk(catalog.find(stream, 5, bytesOf('only 1')));
+});
+
+t.test('a lost commit without a checkpoint is an error; what came before it is there', async (t) => {
+  const catalog = await synced(t);
+  await t.rejects(syncCatalog({ catalog, chain: chainOf([3], [2]), run: {} }), {
+    code: 'manifest.missing_commit',
+  });
+  t.equal(catalog.stream(stream)?.head, 2);
+});
+
+t.test('stops when it is asked to', async (t) => {
+  const catalog = await synced(t);
+  await t.rejects(syncCatalog({ catalog, chain: chainOf([], []), run: { signal: AbortSignal.abort() } }), {
+    code: 'interrupted',
+  });
+});
