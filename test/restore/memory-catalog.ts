@@ -9,6 +9,8 @@ type Answers = Pick<CatalogReader, 'root' | 'list' | 'lookup' | 'find' | 'chunk'
 
 export class MemoryCatalog implements Answers {
   readonly #versions = new Map<number, Map<string, Entry>>();
+  /** By version and directory, in byte order. */
+  readonly #names = new Map<number, Map<string, Buffer[]>>();
   readonly #directories: Buffer[] = [];
   readonly #directoryIds = new Map<string, number>();
   readonly places = new Map<string, ChunkPlace>();
@@ -17,6 +19,15 @@ export class MemoryCatalog implements Answers {
   setVersion(sequence: number, entries: Iterable<readonly [path: Uint8Array, entry: Entry]>): void {
     const sorted = [...entries].sort(([a], [b]) => comparePaths(a, b));
     this.#versions.set(sequence, new Map(sorted.map(([path, entry]) => [keyOf(path), entry])));
+    const names = new Map<string, Buffer[]>();
+    this.#names.set(sequence, names);
+    for (const [path] of sorted) {
+      if (path.length === 0) continue;
+      const { parent, name } = parentAndName(path);
+      const siblings = names.get(keyOf(parent));
+      if (siblings) siblings.push(Buffer.from(name));
+      else names.set(keyOf(parent), [Buffer.from(name)]);
+    }
   }
 
   paths(sequence: number): string[] {
@@ -29,13 +40,9 @@ export class MemoryCatalog implements Answers {
 
   *list(directory: number, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {
     const parent = this.#directories[directory]!;
-    for (const key of this.#versions.get(sequence)?.keys() ?? []) {
-      const path = Buffer.from(key, 'latin1');
-      if (path.length === 0) continue;
-      const split = parentAndName(path);
-      if (!split.parent.equals(parent)) continue;
-      if (after !== undefined && Buffer.compare(split.name, after) <= 0) continue;
-      yield this.#at(sequence, path)!;
+    for (const name of this.#names.get(sequence)?.get(keyOf(parent)) ?? []) {
+      if (after !== undefined && Buffer.compare(name, after) <= 0) continue;
+      yield this.#at(sequence, joinPath(parent, name))!;
     }
   }
 
