@@ -25,7 +25,9 @@ export abstract class ReadingCommand extends BaseCommand {
     const all = catalog.streams().filter((stream) => stream.head > 0);
     if (all.length === 0)
       throw notFound('version.none', 'there is no version yet', "make the first one with 'rrbackup backup'");
-    const ofHost = all.filter((stream) => stream.host === host);
+    const ofHost = all
+      .filter((stream) => stream.host === host)
+      .sort((a, b) => (a.source < b.source ? -1 : 1));
     if (ofHost.length === 0) {
       const hosts = [...new Set(all.map((stream) => stream.host))].sort();
       const guidance = `the repository has versions of ${hosts.join(', ')}: choose with --host`;

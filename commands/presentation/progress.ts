@@ -71,10 +71,11 @@ export class ProgressLine {
   #format(progress: Progress): string {
     const { files_done, files_total, bytes_done, bytes_total, current } = progress;
     const parts = [phases[progress.phase]];
-    if (files_done > 0 || files_total !== undefined)
-      parts.push(
-        `${formatCount(files_done)}${files_total === undefined ? '' : ` of ${formatCount(files_total)}`} files`,
-      );
+    if (files_done > 0 || files_total !== undefined) {
+      const total = files_total === undefined ? '' : ` of ${formatCount(files_total)}`;
+      const isOne = (files_total ?? files_done) === 1;
+      parts.push(`${formatCount(files_done)}${total} ${isOne ? 'file' : 'files'}`);
+    }
     if (bytes_done > 0 || bytes_total)
       parts.push(
         formatBytes(bytes_done) + (bytes_total === undefined ? '' : ` of ${formatBytes(bytes_total)}`),

@@ -24,11 +24,12 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
-/** 350 ms, 4.2 s, 3 min 05 s, 2 h 07 min, 3 d 4 h. */
+/** 350 ms, 4.2 s, 42 s, 3 min 05 s, 2 h 07 min, 3 d 4 h. */
 export function formatDuration(duration_ms: number): string {
   if (duration_ms < 999.5) return `${Math.round(duration_ms)} ms`;
-  if (duration_ms < 59_950) return `${(duration_ms / 1000).toFixed(1)} s`;
+  if (duration_ms < 9950) return `${(duration_ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(duration_ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
   const two = (value: number): string => String(value).padStart(2, '0');
   if (minutes < 60) return `${minutes} min ${two(seconds % 60)} s`;
