@@ -77,7 +77,9 @@ function decodeNames(reader: ByteReader): Map<number, string> {
   return names;
 }
 
+/** Throws 'manifest.header_too_large' for what no limit admits. */
 export function encodeHeader(writer: ByteWriter, header: VersionHeader): void {
+  const begin = writer.length;
   const isFirst = header.sequence === 1;
   if (
     !(header.sequence >= 1 && header.sequence <= manifestLimits.sequence) ||
@@ -101,6 +103,8 @@ export function encodeHeader(writer: ByteWriter, header: VersionHeader): void {
   for (const field of statisticsFields) writer.varint(header.statistics[field]);
   encodeNames(writer, header.userNames);
   encodeNames(writer, header.groupNames);
+  if (writer.length - begin > manifestLimits.header_bytes)
+    throw tooLarge('its names of users and groups are too many');
 }
 
 export function decodeHeader(reader: ByteReader): VersionHeader {

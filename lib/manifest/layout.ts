@@ -35,6 +35,8 @@ export const manifestLimits = {
   segmentsPerRow: 65_536,
   rowsPerRecords: 1_048_576,
   pathsPerRecords_bytes: 128 * mebibyte,
+  /** Leaves room in a root for the references to parts. */
+  header_bytes: 8 * mebibyte,
   sequence: 9_999_999_999,
   text_bytes: 4096,
   name_bytes: 256,

@@ -75,6 +75,15 @@ export class RowWriter {
   }
 }
 
+/** What a row takes at the most, uncompressed: for whoever has to close a pack before its records are too large. */
+export function rowWeight_bytes(row: Row): number {
+  const attributes_bytes = 128;
+  if (row.op === 'removed') return row.path.length + attributes_bytes;
+  const { target, xattrs, content } = row.entry;
+  const xattrs_bytes = xattrs.reduce((sum, { name, value }) => sum + name.length + value.length + 8, 0);
+  return row.path.length + attributes_bytes + target.length + xattrs_bytes + content.length * 41;
+}
+
 /** The path of a row that may follow one of path `before`; throws 'manifest.bad_row' (kind failure) otherwise. */
 export function checkRow(row: Row, before: Uint8Array | undefined): Uint8Array {
   const why =

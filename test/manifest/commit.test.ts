@@ -149,6 +149,10 @@ t.test('headers that make no sense are not written', async (t) => {
   await t.rejects(writeCommit(context, headerOf(1, '', { host: 'h'.repeat(5000) })), {
     code: 'manifest.header_too_large',
   });
+  const names = new Map(Array.from({ length: 100_000 }, (_, id) => [id, 'n'.repeat(200)]));
+  await t.rejects(writeCommit(context, headerOf(1, '', { userNames: names })), {
+    code: 'manifest.header_too_large',
+  });
   const writer = new CommitWriter({ ...context, stream: 'bb'.repeat(16) });
   await t.rejects(writer.publish(headerOf(1, '')), RangeError);
 });
