@@ -6,7 +6,8 @@ import type { Entry, Segment, Xattr } from '../manifest/types.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
 import { childKey, directoryKey, numberKey, toDirectory, toDirectoryPlace, toTouched } from './records.js';
-import { above } from './state.js';
+import { stateAt } from './lookup.js';
+import { above, entryBytesOf, entryOf } from './state.js';
 import type { CatalogEntry, CatalogReader, Change, DirectoryId } from './types.js';
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
@@ -43,6 +44,15 @@ const isMove = (before: Entry, after: Entry): boolean =>
   (before.type === 'directory'
     ? after.type === 'directory' && before.device === after.device
     : before.mtime_ns === after.mtime_ns && sameContent(before, after));
+
+/** Rows of the catalog, not decoded yet. */
+interface States {
+  readonly before: Buffer | undefined;
+  readonly after: Buffer | undefined;
+}
+
+const areSame = ({ before, after }: States): boolean =>
+  before !== undefined && after !== undefined && sameBytes(entryBytesOf(before), entryBytesOf(after));
 
 /** Names to look at, by directory. Latin-1 strings hold raw bytes in one byte each. */
 type TouchedNames = Map<DirectoryId, Set<string>>;
@@ -97,7 +107,10 @@ class Comparison {
   *touchedNames(): Generator<Change, void, undefined> {
     const touched = this.#touched();
     const moves = this.#moves(touched);
-    for (const { path, before, after } of this.#compare(touched)) {
+    for (const { path, ...states } of this.#compare(touched)) {
+      if (areSame(states)) continue;
+      const before = states.before && entryOf(states.before);
+      const after = states.after && entryOf(states.after);
       if (before === undefined) {
         if (after === undefined) continue;
         const movedFrom = moves.byTarget.get(path.toString('latin1'));
@@ -145,11 +158,9 @@ class Comparison {
   }
 
   /** Both states of every touched name, in path order. */
-  *#compare(
-    names: TouchedNames,
-  ): Generator<{ path: Buffer; before?: Entry; after?: Entry }, void, undefined> {
-    const at = (directory: DirectoryId, name: Buffer, sequence: number): Entry | undefined =>
-      this.#reader.lookup(directory, name, sequence)?.entry;
+  *#compare(names: TouchedNames): Generator<{ path: Buffer } & States, void, undefined> {
+    const at = (directory: DirectoryId, name: Buffer, sequence: number): Buffer | undefined =>
+      stateAt(this.#tables.nodes, directory, name, sequence);
     const levels = [this.#level(names, above, undefined)];
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const next = level.names.next();
@@ -161,7 +172,7 @@ class Comparison {
       const path = level.path === undefined ? Buffer.alloc(0) : joinPath(level.path, name);
       const before = at(level.directory, name, this.#from);
       const after = at(level.directory, name, this.#to);
-      yield { path, ...(before && { before }), ...(after && { after }) };
+      yield { path, before, after };
       const below = this.#tables.children.get(childKey(level.directory, name));
       if (below !== undefined) levels.push(this.#level(names, toDirectory(below), path));
     }
@@ -179,17 +190,19 @@ class Comparison {
     const removed = new Map<bigint, Buffer[]>();
     for (const { path, before, after } of this.#compare(names)) {
       if (before === undefined || after !== undefined) continue;
-      const paths = removed.get(before.inode);
-      if (paths === undefined) removed.set(before.inode, [path]);
+      const { inode } = entryOf(before);
+      const paths = removed.get(inode);
+      if (paths === undefined) removed.set(inode, [path]);
       else paths.push(path);
     }
     if (removed.size === 0) return { sources, byTarget };
     for (const { path, before, after } of this.#compare(names)) {
       if (before !== undefined || after === undefined) continue;
-      const candidates = removed.get(after.inode) ?? [];
+      const added = entryOf(after);
+      const candidates = removed.get(added.inode) ?? [];
       for (const [index, candidate] of candidates.entries()) {
         const entry = this.#reader.find(this.#stream.name.toString('latin1'), this.#from, candidate)?.entry;
-        if (entry === undefined || !isMove(entry, after)) continue;
+        if (entry === undefined || !isMove(entry, added)) continue;
         candidates.splice(index, 1);
         sources.add(candidate.toString('latin1'));
         byTarget.set(path.toString('latin1'), { path: candidate, entry });

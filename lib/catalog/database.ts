@@ -12,7 +12,7 @@ export const schemaVersion = 1;
  * Address space, not memory and not disk: with all of it reserved the map never moves, so that readers in other threads and
  * processes go on undisturbed while a writer makes the file grow.
  */
-const mapSize_bytes = 256 * 2 ** 30;
+const mapSize_bytes = 64 * 2 ** 30;
 
 const tableNames = [
   'meta', // 'schema', 'repository', 'counters'

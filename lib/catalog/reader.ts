@@ -8,6 +8,7 @@ import type { ChunkId, ChunkPlace } from '../pack/types.js';
 import { compareVersions } from './changes.js';
 import { openDatabase, type CatalogDatabase } from './database.js';
 import { catalogDamaged, catalogMissing } from './failure.js';
+import { olderState, stateAt } from './lookup.js';
 import { PackTable } from './packs.js';
 import {
   childKey,
@@ -32,7 +33,6 @@ import {
   stateKey,
   stillHolds,
   toCatalogEntry,
-  toOf,
   toPlace,
 } from './state.js';
 import type { CatalogEntry, CatalogReader, Change, DirectoryId, StreamInfo, VersionInfo } from './types.js';
@@ -87,26 +87,15 @@ export class Reader implements CatalogReader {
   }
 
   lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogEntry | undefined {
-    const newest = this.database.tables.nodes.get(stateKey(directory, name));
-    return newest && this.#stateAt(directory, Buffer.from(name), newest, sequence);
-  }
-
-  #stateAt(directory: DirectoryId, name: Buffer, newest: Buffer, sequence: number): CatalogEntry | undefined {
-    const state = fromOf(newest) <= sequence ? newest : this.#olderState(directory, name, sequence);
-    return state !== undefined && toOf(state) > sequence ? toCatalogEntry(name, state) : undefined;
-  }
-
-  /** Of the states behind the newest, the last that had begun by then. */
-  #olderState(directory: DirectoryId, name: Buffer, sequence: number): Buffer | undefined {
-    const start = stateKey(directory, name, sequence);
-    return this.database.tables.nodes.range(start, afterName(directory, name), 1)[0]?.value;
+    const state = stateAt(this.database.tables.nodes, directory, name, sequence);
+    return state && toCatalogEntry(Buffer.from(name), state);
   }
 
   *list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {
     const start = after === undefined ? directoryStart(directory) : afterName(directory, after);
     for (const { name, state } of this.#newestStates(directory, start)) {
-      const entry = this.#stateAt(directory, name, state, sequence);
-      if (entry !== undefined) yield entry;
+      const held = stateAt(this.database.tables.nodes, directory, name, sequence, state);
+      if (held !== undefined) yield toCatalogEntry(name, held);
     }
   }
 
@@ -173,7 +162,8 @@ export class Reader implements CatalogReader {
   *namesEver(directory: DirectoryId): IterableIterator<{ name: Buffer; directory: DirectoryId | undefined }> {
     const head = this.#headOf(directory);
     for (const { name, state } of this.#newestStates(directory, directoryStart(directory))) {
-      if (fromOf(state) > head && this.#olderState(directory, name, head) === undefined) continue;
+      if (fromOf(state) > head && olderState(this.database.tables.nodes, directory, name, head) === undefined)
+        continue;
       yield { name, directory: this.#directoryBehind(directory, name, state, head) };
     }
   }
