@@ -1,6 +1,7 @@
 // Bounded concurrency: at most so many calls of the wrapped store at once, the rest waits in order. Holds no place while a
 // caller thinks about a listed object, so that calls from within a listing cannot lock it up.
 
+import { setMaxListeners } from 'node:events';
 import { interrupted } from '../errors/index.js';
 import { throwIfAborted } from './failures.js';
 import type { Call, ObjectStore, StoredObject } from './types.js';
@@ -39,6 +40,8 @@ export class LimitStore extends WrappedStore {
 
   async #enter(signal: AbortSignal | undefined): Promise<void> {
     throwIfAborted(signal);
+    // A run's one signal is listened to by every call in flight or in line; Node would warn of a leak.
+    if (signal !== undefined) setMaxListeners(0, signal);
     if (this.#free > 0) {
       this.#free--;
       return;

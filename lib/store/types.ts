@@ -20,7 +20,10 @@ export interface ByteRange {
 }
 
 export interface GetOptions extends Call {
-  /** Exactly this version, whatever was written or delete-marked over it since. Without: the newest. */
+  /**
+   * Exactly this version, whatever was written or delete-marked over it since. Without, or '': the newest. A directory
+   * ignores it, so that a copy of a bucket in a directory reads like the bucket.
+   */
   readonly versionId?: string;
   readonly range?: ByteRange;
 }

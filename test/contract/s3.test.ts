@@ -46,5 +46,38 @@ if (server === undefined) {
     manyKeys: 1100,
   });
 
+  t.test('a bucket without versioning gets it, and keeps what it had', async (t) => {
+    const plain = await server.newBucket({ versioning: false });
+    const store = new S3Store({ kind: 's3', bucket: plain, prefix: '', endpoint, accessKey, secretKey });
+    const before = await store.put('key', Buffer.from('before'));
+    const notes: string[] = [];
+    await store.prepare({ note: (message) => notes.push(message) });
+    await store.prepare({ note: (message) => notes.push(message) });
+    t.equal(notes.length, 1);
+    t.match(notes[0], `versioning was off for the bucket ${plain}`);
+    const after = await store.put('key', Buffer.from('after'));
+    t.not(after.versionId, before.versionId);
+    t.equal((await store.get('key', before)).toString(), 'before');
+    await store.close();
+  });
+
+  t.test('what a real server says when something is wrong', async (t) => {
+    const right = { kind: 's3', bucket, prefix: '', endpoint, accessKey, secretKey } as const;
+    const cases: [string, Partial<typeof right>, string][] = [
+      ['no such bucket', { bucket: 'there-is-no-such-bucket' as typeof bucket }, 'store.no_bucket'],
+      ['unknown access key', { accessKey: 'UNKNOWN' }, 'store.wrong_keys'],
+      ['wrong secret key', { secretKey: 'wrong' }, 'store.wrong_keys'],
+    ];
+    for (const [name, wrong, code] of cases) {
+      const store = new S3Store({ ...right, ...wrong });
+      await t.rejects(store.prepare({ note: (message) => t.fail(message) }), { code }, name);
+      await t.rejects(store.stat('key'), { code }, `${name}: stat`);
+      await t.rejects(store.get('key'), { code }, `${name}: get`);
+      await t.rejects(store.listPrefixes(''), { code }, `${name}: listPrefixes`);
+      await t.rejects(store.put('key', Buffer.from('x')), { code }, `${name}: put`);
+      await store.close();
+    }
+  });
+
   t.teardown(() => client.destroy());
 }

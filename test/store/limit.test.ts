@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import t from 'tap';
 import type { RrbackupError } from '../../lib/errors/index.js';
 import { FaultStore } from '../../lib/store/faults.js';
@@ -58,4 +59,19 @@ t.test('who waits can be aborted and leaves the line', async (t) => {
     faulty.calls.map((call) => call.key),
     ['first', 'third'],
   );
+});
+
+t.test('many calls under one signal are no leak', async (t) => {
+  const warnings: string[] = [];
+  const note = (warning: Error): void => void warnings.push(warning.message);
+  process.on('warning', note);
+  const { signal } = new AbortController();
+  const store = new LimitStore(new MemoryStore(), 2);
+  await Promise.all(
+    Array.from({ length: 100 }, (_, index) => store.put(`key/${index}`, Buffer.from('x'), { signal })),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  process.removeListener('warning', note);
+  t.same(warnings, []);
+  t.equal(getEventListeners(signal, 'abort').length, 0);
 });

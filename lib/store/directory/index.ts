@@ -202,7 +202,10 @@ export class DirectoryStore implements ObjectStore {
     for (const name of await readdir(this.#temporary)) {
       const path = join(this.#temporary, name);
       const status = await stat(path).catch(() => undefined);
-      if (status?.isFile() === true && now_ms - status.mtimeMs > day_ms) await rm(path, { force: true });
+      if (status?.isFile() === true && now_ms - status.mtimeMs > day_ms) {
+        // One that does not go is litter, and no reason not to store.
+        await rm(path, { force: true }).catch(() => undefined);
+      }
     }
   }
 
