@@ -1,9 +1,10 @@
 // Runs in a process of its own what may end a process: opens catalogs, reads all of them, adds a version. Prints a line of
-// JSON for each. Arguments: 'read' and the files, or 'ingest' and one file, which then takes in a large commit forever.
+// JSON for each. Arguments: 'read' and the files, or 'ingest' and one file, which then takes in a large commit forever;
+// 'fill' and one file: takes in the commits of `busyTrees`.
 
 import { openCatalog } from '../../lib/catalog/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
-import { bytesOf, commitOf, directory, file, repositoryId, streamOf } from './trees.js';
+import { busyTrees, bytesOf, commitOf, commitsOf, directory, file, repositoryId, streamOf } from './trees.js';
 
 const [task, ...files] = process.argv.slice(2);
 const stream = streamOf(1);
@@ -49,5 +50,12 @@ async function ingest(path: string): Promise<void> {
   });
 }
 
+async function fill(path: string): Promise<void> {
+  const { catalog } = await openCatalog({ path, repositoryId, batch: 5 });
+  await catalog.ingestAll(commitsOf(busyTrees()));
+  await catalog.close();
+}
+
 if (task === 'ingest') await ingest(files[0]!);
+else if (task === 'fill') await fill(files[0]!);
 else for (const path of files) process.stdout.write(`${JSON.stringify(await read(path))}\n`);

@@ -1,12 +1,25 @@
 // Readers beside a writer: in worker threads of the same process and in other processes, while the file grows manifold.
 
+import { execFile } from 'node:child_process';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
 import t from 'tap';
 
 import { openCatalog, openCatalogReader } from '../../lib/catalog/index.js';
-import { bytesOf, commitsOf, directory, file, repositoryId, streamOf, type Tree } from './trees.js';
+import {
+  busyTrees,
+  bytesOf,
+  commitsOf,
+  directory,
+  file,
+  printed,
+  repositoryId,
+  sortedPaths,
+  streamOf,
+  type Tree,
+} from './trees.js';
 
 const stream = streamOf(1);
 
@@ -61,6 +74,40 @@ t.test(
     t.equal(Array.from(reader.changes(stream, 1, 5)).length, 9999);
     t.ok(reader.find(stream, 1, bytesOf('first')));
     await reader.close();
+  },
+);
+
+t.test(
+  'two processes that take in the same versions at once agree, and a third reads meanwhile',
+  async (t) => {
+    const at = path.join(t.testdir(), 'catalog');
+    const { catalog } = await openCatalog({ path: at, repositoryId });
+    const child = new URL('./child.js', import.meta.url).pathname;
+    const filling = [1, 2].map(() => promisify(execFile)(process.execPath, [child, 'fill', at]));
+    const done = Promise.all(filling).then(() => true);
+    const isOver = (): Promise<boolean> =>
+      Promise.race([done, new Promise<boolean>((go) => setTimeout(go, 5, false))]);
+    const expected = busyTrees();
+    do {
+      catalog.refresh();
+      const head = catalog.stream(stream)?.head ?? 0;
+      if (head === 0) continue;
+      const count = Array.from(catalog.changes(stream, 0, head)).length;
+      if (count !== expected[head - 1]!.size) t.fail(`version ${head} has ${count} entries`);
+    } while (!(await isOver()));
+    catalog.refresh();
+    for (const [index, tree] of expected.entries()) {
+      const found = Array.from(catalog.changes(stream, 0, index + 1), ({ path: name, after }) => [
+        name.toString(),
+        printed(after),
+      ]);
+      t.same(
+        found,
+        sortedPaths(tree.keys()).map((name) => [name, printed(tree.get(name))]),
+      );
+    }
+    t.equal(catalog.stream(stream)?.head, 40);
+    await catalog.close();
   },
 );
 

@@ -164,3 +164,15 @@ export const commitsOf = (trees: readonly Tree[], stream = streamOf(1)): Commit[
   trees.map((tree, index) =>
     commitOf({ stream, sequence: index + 1, rows: diff(trees[index - 1] ?? new Map(), tree) }),
   );
+
+/** Forty versions in which names come, change and go. */
+export const busyTrees = (): Tree[] =>
+  Array.from({ length: 40 }, (_, version) => {
+    const tree: Tree = new Map([['', directory()]]);
+    for (let number = 0; number < 30; number++) {
+      if ((number + version) % 7 === 0) continue;
+      tree.set(`d${number}`, directory());
+      tree.set(`d${number}/file`, file(`${number % 3 === 0 ? version : 0}`));
+    }
+    return tree;
+  });
