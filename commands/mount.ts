@@ -66,7 +66,9 @@ export class MountCommand extends BaseCommand {
       });
       return undefined;
     }
-    const { program, argv, env: environment, signal } = this.context;
+    const { program, argv, signal } = this.context;
+    // It goes over the channel; the process that stays need not carry it in its environment.
+    const environment = { ...this.context.env, RRBACKUP_PASSWORD: undefined };
     const logFile = join(
       configuration.stateDirectory,
       `mount${mountpoint.replaceAll(/[^\p{L}\p{N}]+/gu, '-')}.log`,

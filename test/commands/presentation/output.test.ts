@@ -172,7 +172,7 @@ t.test('progress: one line, as wide as the terminal, ten times a second', async 
   t.equal(text, 'backing up  1,000 of 2,000 files  1.0 KiB of 4.0 KiB  1.0 KiB/s  3.0 s left'.slice(0, 59));
   now_ms = 2000;
   line.update({ phase: 'read', files_done: 1, bytes_done: 2048, bytes_total: 4096 });
-  t.equal(shown(), 'backing up  1 file  2.0 KiB of 4.0 KiB  1.0 KiB/s  2.0 s l'.slice(0, 59));
+  t.equal(shown(), 'backing up  1 file  2.0 KiB of 4.0 KiB  1.0 KiB/s  2.0 s left'.slice(0, 59));
   now_ms = 3000;
   line.update({ phase: 'connect', files_done: 0, bytes_done: 0, current: `a/${'b'.repeat(80)}/end` });
   t.match(shown(), /^connecting {2}…b+\/end$/);
