@@ -31,6 +31,8 @@ interface Frame {
   readonly row: CatalogEntry;
   readonly path: Buffer;
   readonly temporary: Buffer;
+  /** Made by this run: nothing stands in it. */
+  readonly isNew: boolean;
   /** Its attributes are put back when it is left. */
   readonly isOurs: boolean;
   readonly mode: number | undefined;
@@ -101,7 +103,7 @@ export class Preparation {
     }
     const isOurs = isNew || (!isParent && (parent !== undefined || this.#holdsOnlyOurs(row)));
     const temporary = this.#temporaryName(row);
-    this.#frames.push({ directory, row, path, temporary, isOurs, mode });
+    this.#frames.push({ directory, row, path, temporary, isNew, isOurs, mode });
     return true;
   }
 
@@ -135,7 +137,7 @@ export class Preparation {
   }
 
   async *#entry(path: Buffer, { name, entry }: CatalogEntry): AsyncGenerator<Batch, void, undefined> {
-    const { directory, temporary } = this.#frames.at(-1)!;
+    const { directory, temporary, isNew } = this.#frames.at(-1)!;
     const { overwrite, comparison, onConflict } = this.#options;
     const spot: Spot = { directory, name, temporary, path, entry, replaces: overwrite };
     const linked = this.#linkOf(entry);
@@ -143,7 +145,7 @@ export class Preparation {
       this.#batch.add({ kind: 'link', spot, first: linked });
       return;
     }
-    const standing = await whatStands(directory.at(name), entry, comparison);
+    const standing = isNew ? 'absent' : await whatStands(directory.at(name), entry, comparison);
     if (standing === 'directory' || (standing === 'different' && !overwrite)) {
       onConflict(path, entry);
       return;
