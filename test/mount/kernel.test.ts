@@ -129,6 +129,29 @@ void t.test('ten thousand entries in a directory', { skip }, async (test) => {
   test.equal((await run('cat', [path.join(at, 'docs', day1, names[7777]!)])).output, names[7777]);
 });
 
+void t.test('many readers at once, while versions come', { skip }, async (test) => {
+  const contents = Array.from({ length: 400 }, (_, index) => `${index} `.repeat(1 + index * 37));
+  const tree = Object.fromEntries(contents.map((content, index) => [`f${index}`, content]));
+  const { at, scratch, repository, warnings } = await live(test, 'kernel', fillWith(tree));
+  const expected = path.join(scratch, 'expected');
+  fs.mkdirSync(expected);
+  contents.forEach((content, index) => {
+    fs.writeFileSync(path.join(expected, `f${index}`), content);
+  });
+  const script =
+    'ls "$1" | xargs -P 16 -n 5 sh -c \'a=$1; b=$2; shift 2; for f; do cmp "$a/$f" "$b/$f" || exit 255; done\' sh "$1" "$2"';
+  const readers = shell(script, expected, path.join(at, 'docs', day1));
+  for (let version = 1; version < 10; version++) {
+    await repository.commit('here', 'docs', day1_ns + BigInt(version) * day_ns, {
+      ...tree,
+      f0: `version ${version}`,
+    });
+  }
+  const { status, output, errors } = await readers;
+  test.strictSame([status, output, errors], [0, '', '']);
+  test.strictSame(warnings, []);
+});
+
 void t.test('holes are found by SEEK_HOLE and SEEK_DATA', { skip }, async (test) => {
   const { at } = await live(
     test,
