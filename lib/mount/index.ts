@@ -7,10 +7,8 @@ import { checkFuse, prepareMountpoint } from './mountpoint.js';
 import type { Mounted, MountOptions } from './types.js';
 import { WarningLimiter } from './warnings.js';
 
-export { BlockCache, defaultCache_bytes } from './cache/blocks.js';
 export type { BlockReader } from './cache/blocks.js';
 export { CachedContent } from './cache/content.js';
-export type { ContentOptions } from './cache/content.js';
 export { unmountAt } from './mountpoint.js';
 export { mountDrivers } from './types.js';
 export type { ContentSource, MountDriver, Mounted, MountOptions } from './types.js';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { comparePaths } from '../../lib/bytes/path.js';
 import { openCatalog, type Catalog } from '../../lib/catalog/index.js';
 import type { Commit, Entry, EntryType, Row, Segment } from '../../lib/manifest/types.js';
-import { BlockCache, CachedContent, type BlockReader } from '../../lib/mount/index.js';
+import { CachedContent, type BlockReader } from '../../lib/mount/index.js';
 import type { ChunkId, ChunkPlace, PackInfo } from '../../lib/pack/types.js';
 
 export const repositoryId = '00112233445566778899aabbccddeeff';
@@ -64,10 +64,6 @@ export class TestRepository implements BlockReader {
       reader: this,
       ...(cache_bytes === undefined ? {} : { cache_bytes }),
     });
-  }
-
-  cache(): BlockCache {
-    return new BlockCache(this);
   }
 
   /** The tree replaces the one of the version before; `started_ns` names the version. */

@@ -25,7 +25,7 @@ interface Flight {
   waiting: number;
 }
 
-export const defaultCache_bytes = 256 * 1024 * 1024;
+const defaultCache_bytes = 256 * 1024 * 1024;
 /** What a block costs besides its bytes. */
 const overhead_bytes = 256;
 

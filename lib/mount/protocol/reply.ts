@@ -1,12 +1,12 @@
 // Replies to the kernel, encoded: a header of 16 bytes, then a body per opcode, at the offsets of <linux/fuse.h>. A writer
 // keeps one buffer for a thread's whole life: what it returns is valid until its next reply.
 
-import { typeBits, type Attributes } from '../tree/attributes.js';
+import { typeBits, typeMask, type Attributes } from '../tree/attributes.js';
 import { encodeNode, type NodeId } from '../tree/node.js';
 import type { DirectoryEntry, Found, Totals } from '../tree/index.js';
 import { page_bytes } from './constants.js';
 
-export const replyHeader_bytes = 16;
+const replyHeader_bytes = 16;
 // struct fuse_out_header
 const header = { len: 0, error: 4, unique: 8 } as const;
 
@@ -230,7 +230,7 @@ export function replyHeader(unique: bigint, body_bytes: number, error = 0): Buff
 
 /** The kernel's new_encode_dev: 12 bits of major, 20 of minor. */
 function deviceNumber(attributes: Attributes): number {
-  const type = attributes.mode & 0o170000;
+  const type = attributes.mode & typeMask;
   if (type !== typeBits['character-device'] && type !== typeBits['block-device']) return 0;
   const { rdevMajor: major, rdevMinor: minor } = attributes;
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;

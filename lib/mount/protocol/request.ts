@@ -3,7 +3,7 @@
 
 import { decodeNode, type NodeId } from '../tree/node.js';
 
-export const requestHeader_bytes = 40;
+const requestHeader_bytes = 40;
 
 // struct fuse_in_header
 const header = { len: 0, opcode: 4, unique: 8, nodeid: 16 } as const;

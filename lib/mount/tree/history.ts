@@ -17,8 +17,8 @@ import {
   madeUpFile,
   entryAttributes,
   typeBits,
+  typeMask,
   type Attributes,
-  type Owner,
 } from './attributes.js';
 import type { DirectoryEntry, Found } from './index.js';
 import { entryNode, nodeId, nodeKinds, nodeNumber, type NodeId, type View } from './node.js';
@@ -132,7 +132,7 @@ export class History {
       while (wasDirectory && this.#catalog.history(stream.id, joinPath(at.path, free)).length > 0) {
         free = Buffer.concat([free, Buffer.from('~')]);
       }
-      found.push({ name: free, node, attributes, type: attributes.mode & 0o170000 });
+      found.push({ name: free, node, attributes, type: attributes.mode & typeMask });
     };
     states.forEach((state, index) => {
       if (state.entry.type !== 'directory') {
@@ -142,11 +142,7 @@ export class History {
       if (isDeletion(state, states[index + 1])) {
         const marker = nodeId(nodeKinds.deleted, at.view, state.to, streamNumber(stream.id));
         const time_ns = this.#streams.versions(stream).bySequence.get(state.to)?.finished_ns ?? 0n;
-        add(
-          Buffer.from(`${this.#time(stream, state.to)}.deleted`),
-          marker,
-          deletedAttributes(state.entry, time_ns),
-        );
+        add(Buffer.from(`${this.#time(stream, state.to)}.deleted`), marker, madeUpFile(state.entry, time_ns));
       }
     });
     return found;
@@ -155,10 +151,6 @@ export class History {
   #time(stream: StreamInfo, sequence: number): string {
     return this.#streams.versions(stream).bySequence.get(sequence)?.name ?? `version-${sequence}`;
   }
-}
-
-export function deletedAttributes(owner: Owner, time_ns: bigint): Attributes {
-  return madeUpFile(owner, time_ns);
 }
 
 function isDeletion(state: CatalogEntry, next: CatalogEntry | undefined): boolean {

@@ -93,7 +93,3 @@ export function entryNode(row: number): NodeId {
 export function entryRow(node: NodeId): number {
   return node.upper * lowerLimit + node.lower;
 }
-
-export function sameNode(a: NodeId, b: NodeId): boolean {
-  return a.kind === b.kind && a.view === b.view && a.upper === b.upper && a.lower === b.lower;
-}
