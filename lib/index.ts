@@ -18,7 +18,7 @@ export { recover } from './check/recover.js';
 export type { RecoverResult, RecoveredStream } from './check/recover.js';
 export { RrbackupError, exitStatus } from './errors/index.js';
 export { listPasswords, removePassword } from './keys/index.js';
-export { initRepository, openRepository } from './repository/index.js';
+export { initRepository, openRepository, openRepositoryOn } from './repository/index.js';
 export type { InitOptions, OpenOptions, Repository, RepositoryConfiguration } from './repository/index.js';
 export { unmountAt as unmount } from './mount/index.js';
 export type { RestoreOptions, RestoreResult };
@@ -49,11 +49,11 @@ export interface MountRepositoryOptions extends Run {
 
 /** Shows every version of the repository as directories until it is unmounted. Keep the repository open until then. */
 export function mount(repository: Repository, options: MountRepositoryOptions): Promise<Mounted> {
-  const { catalog, catalogPath, id: repositoryId, host, ownPaths: forbidden } = repository;
+  const { catalog, id: repositoryId, host, ownPaths: forbidden } = repository;
   const warn = (message: string) => options.onWarning?.(message);
   return mountRepository({
     catalog,
-    catalogPath,
+    catalogPath: catalog.path,
     repositoryId,
     content: openContent(repository),
     mountpoint: options.mountpoint,

@@ -158,14 +158,32 @@ async function runOnce(
       }),
       adopted,
     );
-    await writer.publish(header, call);
+    await publish(repository, writer, header, options);
     state.journalClear(stream);
-    await repository.sync(options);
     await maybeCheckpoint(repository, stream, options);
     return result(header);
   } finally {
     await pipeline.close();
   }
+}
+
+/** Commits, and has the catalog read the new version back. */
+async function publish(
+  repository: Repository,
+  writer: CommitWriter,
+  header: VersionHeader,
+  options: BackupOptions,
+): Promise<void> {
+  try {
+    await writer.publish(header, options.signal === undefined ? {} : { signal: options.signal });
+  } catch (error) {
+    // The answer may have been lost after the commit had been made: the history tells whose it is.
+    await repository.sync(options).catch(() => undefined);
+    const { stream, sequence, run } = header;
+    if (repository.catalog.version(stream, sequence)?.header.run === run) return;
+    throw error;
+  }
+  await repository.sync(options);
 }
 
 function itemOf(change: ChangeToStore): Item {

@@ -27,6 +27,8 @@ const batch_bytes = 4 * 1024 * 1024;
 /** Batches sent out and not yet in the commit: what one slow file may hold up. */
 const maximumBatchesOpen = 128;
 const packsInAirPerWorker = 2;
+/** What S3 answers where versioning is off. */
+const suspendedVersionId = 'null';
 
 export interface PipelineOptions {
   readonly repository: Repository;
@@ -88,7 +90,7 @@ export class Pipeline {
     const setup: WorkerSetup = {
       keys: repository.context.keys,
       repositoryId: repository.id,
-      catalogPath: repository.catalogPath,
+      catalogPath: repository.catalog.path,
       chunkTable: table.buffer,
       orphansUsed,
       stream,
@@ -199,14 +201,24 @@ export class Pipeline {
   }
 
   async #upload({ bytes, info }: FinishedPack): Promise<void> {
-    const { repository, stream, writer, progress } = this.#options;
+    const { repository, stream, writer } = this.#options;
     if (this.#failure !== undefined) return;
-    const call = progress.signal === undefined ? {} : { signal: progress.signal };
-    const { versionId } = await repository.store.put(packKey(info.name), bytes, call);
+    const versionId = await this.#put(packKey(info.name), bytes);
     repository.state.journalAdd(stream, { name: info.name, versionId, size_bytes: info.size_bytes });
     await writer.addPack({ ...info, versionId });
     this.#packNames.push(info.name);
     this.uploaded_bytes += info.size_bytes;
+  }
+
+  async #put(key: string, bytes: Uint8Array): Promise<string> {
+    const { store } = this.#options.repository;
+    const { signal, onWarning } = this.#options.progress;
+    const call = signal === undefined ? {} : { signal };
+    const { versionId } = await store.put(key, bytes, call);
+    if (versionId !== suspendedVersionId) return versionId;
+    // Somebody has suspended the bucket's versioning since the repository was made: what is stored so can be overwritten.
+    await store.prepare({ ...call, note: (message) => onWarning?.(message) });
+    return (await store.put(key, bytes, call)).versionId;
   }
 
   async #settleUploads(): Promise<void> {

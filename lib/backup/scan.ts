@@ -208,7 +208,7 @@ class Skipped {
     this.#paths = skip.map(withoutTrailingSlash);
     this.#onWarning = onWarning;
     for (const path of this.#paths) {
-      const stats = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+      const stats = statIfPossible(path);
       if (stats) this.#inodes.set(stats.ino, stats.dev);
     }
   }
@@ -218,6 +218,15 @@ class Skipped {
       this.#inodes.get(stats.ino) === stats.dev || this.#paths.some((path) => path.equals(absolute));
     if (isOurs) this.#onWarning?.(`${printable(absolute)} is left out: it is part of rrbackup's own data`);
     return isOurs;
+  }
+}
+
+/** Another user's mount, or a dead one, does not answer: its path is known all the same. */
+function statIfPossible(path: Buffer): fs.BigIntStats | undefined {
+  try {
+    return fs.statSync(path, { bigint: true });
+  } catch {
+    return undefined;
   }
 }
 

@@ -7,6 +7,7 @@ import { gearTable } from '../chunking/index.js';
 import { loadZstd } from '../compression/index.js';
 import { chunkId, cryptoReady, expandGear } from '../crypto/index.js';
 import { encodeRecords } from '../manifest/records.js';
+import { rowWeight_bytes } from '../manifest/rows.js';
 import type { Row, VersionHeader } from '../manifest/types.js';
 import { PackBuilder } from '../pack/encode.js';
 import type { BlockChunk, ChunkId, PackName } from '../pack/types.js';
@@ -25,10 +26,8 @@ import type {
 
 /** Smaller chunks share blocks of about this size. */
 const blockTarget_bytes = 128 * 1024;
-/** A pack is closed when its records are estimated to weigh this much, even if its blocks would have room. */
+/** A pack is closed when its records weigh this much before compression, even if its blocks would have room. */
 const recordsTarget_bytes = 8 * 1024 * 1024;
-/** What a row weighs in the records, before compression, beside its path. */
-const rowEstimate_bytes = 100;
 
 const setup = workerData as WorkerSetup;
 await cryptoReady();
@@ -45,7 +44,7 @@ let packPort: MessagePort;
 /** [0] packs that may still be sent, [1] packs begun in this run by all workers. */
 let credits: Int32Array;
 let records: Row[] = [];
-let recordsEstimate_bytes = 0;
+let records_bytes = 0;
 
 // Small chunks wait here until they fill a block.
 const block = Buffer.allocUnsafe(2 * blockTarget_bytes);
@@ -93,7 +92,7 @@ function storeChunk(plain: Uint8Array): ChunkId {
 }
 
 function closePackIfFull(): void {
-  if (builder.isFull || recordsEstimate_bytes >= recordsTarget_bytes) closePack();
+  if (builder.isFull || records_bytes >= recordsTarget_bytes) closePack();
 }
 
 /** Waits until the main thread has taken enough of the earlier packs, so that memory stays bounded. */
@@ -121,13 +120,10 @@ function closePack(last?: { header: VersionHeader; otherPacks: readonly PackName
   );
   builder = newBuilder();
   records = [];
-  recordsEstimate_bytes = 0;
+  records_bytes = 0;
   takeCredit();
-  // A small Buffer is a part of Node's pool, which cannot move to another thread.
-  const ownsItsMemory = pack.bytes.length === pack.bytes.buffer.byteLength;
-  const bytes = ownsItsMemory ? pack.bytes : new Uint8Array(pack.bytes);
-  const message: FinishedPack = { bytes, info: pack.info };
-  packPort.postMessage(message, [bytes.buffer as ArrayBuffer]);
+  const message: FinishedPack = pack;
+  packPort.postMessage(message, [pack.bytes.buffer as ArrayBuffer]);
 }
 
 const files = new FileReader({
@@ -138,7 +134,7 @@ const files = new FileReader({
 
 function addRecord(row: Row): void {
   records.push(row);
-  recordsEstimate_bytes += row.path.length + rowEstimate_bytes;
+  records_bytes += rowWeight_bytes(row);
   closePackIfFull();
 }
 

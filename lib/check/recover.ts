@@ -56,7 +56,7 @@ export async function recover(repository: Repository, run: Run = {}): Promise<Re
   for (const [stream, candidates] of groupByStream(survey.candidates)) {
     streams.push(await recoverStream(repository, stream, candidates, survey, run));
   }
-  await repository.rebuildCatalog(run);
+  await repository.adopt(run);
   return { packs: survey.packs.size, damagedPacks: survey.damaged, streams };
 }
 

@@ -12,13 +12,14 @@ import type { OpenOptions, RepositoryConfiguration } from './open.js';
 /** Writes a new repository and returns its descriptor's bytes. The store must be empty of ours. */
 export async function createRepository(
   store: ObjectStore,
-  configuration: RepositoryConfiguration,
+  configuration: Pick<RepositoryConfiguration, 'encryption' | 'password' | 'host'>,
   options: OpenOptions,
 ): Promise<Buffer> {
   const call = options.signal === undefined ? {} : { signal: options.signal };
   const clock = options.clock ?? systemClock;
   const created = new Date(Number(clock.now_ns() / 1_000_000n)).toISOString();
-  const password = configuration.encryption === 'password' ? await configuration.password() : undefined;
+  const password =
+    configuration.encryption === 'password' ? await configuration.password('create') : undefined;
   await store.prepare({ ...call, note: (message) => options.note(message) });
   const conditionalCreate = await store.probeConditionalCreate(call);
   const repositoryId = randomBytes(16).toString('hex');

@@ -2,5 +2,7 @@
 
 export { initRepository } from './init.js';
 export type { InitOptions } from './init.js';
-export { openRepository, refuseIfLocked } from './open.js';
-export type { OpenOptions, Repository, RepositoryConfiguration, RepositoryContext } from './open.js';
+export { openRepository, openRepositoryOn, refuseIfLocked } from './open.js';
+export type { OpenOptions, RepositoryConfiguration } from './open.js';
+export { Repository } from './repository.js';
+export type { RepositoryContext } from './repository.js';

@@ -19,7 +19,7 @@ export async function initRepository(
 ): Promise<{ repositoryId: string; location: string; created: boolean }> {
   const { adopt = false, ...rest } = options;
   if (adopt) {
-    const store = openStore(configuration.store);
+    const store = await openStore(configuration.store);
     new LocationState(configuration.stateDirectory, store.location).forget();
     await store.close();
   }
@@ -31,7 +31,7 @@ export async function initRepository(
   });
   try {
     if (adopt) {
-      await repository.rebuildCatalog(rest);
+      await repository.adopt(rest);
     }
     return { repositoryId: repository.id, location: repository.location, created: repository.created };
   } finally {

@@ -4,35 +4,25 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type Catalog, openCatalog, removeCatalog } from '../catalog/index.js';
-import { syncCatalog } from '../catalog/sync.js';
+import { openCatalog } from '../catalog/index.js';
 import { type Clock, systemClock } from '../clock.js';
-import { type Zstd, loadZstd } from '../compression/index.js';
-import {
-  type RepositoryKeys,
-  cryptoReady,
-  deriveKeys,
-  publicSecret,
-  streamId,
-  wipe,
-} from '../crypto/index.js';
+import { loadZstd } from '../compression/index.js';
+import { cryptoReady, deriveKeys, publicSecret } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import {
   type Descriptor,
-  addPassword,
   descriptorKey,
   parseDescriptor,
   readSlots,
   unlock,
   verifyDescriptor,
 } from '../keys/index.js';
-import { ChainReader } from '../manifest/chain.js';
-import { PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
+import { MemoryStore } from '../store/memory.js';
 import { openStore } from '../store/open.js';
 import type { ObjectStore, StoreConfiguration } from '../store/types.js';
-import { checkPins, explainChainError } from './alarm.js';
 import { createRepository } from './create.js';
+import { Repository } from './repository.js';
 import { LocationState, type Memory } from './state.js';
 import type { PasswordSource } from './types.js';
 
@@ -60,41 +50,9 @@ export interface OpenOptions extends Run {
   readonly clock?: Clock;
 }
 
-export interface RepositoryContext {
-  readonly store: ObjectStore;
-  readonly keys: RepositoryKeys;
-  readonly repositoryId: string;
-  readonly zstd: Zstd;
-}
-
-export interface Repository {
-  readonly id: string;
-  readonly location: string;
-  /** True if this call made it. */
-  readonly created: boolean;
-  readonly encryption: 'password' | 'none';
-  readonly host: string;
-  readonly store: ObjectStore;
-  /** What every reader and writer of stored objects needs. */
-  readonly context: RepositoryContext;
-  readonly chain: ChainReader;
-  readonly packs: PackReader;
-  readonly catalog: Catalog;
-  readonly catalogPath: string;
-  /** Absolute paths of files and directories that are the program's own: never part of a backup. */
-  readonly ownPaths: readonly string[];
-  readonly state: LocationState;
-  readonly clock: Clock;
-  /** Of this host's source, or another host's. */
-  streamId(source: string, host?: string): string;
-  /** A further password that opens the repository; `name` says whose, for people. */
-  addPassword(password: string, name: string): Promise<{ slot: string }>;
-  /** Brings the catalog up to date with the store, checks and moves the pins. */
-  sync(run?: Run): Promise<void>;
-  /** Forgets the catalog and the pins and takes what the store shows now. */
-  rebuildCatalog(run?: Run): Promise<void>;
-  close(): Promise<void>;
-}
+/** Of a store that is open already. */
+type OpenedConfiguration = Omit<RepositoryConfiguration, 'store'> &
+  Partial<Pick<RepositoryConfiguration, 'store'>>;
 
 /** Opens the repository, or explains in an RrbackupError what stands in the way. Close it when done. */
 export async function openRepository(
@@ -102,8 +60,21 @@ export async function openRepository(
   options: OpenOptions,
 ): Promise<Repository> {
   if (options.access === 'write') refuseIfLocked(configuration);
+  const store = await openStore(configuration.store, {
+    onRetry: ({ error, delay_ms }) =>
+      options.onWarning?.(`${error.message}; trying again in ${Math.ceil(delay_ms / 1000)} s`),
+  });
+  return openRepositoryOn(store, configuration, options);
+}
+
+/** The same on a store of the caller's; closes it with the repository, or at once if opening does not succeed. */
+export async function openRepositoryOn(
+  store: ObjectStore,
+  configuration: OpenedConfiguration,
+  options: OpenOptions,
+): Promise<Repository> {
+  if (options.access === 'write') refuseIfLocked(configuration);
   await cryptoReady();
-  const store = openStore(configuration.store);
   try {
     return await openOn(store, configuration, options);
   } catch (error) {
@@ -113,8 +84,8 @@ export async function openRepository(
 }
 
 /** Every command that would write calls this first. */
-export function refuseIfLocked(configuration: RepositoryConfiguration): void {
-  if (!configuration.commitLocked) return;
+export function refuseIfLocked({ commitLocked }: Pick<RepositoryConfiguration, 'commitLocked'>): void {
+  if (!commitLocked) return;
   throw new RrbackupError({
     code: 'config.commit_locked',
     kind: 'commit_locked',
@@ -125,7 +96,7 @@ export function refuseIfLocked(configuration: RepositoryConfiguration): void {
 
 async function openOn(
   store: ObjectStore,
-  configuration: RepositoryConfiguration,
+  configuration: OpenedConfiguration,
   options: OpenOptions,
 ): Promise<Repository> {
   const state = new LocationState(configuration.stateDirectory, store.location);
@@ -136,7 +107,13 @@ async function openOn(
   let descriptorBytes = await getIfThere(store, descriptorKey, options.signal);
   if (descriptorBytes === undefined) {
     await refuseWhereSomethingWas(store, memory, options);
-    if (options.create !== 'if-new') throw noRepository(store);
+    if (options.create !== 'if-new') {
+      if (options.access !== 'dry-run') throw noRepository(store);
+      options.note(`there is no repository at ${store.location} yet: the first backup makes it`);
+      // What the backup would find: an empty one. It lives in memory and is gone when it is closed.
+      const quiet = { ...options, create: 'if-new', note: () => undefined } as const;
+      return await openOn(new MemoryStore(), { ...configuration, encryption: 'none' }, quiet);
+    }
     descriptorBytes = await createRepository(store, configuration, options);
     created = true;
   }
@@ -152,86 +129,52 @@ async function openOn(
     state.remember({ repositoryId, encryption: descriptor.encryption, pins: {} });
   }
 
-  const context = { store, keys, repositoryId, zstd: await loadZstd() };
-  const chain = new ChainReader(context);
-  const isDry = options.access === 'dry-run';
-  const catalogPath = isDry
-    ? path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-')), 'catalog.mdb')
+  const scratch =
+    options.access === 'dry-run' ? fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-')) : undefined;
+  const catalogPath = scratch
+    ? path.join(scratch, 'catalog.mdb')
     : (configuration.catalogPath ?? path.join(configuration.cacheDirectory, repositoryId, 'catalog.mdb'));
   const opened = await openCatalog({ path: catalogPath, repositoryId });
-  let { catalog } = opened;
   if (opened.state === 'rebuilt') {
     options.note(
       `the catalog ${catalogPath} could not be used (${opened.reason}); it is rebuilt from the repository`,
     );
-  } else if (opened.state === 'created' && !created && !isDry && memory !== undefined) {
+  } else if (opened.state === 'created' && memory !== undefined && scratch === undefined) {
     options.note(`the catalog ${catalogPath} is not there; it is rebuilt from the repository`);
   }
-
-  const repository: Repository = {
-    id: repositoryId,
-    location: store.location,
+  const repository = new Repository({
+    context: { store, keys, repositoryId, zstd: await loadZstd() },
+    secret,
+    catalog: opened.catalog,
+    state,
     created,
+    scratch,
     encryption: descriptor.encryption,
     host: configuration.host,
-    store,
-    context,
-    chain,
-    packs: new PackReader(context),
-    get catalog() {
-      return catalog;
-    },
-    catalogPath,
+    clock: options.clock ?? systemClock,
     ownPaths: [
-      ...(configuration.store.kind === 'directory' ? [configuration.store.path] : []),
+      ...(configuration.store?.kind === 'directory' ? [configuration.store.path] : []),
       ...['', '-lock', '-seal'].map((suffix) => `${catalogPath}${suffix}`),
       configuration.stateDirectory,
       configuration.cacheDirectory,
     ],
-    state,
-    clock: options.clock ?? systemClock,
-    streamId: (source, host = configuration.host) => streamId(keys, host, source),
-    addPassword: (password, name) => {
-      const created = new Date(Number(repository.clock.now_ns() / 1_000_000n)).toISOString();
-      return addPassword(store, { secret, password, repositoryId, name, created });
-    },
-    sync: async (run = {}) => {
-      // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
-      const known = [...catalog.streams().map(({ id }) => id), ...Object.keys(state.recall()?.pins ?? {})];
-      const call = run.signal === undefined ? {} : { signal: run.signal };
-      const streams = new Set([...(await chain.streams(call)), ...known]);
-      for (const stream of streams) {
-        try {
-          await syncCatalog({ catalog, chain, streams: [stream], run });
-        } catch (error) {
-          throw explainChainError(error, catalog, stream);
-        }
-      }
-      checkPins(catalog, state);
-      if (!isDry)
-        for (const { id, head, headHash } of catalog.streams())
-          state.pin(id, { sequence: head, hash: headHash });
-    },
-    rebuildCatalog: async (run = {}) => {
-      await catalog.close();
-      removeCatalog(catalogPath);
-      ({ catalog } = await openCatalog({ path: catalogPath, repositoryId }));
-      state.forgetPins();
-      await repository.sync(run);
-    },
-    close: async () => {
-      wipe(secret);
-      await catalog.close();
-      await store.close();
-      if (isDry) fs.rmSync(path.dirname(catalogPath), { recursive: true, force: true });
-    },
-  };
+  });
   try {
-    if (options.sync !== false) await repository.sync(options);
+    if (options.sync !== false) await syncAtOpening(repository, options);
     return repository;
   } catch (error) {
     await repository.close();
     throw error;
+  }
+}
+
+async function syncAtOpening(repository: Repository, options: OpenOptions): Promise<void> {
+  try {
+    await repository.sync(options);
+  } catch (error) {
+    if (!(error instanceof RrbackupError) || error.code !== 'catalog.damaged') throw error;
+    options.note(`the catalog ${repository.catalog.path} is damaged; it is rebuilt from the repository`);
+    await repository.rebuildCatalog(options);
   }
 }
 
@@ -296,7 +239,7 @@ async function refuseWhereSomethingWas(
 function checkIdentity(
   descriptor: Descriptor,
   memory: Memory | undefined,
-  configuration: RepositoryConfiguration,
+  configuration: Pick<RepositoryConfiguration, 'encryption'>,
   store: ObjectStore,
 ): void {
   if (memory !== undefined && memory.repositoryId !== descriptor.repository) {
@@ -328,7 +271,7 @@ function checkIdentity(
 async function secretOf(
   store: ObjectStore,
   descriptor: Descriptor,
-  configuration: RepositoryConfiguration,
+  configuration: Pick<RepositoryConfiguration, 'password'>,
   signal?: AbortSignal,
 ): Promise<Buffer> {
   if (descriptor.encryption === 'none') return publicSecret(descriptor.repository);

@@ -4,7 +4,6 @@ import type { Clock } from '../clock.js';
 import { DirectoryStore } from './directory/index.js';
 import { LimitStore } from './limit.js';
 import { RetryStore, type RetryNote } from './retry.js';
-import { connections, S3Store } from './s3/index.js';
 import type { ObjectStore, StoreConfiguration } from './types.js';
 
 export interface OpenStoreOptions {
@@ -13,11 +12,17 @@ export interface OpenStoreOptions {
   onRetry?(note: RetryNote): void;
 }
 
-/** Touches neither disk nor network; the first call does. */
-export function openStore(configuration: StoreConfiguration, options: OpenStoreOptions = {}): ObjectStore {
+/** Calls of one store under way at a time. */
+const concurrentCalls = 16;
+
+/** Touches neither disk nor network; the first call does. The AWS SDK is loaded only where S3 is meant: it takes its time. */
+export async function openStore(
+  configuration: StoreConfiguration,
+  options: OpenStoreOptions = {},
+): Promise<ObjectStore> {
   const store =
     configuration.kind === 's3'
-      ? new S3Store(configuration, options)
+      ? new (await import('./s3/index.js')).S3Store(configuration, options)
       : new DirectoryStore(configuration.path);
-  return new RetryStore(new LimitStore(store, connections), options);
+  return new RetryStore(new LimitStore(store, concurrentCalls), options);
 }

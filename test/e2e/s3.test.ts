@@ -24,7 +24,7 @@ void t.test('an S3 repository', { skip, timeout: 600_000 }, async (t) => {
     await roundTrip(t, home, {
       section: section(),
       deleteStreams: async () => {
-        const store = openStore({ kind: 's3', bucket, prefix: 'a/prefix', endpoint, accessKey, secretKey });
+        const store = await openStore({ kind: 's3', bucket, prefix: 'a/prefix', endpoint, accessKey, secretKey });
         for await (const { key, versionId } of store.list('streams/')) await store.remove(key, versionId);
         await store.close();
       },

@@ -104,7 +104,7 @@ t.test('openStore: 503, then a short body, then fine; every retry is told', asyn
   };
   const server = await answering(t, s3Error(503, 'SlowDown'), cut, bytes('hello'));
   const notes: RetryNote[] = [];
-  const store = openStore(
+  const store = await openStore(
     {
       kind: 's3',
       bucket: 'bucket',
@@ -126,7 +126,7 @@ t.test('openStore: 503, then a short body, then fine; every retry is told', asyn
 
 t.test('openStore: a directory', async (t) => {
   const path = t.testdir();
-  const store = openStore({ kind: 'directory', path });
+  const store = await openStore({ kind: 'directory', path });
   await store.prepare({ note: (message) => t.fail(message) });
   await store.put('key', x);
   t.equal((await store.get('key')).toString(), 'x');

@@ -11,7 +11,7 @@ import type { StoreConfiguration } from '../types.js';
 export type S3Configuration = Extract<StoreConfiguration, { kind: 's3' }>;
 
 /** Sockets to the server, and calls at once. */
-export const connections = 16;
+const connections = 16;
 
 export interface S3Timeouts {
   /** Without a byte in either direction. */

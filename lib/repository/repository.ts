@@ -1,0 +1,154 @@
+// An opened repository: unlocked, with a catalog that is up to date and a history that is the one this machine has seen.
+// open.ts makes it; every capability works on it.
+
+import fs from 'node:fs';
+import { type Catalog, openCatalog, removeCatalog } from '../catalog/index.js';
+import { syncCatalog } from '../catalog/sync.js';
+import type { Clock } from '../clock.js';
+import type { Zstd } from '../compression/index.js';
+import { type RepositoryKeys, streamId, wipe } from '../crypto/index.js';
+import { addPassword } from '../keys/index.js';
+import { ChainReader } from '../manifest/chain.js';
+import { PackReader } from '../pack/index.js';
+import type { Run } from '../progress.js';
+import type { ObjectStore } from '../store/types.js';
+import { checkPins, explainChainError } from './alarm.js';
+import type { LocationState } from './state.js';
+
+/** What every reader and writer of stored objects needs. */
+export interface RepositoryContext {
+  readonly store: ObjectStore;
+  readonly keys: RepositoryKeys;
+  readonly repositoryId: string;
+  readonly zstd: Zstd;
+}
+
+export interface RepositoryParts {
+  readonly context: RepositoryContext;
+  /** Wiped when the repository is closed. */
+  readonly secret: Buffer;
+  readonly catalog: Catalog;
+  readonly state: LocationState;
+  /** True if this opening made it. */
+  readonly created: boolean;
+  readonly encryption: 'password' | 'none';
+  /** This machine's name, which its streams have. */
+  readonly host: string;
+  readonly clock: Clock;
+  /** Absolute paths of files and directories that are the program's own: never part of a backup. */
+  readonly ownPaths: readonly string[];
+  /** Of a dry run: where its catalog lies; goes when it is closed, and nothing is remembered. */
+  readonly scratch: string | undefined;
+}
+
+export class Repository {
+  readonly #parts: RepositoryParts;
+  #catalog: Catalog;
+  readonly chain: ChainReader;
+  readonly packs: PackReader;
+
+  constructor(parts: RepositoryParts) {
+    this.#parts = parts;
+    this.#catalog = parts.catalog;
+    this.chain = new ChainReader(parts.context);
+    this.packs = new PackReader(parts.context);
+  }
+
+  /** 32 hex digits. */
+  get id(): string {
+    return this.#parts.context.repositoryId;
+  }
+
+  get location(): string {
+    return this.store.location;
+  }
+
+  get store(): ObjectStore {
+    return this.#parts.context.store;
+  }
+
+  get context(): RepositoryContext {
+    return this.#parts.context;
+  }
+
+  get state(): LocationState {
+    return this.#parts.state;
+  }
+
+  get created(): boolean {
+    return this.#parts.created;
+  }
+
+  get encryption(): 'password' | 'none' {
+    return this.#parts.encryption;
+  }
+
+  get host(): string {
+    return this.#parts.host;
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  get ownPaths(): readonly string[] {
+    return this.#parts.ownPaths;
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  /** The stream of this host's source, or of another host's. */
+  streamId(source: string, host = this.host): string {
+    return streamId(this.context.keys, host, source);
+  }
+
+  /** A further password that opens the repository; `name` says whose, for people. */
+  addPassword(password: string, name: string): Promise<{ slot: string }> {
+    const created = new Date(Number(this.clock.now_ns() / 1_000_000n)).toISOString();
+    const { secret } = this.#parts;
+    return addPassword(this.store, { secret, password, repositoryId: this.id, name, created });
+  }
+
+  /** Brings the catalog up to date with the store, checks the pins and moves them. */
+  async sync(run: Run = {}): Promise<void> {
+    const { catalog, chain, state } = this;
+    const call = run.signal === undefined ? {} : { signal: run.signal };
+    // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
+    const known = [...catalog.streams().map(({ id }) => id), ...Object.keys(state.recall()?.pins ?? {})];
+    for (const stream of new Set([...(await chain.streams(call)), ...known])) {
+      try {
+        await syncCatalog({ catalog, chain, streams: [stream], run });
+      } catch (error) {
+        throw explainChainError(error, catalog, stream);
+      }
+    }
+    checkPins(catalog, state);
+    if (this.#parts.scratch !== undefined) return;
+    for (const { id, head, headHash } of catalog.streams()) state.pin(id, { sequence: head, hash: headHash });
+  }
+
+  /** Makes the catalog anew from the store. The pins still hold. */
+  async rebuildCatalog(run: Run = {}): Promise<void> {
+    const { path } = this.#catalog;
+    await this.#catalog.close();
+    removeCatalog(path);
+    ({ catalog: this.#catalog } = await openCatalog({ path, repositoryId: this.id }));
+    await this.sync(run);
+  }
+
+  /** Forgets what this machine has seen and takes what the store shows now. */
+  async adopt(run: Run = {}): Promise<void> {
+    this.state.forgetPins();
+    await this.rebuildCatalog(run);
+  }
+
+  async close(): Promise<void> {
+    const { secret, scratch } = this.#parts;
+    wipe(secret);
+    await this.#catalog.close();
+    await this.store.close();
+    if (scratch !== undefined) fs.rmSync(scratch, { recursive: true, force: true });
+  }
+}
