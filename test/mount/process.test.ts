@@ -42,6 +42,9 @@ function serve({ scratch, at, user }: Place, how = 'wait', environment: Record<s
   const child = start(
     'env',
     [
+      // Without the test runner's hooks, which write into the project where another user may not.
+      '-u',
+      'NODE_OPTIONS',
       ...Object.entries(environment).map((pair) => pair.join('=')),
       process.execPath,
       server,
