@@ -34,19 +34,25 @@ export async function syncCatalog({
     for (let isBehind = true; isBehind;) {
       const known = catalog.stream(stream);
       const after = known && { sequence: known.head, hash: known.headHash, versionId: known.headVersionId };
+      let gap: RrbackupError | undefined;
       try {
         ingested += await catalog.ingestAll(chain.commits(stream, after, call), run);
         isBehind = false;
+        // Without a single log entry there may still be a checkpoint that stands for them.
+        if (catalog.stream(stream) !== undefined) continue;
       } catch (error) {
         if (!(error instanceof RrbackupError) || !gapCodes.has(error.code)) throw error;
-        const head = catalog.stream(stream)?.head ?? 0;
-        ingested += head - (known?.head ?? 0);
-        const checkpoint = await checkpointBehind(chain, stream, head, call);
-        if (checkpoint === undefined) throw error;
+        gap = error;
+        ingested += (catalog.stream(stream)?.head ?? 0) - (known?.head ?? 0);
+      }
+      const head = catalog.stream(stream)?.head ?? 0;
+      const checkpoint = await checkpointBehind(chain, stream, head, call);
+      if (checkpoint !== undefined) {
         await catalog.ingestCheckpoint(checkpoint, run);
         ingested++;
+        isBehind = true;
         run.onWarning?.(lostVersions(checkpoint, head + 1));
-      }
+      } else if (gap !== undefined) throw gap;
     }
   }
   return { ingested };

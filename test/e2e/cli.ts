@@ -77,7 +77,9 @@ export function newHome(t: Test, overrides: NodeJS.ProcessEnv = {}): Home {
     run: (program, ...args) =>
       succeed(
         `${program} ${args.join(' ')}`,
-        outcome(spawn(program, args, { cwd: directory, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })),
+        outcome(
+          spawn(program, args, { cwd: directory, env: environment, stdio: ['ignore', 'pipe', 'pipe'] }),
+        ),
       ),
   };
 }

@@ -7,13 +7,16 @@ import { type Home, newHome, outcome } from './cli.js';
 
 const packs = (home: Home) => {
   const directory = home.at('repository', 'packs');
-  return fs.existsSync(directory) ? fs.readdirSync(directory, { recursive: true }).filter((name) => String(name).length > 60) : [];
+  return fs.existsSync(directory)
+    ? fs.readdirSync(directory, { recursive: true }).filter((name) => String(name).length > 60)
+    : [];
 };
 
 /** Incompressible, so that there are several packs. */
 function fill(directory: string, files: number): void {
   fs.mkdirSync(directory, { recursive: true });
-  for (let index = 0; index < files; index++) fs.writeFileSync(`${directory}/${index}`, randomBytes(1024 * 1024));
+  for (let index = 0; index < files; index++)
+    fs.writeFileSync(`${directory}/${index}`, randomBytes(1024 * 1024));
 }
 
 /** Starts a backup and kills it once it has stored so many packs. */
@@ -44,10 +47,17 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
     t.equal(status, signal === 'SIGKILL' ? null : 130);
     const left = packs(home);
     t.ok(left.length >= before + 3, 'packs were uploaded before the end');
-    t.match(JSON.parse(await home.ok('--json', 'versions')), { length: 1 }, 'the interrupted run is no version');
+    t.match(
+      JSON.parse(await home.ok('--json', 'versions')),
+      { length: 1 },
+      'the interrupted run is no version',
+    );
 
     const result = JSON.parse(await home.ok('--json', 'backup')) as { sources: { new_bytes: number }[] };
-    t.ok(result.sources[0]!.new_bytes < 150 * 1024 * 1024 - 2 * 15 * 1024 * 1024, 'what was uploaded is used');
+    t.ok(
+      result.sources[0]!.new_bytes < 150 * 1024 * 1024 - 2 * 15 * 1024 * 1024,
+      'what was uploaded is used',
+    );
     for (const name of left) t.ok(packs(home).includes(name), 'nothing is uploaded twice or deleted');
     await home.ok('download', 'latest', home.at('out'));
     t.equal(await home.run('diff', '-r', home.at('source'), home.at('out')), '');

@@ -41,7 +41,9 @@ export async function roundTrip(t: Test, home: Home, place: Place): Promise<void
     }
     fs.mkdirSync(home.at(`mnt-${how}`));
     await home.ok('mount', home.at(`mnt-${how}`));
-    const versions = (await home.run('ls', home.at(`mnt-${how}`, 'source'))).split('\n').filter((name) => /^\d/.test(name));
+    const versions = (await home.run('ls', home.at(`mnt-${how}`, 'source')))
+      .split('\n')
+      .filter((name) => /^\d/.test(name));
     t.equal(versions.length, 2);
     for (const [index, original] of ['copy-1', 'source'].entries()) {
       const shown = home.at(`mnt-${how}`, 'source', versions[index]!);

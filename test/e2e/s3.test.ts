@@ -15,7 +15,14 @@ void t.test('an S3 repository', { skip, timeout: 600_000 }, async (t) => {
   const { endpoint, accessKey, secretKey } = server;
   const bucket = await server.newBucket();
   const section = (changes: Record<string, string> = {}) =>
-    Object.entries({ access_key: accessKey, secret_key: secretKey, bucket, endpoint, prefix: 'a/prefix', ...changes })
+    Object.entries({
+      access_key: accessKey,
+      secret_key: secretKey,
+      bucket,
+      endpoint,
+      prefix: 'a/prefix',
+      ...changes,
+    })
       .map(([key, value]) => `${key}: ${value}\n`)
       .reduce((text, line) => text + line, '[s3]\n');
 
@@ -24,7 +31,14 @@ void t.test('an S3 repository', { skip, timeout: 600_000 }, async (t) => {
     await roundTrip(t, home, {
       section: section(),
       deleteStreams: async () => {
-        const store = await openStore({ kind: 's3', bucket, prefix: 'a/prefix', endpoint, accessKey, secretKey });
+        const store = await openStore({
+          kind: 's3',
+          bucket,
+          prefix: 'a/prefix',
+          endpoint,
+          accessKey,
+          secretKey,
+        });
         for await (const { key, versionId } of store.list('streams/')) await store.remove(key, versionId);
         await store.close();
       },

@@ -18,14 +18,19 @@ if (name === undefined || (encryption !== 'password' && encryption !== 'none')) 
   throw new Error('usage: build.js NAME password|none');
 }
 const directory = path.join(goldenDirectory, name);
-if (fs.existsSync(directory)) throw new Error(`${directory} is there already: golden repositories are never made anew`);
+if (fs.existsSync(directory))
+  throw new Error(`${directory} is there already: golden repositories are never made anew`);
 
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-golden-'));
 const tree = path.join(work, 'tree');
 fs.mkdirSync(tree);
 const expectation: GoldenExpectation = { versions: [] };
 try {
-  const configuration = goldenConfiguration({ repository: path.join(directory, 'repository'), work, encryption });
+  const configuration = goldenConfiguration({
+    repository: path.join(directory, 'repository'),
+    work,
+    encryption,
+  });
   const source = {
     name: 'golden',
     path: tree,
@@ -34,7 +39,11 @@ try {
     oneFileSystem: false,
     excludeCaches: false,
   };
-  const repository = await openRepository(configuration, { access: 'write', create: 'if-new', note: () => undefined });
+  const repository = await openRepository(configuration, {
+    access: 'write',
+    create: 'if-new',
+    note: () => undefined,
+  });
   const commit = async () => {
     const { version } = await backup(repository, source);
     expectation.versions.push({ sequence: version!, tree: describeTree(tree) });
@@ -45,7 +54,8 @@ try {
   if (missing.length > 0) throw new Error(`this machine cannot make everything: ${missing.join(', ')}`);
   for (const file of fs.readdirSync(tree)) {
     const stat = fs.lstatSync(path.join(tree, file));
-    if (stat.isFile() && stat.size > 1_000_000 && stat.blocks * 512 > 1_000_000) fs.rmSync(path.join(tree, file));
+    if (stat.isFile() && stat.size > 1_000_000 && stat.blocks * 512 > 1_000_000)
+      fs.rmSync(path.join(tree, file));
   }
   fs.rmSync(path.join(tree, 'many'), { recursive: true, force: true });
   await commit();
@@ -65,7 +75,8 @@ try {
   await commit();
   // Version 4: more than one pack part would need far more data; one chunked file stands for it.
   const pattern = Buffer.alloc(5 * 1024 * 1024);
-  for (let at = 0; at < pattern.length; at += 4) pattern.writeUInt32LE((Math.imul(at, 2654435761) >>> 13) & 0x3f, at);
+  for (let at = 0; at < pattern.length; at += 4)
+    pattern.writeUInt32LE((Math.imul(at, 2654435761) >>> 13) & 0x3f, at);
   fs.writeFileSync(path.join(tree, 'chunked'), pattern);
   await commit();
 

@@ -21,7 +21,9 @@ const skip = isRoot ? false : 'owners and devices come back as root only';
 for (const name of names) {
   const encryption = name.endsWith('-none') ? 'none' : 'password';
   const golden = path.join(goldenDirectory, name);
-  const expected = JSON.parse(fs.readFileSync(path.join(golden, 'expected.json'), 'utf8')) as GoldenExpectation;
+  const expected = JSON.parse(
+    fs.readFileSync(path.join(golden, 'expected.json'), 'utf8'),
+  ) as GoldenExpectation;
 
   /** Runs `work` on a copy of the golden repository. */
   const onCopy = async (
@@ -83,7 +85,8 @@ for (const name of names) {
     const work = scratchDirectory(t);
     const prepare = (repository: string) => {
       const streams = path.join(repository, 'streams');
-      for (const id of fs.readdirSync(streams)) fs.rmSync(path.join(streams, id, 'commits'), { recursive: true });
+      for (const id of fs.readdirSync(streams))
+        fs.rmSync(path.join(streams, id, 'commits'), { recursive: true });
     };
     await onCopy(work, { prepare }, async (repository, stream) => {
       const { sequence, tree } = expected.versions.at(-1)!;

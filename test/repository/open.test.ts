@@ -114,7 +114,7 @@ void t.test('commit_locked refuses to write before anything is asked of the stor
   const machine = new Machine(t);
   const store = new FaultStore(machine.store);
   await t.rejects(machine.open({}, { store, configuration: { commitLocked: true } }), {
-    kind: 'commit_locked',
+    code: 'config.commit_locked',
   });
   t.strictSame(store.calls, []);
 });
