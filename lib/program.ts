@@ -4,4 +4,5 @@ import fs from 'node:fs';
 
 const packageFile = new URL('../../package.json', import.meta.url);
 
-export const programVersion = (JSON.parse(fs.readFileSync(packageFile, 'utf8')) as { version: string }).version;
+export const programVersion = (JSON.parse(fs.readFileSync(packageFile, 'utf8')) as { version: string })
+  .version;

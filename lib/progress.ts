@@ -1,7 +1,8 @@
 // What a long operation tells its caller while it runs. Plain data; whoever wants to draw it draws it.
 
 export interface Progress {
-  readonly phase: 'connect' | 'catalog' | 'scan' | 'read' | 'upload' | 'commit' | 'restore' | 'verify' | 'recover';
+  readonly phase:
+    'connect' | 'catalog' | 'scan' | 'read' | 'upload' | 'commit' | 'restore' | 'verify' | 'recover';
   /** Directory entries finished so far, and in all where that is known. */
   readonly files_done: number;
   readonly files_total?: number;

@@ -58,8 +58,10 @@ export function printable(bytes: Uint8Array): string {
   const text = view.toString('utf8');
   const isUtf8 = !text.includes('\ufffd') || Buffer.from(text, 'utf8').equals(view);
   const source = isUtf8 ? text : view.toString('latin1');
-  // eslint-disable-next-line no-control-regex
-  const unsafe = isUtf8 ? /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g : /[\x00-\x1f\x7f-\xff]/g;
+   
+  const unsafe = isUtf8
+    ? /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+    : /[\x00-\x1f\x7f-\xff]/g;
   return source.replace(unsafe, (character) =>
     [...Buffer.from(character, isUtf8 ? 'utf8' : 'latin1')]
       .map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)

@@ -21,7 +21,6 @@ import { S3Connection, type S3StoreOptions } from './connection.js';
 import { factsOf } from './failure.js';
 import { listCommonPrefixes, listVersions, unversioned } from './listing.js';
 
-
 interface Written {
   readonly versionId: string;
 }
