@@ -58,7 +58,7 @@ export function printable(bytes: Uint8Array): string {
   const text = view.toString('utf8');
   const isUtf8 = !text.includes('\ufffd') || Buffer.from(text, 'utf8').equals(view);
   const source = isUtf8 ? text : view.toString('latin1');
-   
+
   const unsafe = isUtf8
     ? /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
     : /[\x00-\x1f\x7f-\xff]/g;
