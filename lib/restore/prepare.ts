@@ -43,7 +43,7 @@ const ownerRights = 0o700;
 export class Preparation {
   readonly #options: PrepareOptions;
   readonly #frames: Frame[] = [];
-  readonly #links = new Map<string, { readonly first: FirstLink; left: number }>();
+  readonly #links = new Map<number, { readonly first: FirstLink; left: number }>();
   #batch = new Batch();
 
   constructor(options: PrepareOptions) {
@@ -136,11 +136,12 @@ export class Preparation {
     this.#batch.add({ kind: 'leave', directory, path, entry: isOurs ? row.entry : undefined, mode });
   }
 
-  async *#entry(path: Buffer, { name, entry }: CatalogEntry): AsyncGenerator<Batch, void, undefined> {
+  async *#entry(path: Buffer, row: CatalogEntry): AsyncGenerator<Batch, void, undefined> {
+    const { name, entry } = row;
     const { directory, temporary, isNew } = this.#frames.at(-1)!;
     const { overwrite, comparison, onConflict } = this.#options;
     const spot: Spot = { directory, name, temporary, path, entry, replaces: overwrite };
-    const linked = this.#linkOf(entry);
+    const linked = this.#linkOf(row);
     if (linked) {
       this.#batch.add({ kind: 'link', spot, first: linked });
       return;
@@ -150,7 +151,7 @@ export class Preparation {
       onConflict(path, entry);
       return;
     }
-    const first = this.#firstOf(spot);
+    const first = this.#firstOf(spot, row);
     if (standing === 'same') this.#batch.add({ kind: 'right', spot, first });
     else if (entry.type === 'file') yield* this.#file(spot, first);
     else this.#batch.add({ kind: 'node', spot, first });
@@ -194,20 +195,20 @@ export class Preparation {
     return damaged('restore.size_mismatch', `the parts of ${printable(path)} do not add up to its size`);
   }
 
-  #linkOf(entry: Entry): FirstLink | undefined {
-    const group = entry.links > 1 ? this.#links.get(groupOf(entry)) : undefined;
-    if (group && --group.left === 0) this.#links.delete(groupOf(entry));
+  /**
+   * Links are told by their row: alike in every byte, content included. Inode and device alone are not enough: device
+   * numbers are dealt out anew at every boot, inodes are used again, and what could not be read stands with old ones.
+   */
+  #linkOf({ id, entry }: CatalogEntry): FirstLink | undefined {
+    const group = entry.links > 1 ? this.#links.get(id) : undefined;
+    if (group && --group.left === 0) this.#links.delete(id);
     return group?.first;
   }
 
-  #firstOf(spot: Spot): FirstLink | undefined {
-    if (spot.entry.links <= 1) return undefined;
+  #firstOf(spot: Spot, { id, entry }: CatalogEntry): FirstLink | undefined {
+    if (entry.links <= 1) return undefined;
     const first = { spot, isThere: false };
-    this.#links.set(groupOf(spot.entry), { first, left: spot.entry.links - 1 });
+    this.#links.set(id, { first, left: entry.links - 1 });
     return first;
   }
-}
-
-function groupOf({ device, inode }: Entry): string {
-  return `${device} ${inode}`;
 }

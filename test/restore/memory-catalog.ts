@@ -1,5 +1,6 @@
 // A catalog of complete trees in memory, one per version: as much of CatalogReader as comparing and restoring ask for.
 
+import { inspect } from 'node:util';
 import { comparePaths, joinPath, parentAndName, splitPath } from '../../lib/bytes/path.js';
 import type { CatalogEntry, CatalogReader } from '../../lib/catalog/types.js';
 import type { Entry } from '../../lib/manifest/types.js';
@@ -13,6 +14,7 @@ export class MemoryCatalog implements Answers {
   readonly #names = new Map<number, Map<string, Buffer[]>>();
   readonly #directories: Buffer[] = [];
   readonly #directoryIds = new Map<string, number>();
+  readonly #rows = new Map<string, number>();
   readonly places = new Map<string, ChunkPlace>();
 
   /** The whole tree of a version, in any order; path '' is its root. */
@@ -71,12 +73,21 @@ export class MemoryCatalog implements Answers {
     if (entry === undefined) return undefined;
     return {
       name: Buffer.from(parentAndName(path).name),
-      id: 1,
+      id: this.#row(path, entry),
       directory: entry.type === 'directory' ? this.#directoryId(path) : undefined,
       from: sequence,
       to: Infinity,
       entry,
     };
+  }
+
+  /** Hard links share one, if they are alike in everything. */
+  #row(path: Buffer, entry: Entry): number {
+    const isLink = entry.links > 1 && entry.type !== 'directory';
+    const key = isLink ? inspect(entry, { depth: null, maxArrayLength: null }) : `${keyOf(path)}/`;
+    const row = this.#rows.get(key) ?? this.#rows.size + 1;
+    this.#rows.set(key, row);
+    return row;
   }
 
   #directoryId(path: Buffer): number {
