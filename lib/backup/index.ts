@@ -3,7 +3,7 @@
 
 import os from 'node:os';
 import { randomBytes } from '../crypto/index.js';
-import { RrbackupError } from '../errors/index.js';
+import { RrbackupError, toRrbackupError } from '../errors/index.js';
 import { CommitWriter } from '../manifest/commit.js';
 import type { VersionHeader } from '../manifest/types.js';
 import { lockHolder, tryLock } from '../posix/flock.js';
@@ -160,14 +160,13 @@ async function runOnce(
     );
     await publish(repository, writer, header, options);
     state.journalClear(stream);
-    await maybeCheckpoint(repository, stream, options);
+    await afterCommit(repository, header, options);
     return result(header);
   } finally {
     await pipeline.close();
   }
 }
 
-/** Commits, and has the catalog read the new version back. */
 async function publish(
   repository: Repository,
   writer: CommitWriter,
@@ -180,10 +179,23 @@ async function publish(
     // The answer may have been lost after the commit had been made: the history tells whose it is.
     await repository.sync(options).catch(() => undefined);
     const { stream, sequence, run } = header;
-    if (repository.catalog.version(stream, sequence)?.header.run === run) return;
-    throw error;
+    if (repository.catalog.version(stream, sequence)?.header.run !== run) throw error;
   }
-  await repository.sync(options);
+}
+
+/** The version stands: what does not succeed from here on is made up for by the next command. */
+async function afterCommit(
+  repository: Repository,
+  { stream, sequence }: VersionHeader,
+  options: BackupOptions,
+): Promise<void> {
+  try {
+    await repository.sync(options);
+    await maybeCheckpoint(repository, stream, options);
+  } catch (error) {
+    const { message } = toRrbackupError(error);
+    options.onWarning?.(`version ${sequence} is committed, but the catalog does not have it yet: ${message}`);
+  }
 }
 
 function itemOf(change: ChangeToStore): Item {
