@@ -29,12 +29,16 @@ export type ReadResult =
 export class FileReader {
   readonly #options: FileReaderOptions;
   readonly #window = Buffer.allocUnsafe(window_bytes);
+  #isStoring = false;
 
   constructor(options: FileReaderOptions) {
     this.#options = options;
   }
 
-  /** Reads the file at `path` (below the root) as it is now; `scanned` gives what is not in its content or stat. */
+  /**
+   * Reads the file at `path` (below the root) as it is now; `scanned` gives what is not in its content or stat. Throws what
+   * `storeChunk` throws: a chunk that others may count on already is lost then, so that this is never one file's matter.
+   */
   read(path: Uint8Array, scanned: Entry): ReadResult {
     let fd: number;
     try {
@@ -47,6 +51,7 @@ export class FileReader {
       if ('reason' in first || first.isStable) return first;
       return this.#readOnce(fd, scanned);
     } catch (error) {
+      if (this.#isStoring) throw error;
       return { reason: describe(error) };
     } finally {
       fs.closeSync(fd);
@@ -93,7 +98,7 @@ export class FileReader {
 
   /** Reads from `start` to `end`, or to the end of the file if it has shrunk; returns where it stopped. */
   #readExtent(fd: number, start: number, end: number, segments: Segment[]): number {
-    const { gear, storeChunk } = this.#options;
+    const { gear } = this.#options;
     const window = this.#window;
     let position = start;
     let held_bytes = 0;
@@ -108,13 +113,20 @@ export class FileReader {
         const cut = nextCut(gear, window, from, held_bytes, isLast);
         if (cut < 0) break;
         const plain = window.subarray(from, cut);
-        segments.push({ kind: 'chunk', id: storeChunk(plain), size_bytes: plain.length });
+        segments.push({ kind: 'chunk', id: this.#store(plain), size_bytes: plain.length });
         from = cut;
       }
       if (isLast) return position;
       window.copyWithin(0, from, held_bytes);
       held_bytes -= from;
     }
+  }
+
+  #store(plain: Uint8Array): ChunkId {
+    this.#isStoring = true;
+    const id = this.#options.storeChunk(plain);
+    this.#isStoring = false;
+    return id;
   }
 }
 
