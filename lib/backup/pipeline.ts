@@ -82,11 +82,12 @@ export class Pipeline {
   async add(item: Item): Promise<void> {
     this.#batch.push(item);
     if (item.op !== 'removed') this.#batch_bytes += item.entry.size_bytes;
-    if (this.#batch.length >= batchItems || this.#batch_bytes >= batch_bytes) await this.#send();
+    if (this.#batch.length >= batchItems || this.#batch_bytes >= batch_bytes)
+      await this.#send(this.#options.workers);
   }
 
-  async #start(): Promise<WorkerPool<WorkerRequest, WorkerResponse>> {
-    const { repository, table, orphansUsed, stream, run, sequence, sourcePath, workers } = this.#options;
+  async #start(workers: number): Promise<WorkerPool<WorkerRequest, WorkerResponse>> {
+    const { repository, table, orphansUsed, stream, run, sequence, sourcePath } = this.#options;
     const setup: WorkerSetup = {
       keys: repository.context.keys,
       repositoryId: repository.id,
@@ -106,12 +107,13 @@ export class Pipeline {
     });
     this.#pool = pool;
     const credits = this.#credits.buffer as SharedArrayBuffer;
-    for (let worker = 0; worker < workers; worker++) {
+    const starts = Array.from({ length: workers }, (_, worker) => {
       const { port1, port2 } = new MessageChannel();
       port1.on('message', (pack: FinishedPack) => this.#takePack(pack));
       this.#ports.push(port1);
-      await pool.runOn(worker, { kind: 'start', packPort: port2, credits }, [port2]);
-    }
+      return pool.runOn(worker, { kind: 'start', packPort: port2, credits }, [port2]);
+    });
+    await Promise.all(starts);
     return pool;
   }
 
@@ -120,7 +122,7 @@ export class Pipeline {
    * `makeHeader` gives once the statistics are known. Returns that header.
    */
   async finish(makeHeader: () => VersionHeader, adopted: readonly PackName[]): Promise<VersionHeader> {
-    const pool = await (this.#started ??= this.#start());
+    const pool = await (this.#started ??= this.#start(1));
     for (let worker = 1; worker < pool.size; worker++)
       this.#count(await pool.runOn(worker, { kind: 'flush', finish: true }));
     this.#count(await pool.runOn(0, { kind: 'flush', finish: false }));
@@ -134,7 +136,8 @@ export class Pipeline {
 
   /** Waits until all changes are read and their rows are in the commit. */
   async drain(): Promise<void> {
-    if (this.#batch.length > 0) await this.#send();
+    // A run of one batch is over before a second worker is up.
+    if (this.#batch.length > 0) await this.#send(1);
     await this.#nextToCommit;
     this.#throwIfFailed();
   }
@@ -151,9 +154,9 @@ export class Pipeline {
     this.storedBytes += response.storedBytes;
   }
 
-  async #send(): Promise<void> {
-    this.#started ??= this.#start();
-    const pool = await this.#started;
+  /** `workers`: how many to start if none are. */
+  async #send(workers: number): Promise<void> {
+    const pool = await (this.#started ??= this.#start(workers));
     const items = this.#batch;
     this.#batch = [];
     this.#batch_bytes = 0;
