@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { commandWords, commands, createCli } from '../../commands/cli.js';
 import type { CommandContext } from '../../commands/context.js';
 import { runCommandLine } from '../../commands/usage.js';
+import { written } from './written.js';
 
 async function run(
   test: Pick<typeof t, 'testdir'>,
@@ -26,7 +27,7 @@ async function run(
     parent: undefined,
   };
   const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, context);
-  return { status, out: String(stdout.read() ?? ''), said: String(stderr.read() ?? '') };
+  return { status, out: written(stdout), said: written(stderr) };
 }
 
 t.test('every command explains itself, with an example that parses', async (t) => {

@@ -2,6 +2,7 @@ import t from 'tap';
 import { PassThrough } from 'node:stream';
 import type { CommandContext } from '../../commands/context.js';
 import { askNewPassword, passwordPrompt } from '../../commands/prompt.js';
+import { written } from './written.js';
 
 function terminal() {
   const modes: boolean[] = [];
@@ -12,7 +13,7 @@ function terminal() {
   const stderr = Object.assign(new PassThrough(), { isTTY: true });
   const stop = new AbortController();
   const context = { stdin, stderr, signal: stop.signal } as unknown as CommandContext;
-  return { context, stdin, modes, stop, shown: () => String(stderr.read() ?? '') };
+  return { context, stdin, modes, stop, shown: () => written(stderr) };
 }
 
 t.test('what is typed is taken and not shown', async (t) => {

@@ -9,6 +9,7 @@ import { Report } from '../../../commands/presentation/report.js';
 import { formatTable } from '../../../commands/presentation/table.js';
 import { RrbackupError } from '../../../lib/errors/index.js';
 import type { Entry } from '../../../lib/manifest/types.js';
+import { written } from '../written.js';
 
 const entry: Entry = {
   type: 'file',
@@ -46,8 +47,7 @@ function reportOn(options: { json?: boolean; quiet?: boolean; debug?: boolean } 
     debug: false,
     ...options,
   });
-  const read = (stream: PassThrough): string => String(stream.read() ?? '');
-  return { report, out: () => read(stdout), said: () => read(stderr) };
+  return { report, out: () => written(stdout), said: () => written(stderr) };
 }
 
 t.test('listings', async (t) => {
@@ -150,11 +150,11 @@ t.test('tables', async (t) => {
 });
 
 t.test('progress: one line, as wide as the terminal, ten times a second', async (t) => {
-  const written: string[] = [];
+  const lines: string[] = [];
   let now_ms = 0;
   const clock = { now_ns: () => 0n, monotonic_ms: () => now_ms };
-  const line = new ProgressLine({ columns: 60, write: (text) => written.push(text) }, clock);
-  const shown = (): string => written.splice(0).join('').split('\r\x1b[K').at(-1) ?? '';
+  const line = new ProgressLine({ columns: 60, write: (text) => lines.push(text) }, clock);
+  const shown = (): string => lines.splice(0).join('').split('\r\x1b[K').at(-1) ?? '';
   line.update({ phase: 'read', files_done: 10, files_total: 2000, bytes_done: 0, bytes_total: 4096 });
   t.equal(shown(), 'backing up  10 of 2,000 files  0 B of 4.0 KiB');
   line.update({ phase: 'read', files_done: 11, bytes_done: 1 });
@@ -177,5 +177,5 @@ t.test('progress: one line, as wide as the terminal, ten times a second', async 
   line.update({ phase: 'connect', files_done: 0, bytes_done: 0, current: `a/${'b'.repeat(80)}/end` });
   t.match(shown(), /^connecting {2}…b+\/end$/);
   line.clear();
-  t.equal(written.join(''), '\r\x1b[K');
+  t.equal(lines.join(''), '\r\x1b[K');
 });
