@@ -97,11 +97,15 @@ interface Level {
   readonly anchor: Anchor | undefined;
   readonly names: readonly Buffer[];
   next: number;
+  readonly device: bigint;
+  /** The source's root, or a mount point below it. */
+  readonly isTop: boolean;
 }
 
 /**
  * Everything below and with the root, in path order, one at a time. Throws kind not_found if the source is not there or
- * cannot be listed, so that no empty version comes of it.
+ * cannot be listed, so that no empty version comes of it, and 'backup.source_went_away' (failure) if a file system of it was
+ * no longer the same when all of it had been seen: what vanished with it was not deleted.
  */
 export function* scan(options: ScanOptions): Generator<Scanned, void, undefined> {
   const { onWarning, excludes } = options;
@@ -115,11 +119,14 @@ export function* scan(options: ScanOptions): Generator<Scanned, void, undefined>
   // Of the root directory '/' the path of a child begins at byte 1 as well.
   const prefix_bytes = root.length === 1 ? 1 : root.length + 1;
   const levels: Level[] = [openRoot(root, options)];
+  const bottom = levels[0];
   try {
     for (let level = levels.at(-1); level; level = levels.at(-1)) {
       const name = level.names[level.next++];
       if (name === undefined) {
         levels.pop()?.anchor?.close();
+        if (level.isTop && deviceAt(level.absolute, level === bottom) !== level.device)
+          throw wentAway(level.absolute);
         continue;
       }
       const absolute = join(level.absolute, name);
@@ -139,7 +146,11 @@ export function* scan(options: ScanOptions): Generator<Scanned, void, undefined>
       yield new ScannedEntry(path, toEntry(stats), access, onWarning);
       if (!isDirectory || (options.oneFileSystem && stats.dev !== rootStats.dev)) continue;
       try {
-        levels.push(openLevel(absolute, access, options));
+        const opened = openLevel(absolute, access, options);
+        const isTop = stats.dev !== level.device;
+        // Opening may have mounted what is mounted on demand.
+        const device = isTop ? (deviceAt(absolute, false) ?? stats.dev) : stats.dev;
+        levels.push({ ...opened, device, isTop });
       } catch (error) {
         if (!isGone(error)) yield { kind: 'unreadable', what: 'contents', path, reason: reasonOf(error) };
       }
@@ -149,9 +160,30 @@ export function* scan(options: ScanOptions): Generator<Scanned, void, undefined>
   }
 }
 
+/** Undefined if nothing is there. A source that is itself a symlink means what it points to. */
+function deviceAt(absolute: Buffer, isRoot: boolean): bigint | undefined {
+  const stat = isRoot ? fs.statSync : fs.lstatSync;
+  try {
+    return withReachable(absolute, (reachable) => stat(reachable, { bigint: true }).dev);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An unmounted disk leaves an empty directory behind: what is not found there was not deleted. */
+function wentAway(absolute: Buffer): RrbackupError {
+  return new RrbackupError({
+    code: 'backup.source_went_away',
+    kind: 'failure',
+    message: `${printable(absolute)} went away while it was backed up, so no version was made`,
+    guidance: 'is its disk still mounted? Run the backup again',
+  });
+}
+
 function openRoot(root: Buffer, options: ScanOptions): Level {
   try {
-    return openLevel(root, root, options);
+    const opened = openLevel(root, root, options);
+    return { ...opened, device: fs.statSync(opened.access, { bigint: true }).dev, isTop: true };
   } catch (error) {
     throw new RrbackupError({
       code: 'backup.source_unreadable',
@@ -163,7 +195,11 @@ function openRoot(root: Buffer, options: ScanOptions): Level {
   }
 }
 
-function openLevel(absolute: Buffer, access: Buffer, { excludeCaches }: ScanOptions): Level {
+function openLevel(
+  absolute: Buffer,
+  access: Buffer,
+  { excludeCaches }: ScanOptions,
+): Omit<Level, 'device' | 'isTop'> {
   const anchor = needsAnchor(access) ? openAnchor(access) : undefined;
   const reach = anchor?.path ?? access;
   try {
