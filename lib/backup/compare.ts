@@ -75,7 +75,7 @@ export function* compare(
       if (path !== undefined && comparePaths(at.path, path) >= 0) return;
       before.advance();
       if (hidden !== undefined && isWithin(at.path, hidden)) {
-        count(statistics, at.previous.entry);
+        countEntry(statistics, at.previous.entry, 1);
         yield { kind: 'kept', path: at.path, previous: at.previous };
       } else yield { kind: 'removed', path: at.path, previous: at.previous };
     }
@@ -92,7 +92,7 @@ export function* compare(
     const previous = before.takeAt(scanned.path);
     const difference = differenceOf(scanned, previous, options.previousStarted_ns);
     if (difference === undefined) continue;
-    if (difference.kind !== 'removed') count(statistics, scanned.entry);
+    if (difference.kind !== 'removed') countEntry(statistics, scanned.entry, 1);
     yield difference;
   }
   yield* passed();
@@ -144,12 +144,13 @@ function isSameThing(now: Entry, before: Entry): boolean {
   );
 }
 
-function count(statistics: TreeStatistics, { type, size_bytes }: Entry): void {
+/** Counts an entry in (1) or out again (-1). */
+export function countEntry(statistics: TreeStatistics, { type, size_bytes }: Entry, by: 1 | -1): void {
   if (type === 'file') {
-    statistics.files++;
-    statistics.bytes += size_bytes;
-  } else if (type === 'directory') statistics.directories++;
-  else statistics.others++;
+    statistics.files += by;
+    statistics.bytes += by * size_bytes;
+  } else if (type === 'directory') statistics.directories += by;
+  else statistics.others += by;
 }
 
 function isWithin(path: Buffer, ancestor: Buffer): boolean {

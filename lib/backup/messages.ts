@@ -47,12 +47,17 @@ export interface Unreadable {
   readonly reason: string;
 }
 
+export interface Spared {
+  readonly item: number;
+  /** Why it could not be read; undefined: nothing differs after all. */
+  readonly reason: string | undefined;
+}
+
 export interface WorkerResponse {
-  /** Of a batch: its rows complete with content, in order; what could not be read has none. */
+  /** Of a batch: its rows complete with content, in order. */
   readonly rows: readonly Row[];
-  readonly unreadable: readonly Unreadable[];
-  /** Rows that were spared since nothing differs after all. */
-  readonly unchanged: number;
+  /** Items of the batch, by their place in it, that have no row. */
+  readonly spared: readonly Spared[];
   /** Files that changed while they were read, twice: stored as read. */
   readonly unstable: readonly Uint8Array[];
   /** Plain bytes of chunks that are new to the repository, and bytes of the blocks that hold them, since the last response. */

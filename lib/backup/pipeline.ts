@@ -13,14 +13,7 @@ import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 import { WorkerPool } from '../workers/pool.js';
 import type { ChunkTable } from './chunk-table.js';
-import type {
-  FinishedPack,
-  Item,
-  Unreadable,
-  WorkerRequest,
-  WorkerResponse,
-  WorkerSetup,
-} from './messages.js';
+import type { FinishedPack, Item, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
 
 const batchItems = 256;
 const batch_bytes = 4 * 1024 * 1024;
@@ -43,6 +36,8 @@ export interface PipelineOptions {
   readonly progress: Run;
   /** A row has reached the commit. */
   onRow(row: Row): void;
+  /** There is no row for it: it cannot be read, or (without a reason) is as it was. */
+  onSpared(item: Item, reason: string | undefined): void;
 }
 
 export class Pipeline {
@@ -63,14 +58,11 @@ export class Pipeline {
   #onPack: () => void = () => undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  readonly unreadable: Unreadable[] = [];
   readonly unstable: Uint8Array[] = [];
   newBytes = 0;
   storedBytes = 0;
   uploaded_bytes = 0;
   rows = 0;
-  /** Changes that turned out to be none. */
-  unchanged = 0;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -162,7 +154,7 @@ export class Pipeline {
     this.#batch_bytes = 0;
     const response = pool.run({ kind: 'batch', items });
     const before = this.#nextToCommit;
-    const committed = this.#collect(before, response).catch((error: unknown) => {
+    const committed = this.#collect(before, items, response).catch((error: unknown) => {
       this.#failure ??= { error };
     });
     this.#nextToCommit = committed;
@@ -174,12 +166,15 @@ export class Pipeline {
   }
 
   /** Puts a batch's rows into the commit, once those of the batch before are in it. */
-  async #collect(before: Promise<void>, answer: Promise<WorkerResponse>): Promise<void> {
+  async #collect(
+    before: Promise<void>,
+    items: readonly Item[],
+    answer: Promise<WorkerResponse>,
+  ): Promise<void> {
     const [response] = await Promise.all([answer, before]);
     this.#throwIfFailed();
     this.#count(response);
-    this.unreadable.push(...response.unreadable);
-    this.unchanged += response.unchanged;
+    for (const { item, reason } of response.spared) this.#options.onSpared(items[item]!, reason);
     this.unstable.push(...response.unstable);
     for (const row of response.rows) {
       await this.#options.writer.addRow(row);

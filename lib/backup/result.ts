@@ -48,7 +48,7 @@ export function summarize(of: {
     tree: { files, directories, others, bytes },
     newBytes: pipeline.newBytes,
     uploadedBytes: pipeline.uploaded_bytes,
-    unreadable: [...walk.unreadable, ...pipeline.unreadable],
+    unreadable: walk.unreadable,
     unstable: pipeline.unstable,
     elapsed_ms: of.elapsed_ms,
   };

@@ -7,9 +7,9 @@ import type { CatalogReader } from '../catalog/types.js';
 import { listMounts, mountType } from '../posix/mount.js';
 import type { Run } from '../progress.js';
 import type { SourceConfiguration } from '../repository/types.js';
-import { type Difference, type TreeStatistics, compare, emptyStatistics } from './compare.js';
+import { type Difference, type TreeStatistics, compare, countEntry, emptyStatistics } from './compare.js';
 import { readExcludes } from './exclude.js';
-import type { Unreadable } from './messages.js';
+import type { Item, Unreadable } from './messages.js';
 import { type ScanOptions, scan } from './scan.js';
 
 export type ChangeToStore = Extract<Difference, { kind: 'added' | 'changed' | 'metadata' | 'removed' }>;
@@ -102,6 +102,17 @@ export class Walk {
       ...this.#totals,
       current: printable(path),
     });
+  }
+
+  /** Takes back what was counted of a change that is none after all, or, with a reason, cannot be read and stays as it was. */
+  retract(item: Item, reason: string | undefined): void {
+    if (item.op === 'removed') throw new RangeError('what is removed is not read');
+    this.counts[item.op]--;
+    this.advance(1, item.entry.size_bytes, item.path);
+    if (reason === undefined) return;
+    this.unreadable.push({ path: item.path, reason });
+    countEntry(this.statistics, item.entry, -1);
+    if (item.op === 'changed') countEntry(this.statistics, item.previous, 1);
   }
 
   #count(difference: ChangeToStore): void {

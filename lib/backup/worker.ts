@@ -15,14 +15,7 @@ import { serve } from '../workers/serve.js';
 import { ChunkTable } from './chunk-table.js';
 import { FileReader } from './file-reader.js';
 import { isSameEntry } from './same-entry.js';
-import type {
-  FinishedPack,
-  Item,
-  Unreadable,
-  WorkerRequest,
-  WorkerResponse,
-  WorkerSetup,
-} from './messages.js';
+import type { FinishedPack, Item, Spared, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
 
 /** Smaller chunks share blocks of about this size. */
 const blockTarget_bytes = 128 * 1024;
@@ -140,23 +133,22 @@ function addRecord(row: Row): void {
 
 function runBatch(items: readonly Item[]): WorkerResponse {
   const rows: Row[] = [];
-  const unreadable: Unreadable[] = [];
+  const spared: Spared[] = [];
   const unstable: Uint8Array[] = [];
-  let unchanged = 0;
   catalog.refresh();
-  for (const item of items) {
+  for (const [index, item] of items.entries()) {
     let row: Row;
     if (item.op === 'removed' || item.entry.type !== 'file') {
       row = item.op === 'removed' ? item : { op: item.op, path: item.path, entry: item.entry };
     } else {
       const result = files.read(item.path, item.entry);
       if ('reason' in result) {
-        unreadable.push({ path: item.path, reason: result.reason });
+        spared.push({ item: index, reason: result.reason });
         continue;
       }
       if (!result.isStable) unstable.push(item.path);
       if (item.op === 'changed' && isSameEntry(result.entry, item.previous)) {
-        unchanged++;
+        spared.push({ item: index, reason: undefined });
         continue;
       }
       row = { op: item.op, path: item.path, entry: result.entry };
@@ -164,11 +156,11 @@ function runBatch(items: readonly Item[]): WorkerResponse {
     rows.push(row);
     addRecord(row);
   }
-  return respond({ rows, unreadable, unstable, unchanged });
+  return respond({ rows, spared, unstable });
 }
 
 function respond(part: Partial<WorkerResponse>): WorkerResponse {
-  const response = { rows: [], unreadable: [], unstable: [], unchanged: 0, ...part, newBytes, storedBytes };
+  const response = { rows: [], spared: [], unstable: [], ...part, newBytes, storedBytes };
   newBytes = 0;
   storedBytes = 0;
   return response;
