@@ -79,6 +79,7 @@ async function runOnce(
   options: BackupOptions,
 ): Promise<BackupResult> {
   const { catalog, clock, context, state } = repository;
+  repository.refuseBehindGap(stream);
   const started_ns = clock.now_ns();
   const startedAt_ms = clock.monotonic_ms();
   const head = catalog.stream(stream);
@@ -89,7 +90,7 @@ async function runOnce(
 
   const table = new ChunkTable();
   const orphans = new Orphans(repository);
-  await orphans.find(stream, table, options);
+  await orphans.find(stream, previous, table, options);
 
   const walk = new Walk({ catalog, source, stream, previous, skip: repository.ownPaths, run: options });
   const writer = new CommitWriter({ ...context, stream, ...call });
@@ -105,6 +106,7 @@ async function runOnce(
     workers: os.availableParallelism(),
     progress: options,
     onRow: (row) => walk.advance(1, row.op === 'removed' ? 0 : row.entry.size_bytes, row.path),
+    onSpared: (item, reason) => walk.retract(item, reason),
   });
   const owners = new OwnerNames();
   try {
@@ -148,11 +150,11 @@ async function runOnce(
         statistics: {
           ...walk.statistics,
           added: walk.counts.added,
-          changed: walk.counts.changed + walk.counts.metadata - pipeline.unchanged,
+          changed: walk.counts.changed + walk.counts.metadata,
           removed: walk.counts.removed,
           newBytes: pipeline.newBytes,
           storedBytes: pipeline.storedBytes,
-          unreadable: walk.unreadable.length + pipeline.unreadable.length,
+          unreadable: walk.unreadable.length,
         },
         ...owners.maps(),
       }),

@@ -4,6 +4,7 @@
 
 import { RrbackupError } from '../errors/index.js';
 import { packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
+import { decodeRecords, type PackRecords } from '../manifest/records.js';
 import type { PackInfo } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
@@ -27,12 +28,20 @@ export class Orphans {
     return this.#packs.length;
   }
 
-  /** Finds the packs and puts their chunks into the table. A pack that cannot be read is left alone. */
-  async find(stream: string, table: ChunkTable, run: Run): Promise<void> {
+  /**
+   * Finds the packs and puts their chunks into the table. A pack that cannot be read is left alone. Throws
+   * 'backup.history_gone' if packs tell of a version of the stream behind `head`.
+   */
+  async find(stream: string, head: number, table: ChunkTable, run: Run): Promise<void> {
+    const isRemembered = this.#repository.state.journal(stream) !== undefined;
     for await (const pack of this.#candidates(stream, run.signal)) {
       if (this.#packs.length === maximumOrphans) return;
-      const info = await this.#read(pack, run);
-      if (info === undefined) continue;
+      const found = await this.#read(pack, run);
+      if (found === undefined) continue;
+      const { info, records } = found;
+      // A run of this machine that came that far and no further is in its journal; of any other it is not known.
+      if (!isRemembered && records.stream === stream && records.last && records.sequence > head)
+        throw historyGone(records.sequence, head);
       for (const block of info.blocks) {
         for (const chunk of block.chunks) table.addOrphan(chunk.id, this.#packs.length);
       }
@@ -45,7 +54,7 @@ export class Orphans {
     const used = new Uint8Array(this.used);
     for (const [index, pack] of this.#packs.entries()) {
       if (used[index] === 0) continue;
-      const info = await this.#read(pack, run);
+      const info = (await this.#read(pack, run))?.info;
       if (info === undefined) {
         throw new RrbackupError({
           code: 'backup.orphan_gone',
@@ -58,9 +67,10 @@ export class Orphans {
     }
   }
 
-  async #read(pack: JournalPack, run: Run): Promise<PackInfo | undefined> {
+  async #read(pack: JournalPack, run: Run): Promise<{ info: PackInfo; records: PackRecords } | undefined> {
     try {
-      return (await readPackEnd(this.#repository.context, pack, run.signal)).info;
+      const { info, records } = await readPackEnd(this.#repository.context, pack, run.signal);
+      return { info, records: decodeRecords(records, info) };
     } catch (error) {
       if (!(error instanceof RrbackupError) || !['not_found', 'damaged', 'tampered'].includes(error.kind))
         throw error;
@@ -94,4 +104,15 @@ export class Orphans {
       yield { name, versionId, size_bytes };
     }
   }
+}
+
+function historyGone(sequence: number, head: number): RrbackupError {
+  return new RrbackupError({
+    code: 'backup.history_gone',
+    kind: 'tampered',
+    message:
+      `the store holds the packs of version ${sequence} of this source, but its history ` +
+      (head === 0 ? 'is not there' : `ends with version ${head}`),
+    guidance: 'run rrbackup recover, which rebuilds the versions from the packs, then run the backup again',
+  });
 }

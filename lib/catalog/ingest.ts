@@ -48,16 +48,17 @@ export class Ingestion {
       this.#work = work;
       work.begin(isBase);
     });
-    for await (const pack of commit.packs()) {
-      this.#push(weightOf(pack), () => {
-        this.#packs.add(pack, this.#counters);
-      });
-    }
     for await (const row of commit.rows()) {
       this.#push(row.op === 'removed' ? 64 : 256 + row.entry.content.length * 40, () => {
         work.row(row);
       });
       this.#rows++;
+    }
+    // Last, so that no chunk counts as stored because of a commit that turned out not to be readable.
+    for await (const pack of commit.packs()) {
+      this.#push(weightOf(pack), () => {
+        this.#packs.add(pack, this.#counters);
+      });
     }
     this.#push(0, () => {
       work.end();

@@ -34,17 +34,27 @@ export function explainChainError(error: unknown, catalog: Catalog, stream: stri
       );
     case 'manifest.missing_commit':
     case 'manifest.damaged_commit':
+    case 'manifest.damaged':
       return new RrbackupError({
         code: error.code,
         kind: 'damaged',
         message: `the history of ${name} has a gap: ${error.message}`,
         guidance:
-          'the versions before it can still be used on machines that know them; rrbackup recover rebuilds lost log entries at the end of a history',
+          'the versions before it can be used, but none can be added behind it; rrbackup recover rebuilds lost log entries at ' +
+          'the end of a history; where that is no help, go on under another name of the source',
         cause: error,
       });
     default:
       return error;
   }
+}
+
+/** Whether a stream's history ends in a gap: of no consequence for the versions before it and for other streams. */
+export function isGap(error: unknown): error is RrbackupError {
+  return (
+    error instanceof RrbackupError &&
+    ['manifest.missing_commit', 'manifest.damaged_commit', 'manifest.damaged'].includes(error.code)
+  );
 }
 
 function alarm(code: string, message: string, cause?: unknown): RrbackupError {

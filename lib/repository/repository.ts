@@ -7,12 +7,13 @@ import { syncCatalog } from '../catalog/sync.js';
 import type { Clock } from '../clock.js';
 import type { Zstd } from '../compression/index.js';
 import { type RepositoryKeys, streamId, wipe } from '../crypto/index.js';
+import type { RrbackupError } from '../errors/index.js';
 import { addPassword } from '../keys/index.js';
 import { ChainReader } from '../manifest/chain.js';
 import { PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import type { ObjectStore } from '../store/types.js';
-import { checkPins, explainChainError } from './alarm.js';
+import { checkPins, explainChainError, isGap } from './alarm.js';
 import type { LocationState } from './state.js';
 
 /** What every reader and writer of stored objects needs. */
@@ -44,6 +45,8 @@ export interface RepositoryParts {
 export class Repository {
   readonly #parts: RepositoryParts;
   #catalog: Catalog;
+  /** By stream: why its history could not be read to its end. */
+  readonly #gaps = new Map<string, RrbackupError>();
   readonly chain: ChainReader;
   readonly packs: PackReader;
 
@@ -111,22 +114,35 @@ export class Repository {
     return addPassword(this.store, { secret, password, repositoryId: this.id, name, created });
   }
 
-  /** Brings the catalog up to date with the store, checks the pins and moves them. */
+  /**
+   * Brings the catalog up to date with the store, checks the pins and moves them. A history that can only be read in part is
+   * a warning: the versions before the gap, and other streams, are there.
+   */
   async sync(run: Run = {}): Promise<void> {
     const { catalog, chain, state } = this;
     const call = run.signal === undefined ? {} : { signal: run.signal };
     // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
     const known = [...catalog.streams().map(({ id }) => id), ...Object.keys(state.recall()?.pins ?? {})];
     for (const stream of new Set([...(await chain.streams(call)), ...known])) {
+      this.#gaps.delete(stream);
       try {
         await syncCatalog({ catalog, chain, streams: [stream], run });
       } catch (error) {
-        throw explainChainError(error, catalog, stream);
+        const explained = explainChainError(error, catalog, stream);
+        if (!isGap(explained)) throw explained;
+        this.#gaps.set(stream, explained);
+        run.onWarning?.(explained.message);
       }
     }
     checkPins(catalog, state);
     if (this.#parts.scratch !== undefined) return;
     for (const { id, head, headHash } of catalog.streams()) state.pin(id, { sequence: head, hash: headHash });
+  }
+
+  /** Throws if the last sync met a gap in the stream's history: nothing may be added behind it. */
+  refuseBehindGap(stream: string): void {
+    const gap = this.#gaps.get(stream);
+    if (gap !== undefined) throw gap;
   }
 
   /** Makes the catalog anew from the store. The pins still hold. */
