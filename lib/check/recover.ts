@@ -6,12 +6,16 @@
 import { RrbackupError } from '../errors/index.js';
 import { comparePaths } from '../bytes/path.js';
 import { CommitWriter } from '../manifest/commit.js';
+import { sha256 } from '../crypto/index.js';
 import { type PackRecords, decodeRecords } from '../manifest/records.js';
 import type { Row, VersionHeader } from '../manifest/types.js';
-import { packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
+import { packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
 import type { PackInfo, PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
+import { isGap } from '../repository/alarm.js';
 import type { Repository } from '../repository/index.js';
+import type { StoredObject } from '../store/types.js';
+import { type Candidate, bestLine } from './line.js';
 
 export interface RecoverResult {
   /** Packs read, and those that did not decode. */
@@ -26,7 +30,7 @@ export interface RecoveredStream {
   /** Versions whose manifest was there, and those rebuilt. */
   readonly intact: number;
   readonly rebuilt: readonly number[];
-  /** Versions that the packs tell of but that cannot be rebuilt, since what they build upon is gone. */
+  /** Versions that there must have been but that cannot be had: a pack of theirs, or what they build upon, is gone. */
   readonly lost: readonly number[];
 }
 
@@ -36,38 +40,46 @@ interface PackRecord {
   readonly versionId: string;
   readonly size_bytes: number;
   readonly run: string;
+  readonly part: number;
   readonly firstPath: Uint8Array | undefined;
-}
-
-interface Candidate {
-  readonly header: VersionHeader;
-  readonly packs: readonly PackName[];
+  readonly last: PackRecords['last'];
 }
 
 interface Survey {
   readonly packs: ReadonlyMap<PackName, PackRecord>;
   readonly damaged: readonly PackName[];
-  readonly candidates: readonly Candidate[];
 }
 
 export async function recover(repository: Repository, run: Run = {}): Promise<RecoverResult> {
   const survey = await readAllPacks(repository, run);
-  const streams: RecoveredStream[] = [];
-  for (const [stream, candidates] of groupByStream(survey.candidates)) {
-    streams.push(await recoverStream(repository, stream, candidates, survey, run));
+  const told = versionsTold(survey);
+  const rebuilt = new Map<string, number[]>();
+  for (const [stream, candidates] of told) {
+    const whole = candidates.filter((candidate) => isWhole(candidate, survey));
+    rebuilt.set(stream, await recoverStream(repository, stream, whole, survey, run));
+    // From here on this machine knows what is under way: leftovers of before are not asked about again.
+    const { state } = repository;
+    if (state.journal(stream) === undefined) state.journalClear(stream);
   }
   await repository.adopt(run);
+  const streams = [...told].map(([stream, candidates]) =>
+    describe(repository, stream, candidates, rebuilt.get(stream)!),
+  );
   return { packs: survey.packs.size, damagedPacks: survey.damaged, streams };
 }
 
-function groupByStream(candidates: readonly Candidate[]): Map<string, Candidate[]> {
-  const groups = new Map<string, Candidate[]>();
-  for (const candidate of candidates) {
-    const group = groups.get(candidate.header.stream);
-    if (group === undefined) groups.set(candidate.header.stream, [candidate]);
-    else group.push(candidate);
-  }
-  return groups;
+function describe(
+  { catalog }: Repository,
+  stream: string,
+  candidates: readonly Candidate[],
+  rebuilt: readonly number[],
+): RecoveredStream {
+  const { host, source } = candidates[0]!.header;
+  const newest = candidates.reduce((most, { header }) => Math.max(most, header.sequence), 0);
+  const there = new Set(catalog.versions(stream).map(({ header }) => header.sequence));
+  const lost: number[] = [];
+  for (let sequence = 1; sequence <= newest; sequence++) if (!there.has(sequence)) lost.push(sequence);
+  return { host, source, intact: there.size - rebuilt.length, rebuilt, lost };
 }
 
 async function readPack(
@@ -82,79 +94,95 @@ async function readPack(
 async function readAllPacks(repository: Repository, run: Run): Promise<Survey> {
   const packs = new Map<PackName, PackRecord>();
   const damaged = new Set<PackName>();
-  const last: { header: VersionHeader; packs: readonly PackName[] }[] = [];
   let bytes_done = 0;
   const call = run.signal === undefined ? {} : { signal: run.signal };
-  for await (const { key, versionId, size_bytes } of repository.store.list(packsPrefix, call)) {
+  for await (const object of repository.store.list(packsPrefix, call)) {
+    const { key, versionId, size_bytes } = object;
     const name = parsePackKey(key);
-    if (name === undefined || packs.has(name)) continue;
+    if (name === undefined) continue;
     try {
       const { records } = await readPack(repository, { name, versionId, size_bytes }, run);
-      packs.set(name, { name, versionId, size_bytes, run: records.run, firstPath: records.rows[0]?.path });
-      damaged.delete(name);
-      if (records.last !== undefined) {
-        last.push({ header: records.last.header, packs: [...records.last.otherPacks, name] });
-      }
+      // Of several objects under one name, each of them a pack of ours, only one has the bytes of the name.
+      if (packs.has(name) && !(await hasBytesOfName(repository, name, object, run))) continue;
+      const { run: itsRun, part, last } = records;
+      packs.set(name, {
+        name,
+        versionId,
+        size_bytes,
+        run: itsRun,
+        part,
+        firstPath: records.rows[0]?.path,
+        last,
+      });
     } catch (error) {
-      if (!(error instanceof RrbackupError) || !['damaged', 'tampered'].includes(error.kind)) throw error;
+      const isOfThePack =
+        error instanceof RrbackupError && ['damaged', 'tampered', 'not_found'].includes(error.kind);
+      if (!isOfThePack) throw error;
       damaged.add(name);
     }
     bytes_done += size_bytes;
     run.onProgress?.({ phase: 'recover', files_done: packs.size, bytes_done, current: name });
   }
-  return {
-    packs,
-    damaged: [...damaged],
-    candidates: last.filter((candidate) => candidate.packs.every((name) => packs.has(name))),
-  };
+  return { packs, damaged: [...damaged].filter((name) => !packs.has(name)) };
 }
 
-/**
- * The line of versions that the packs tell: from the newest back along the run ids. A run that reached its last pack but
- * not its commit has the same number as the one that came after it, and nobody's parent.
- */
-function lineOf(candidates: readonly Candidate[]): Candidate[] {
-  const line: Candidate[] = [];
-  const newestFirst = [...candidates].sort(
-    (a, b) => b.header.sequence - a.header.sequence || Number(b.header.finished_ns - a.header.finished_ns),
-  );
-  for (const candidate of newestFirst) {
-    const successor = line[0]?.header;
-    if (successor === undefined || candidate.header.sequence < successor.sequence - 1) {
-      line.unshift(candidate);
-    } else if (
-      candidate.header.sequence === successor.sequence - 1 &&
-      candidate.header.run === successor.parentRun
-    ) {
-      line.unshift(candidate);
-    }
+async function hasBytesOfName(
+  { store }: Repository,
+  name: PackName,
+  { versionId }: StoredObject,
+  { signal }: Run,
+): Promise<boolean> {
+  const call = signal === undefined ? {} : { signal };
+  const bytes = await store.get(packKey(name), { ...call, ...(versionId === '' ? {} : { versionId }) });
+  return sha256(bytes).toString('hex') === name;
+}
+
+/** By stream, what the last packs of runs say; whether all of it is there is not asked. */
+function versionsTold({ packs }: Survey): Map<string, Candidate[]> {
+  const told = new Map<string, Candidate[]>();
+  for (const { name, last } of packs.values()) {
+    if (last === undefined) continue;
+    const { header, otherPacks } = last;
+    const candidate = { header, packs: [...otherPacks, name] };
+    told.set(header.stream, [...(told.get(header.stream) ?? []), candidate]);
   }
-  return line;
+  return told;
 }
 
+/** Whether every pack is there and every part of the run's rows is among them: none is another one in disguise. */
+function isWhole({ header, packs: names }: Candidate, { packs }: Survey): boolean {
+  if (!names.every((name) => packs.has(name))) return false;
+  const own = ownPacks(header, names, packs);
+  return (
+    new Set(own.map(({ part }) => part)).size === own.length && own.every(({ part }) => part < own.length)
+  );
+}
+
+/** Without those that the run adopted: their rows are another run's. */
+function ownPacks(header: VersionHeader, names: readonly PackName[], packs: Survey['packs']): PackRecord[] {
+  return names.map((name) => packs.get(name)!).filter(({ run }) => run === header.run);
+}
+
+/** Returns the versions whose log entries were written. */
 async function recoverStream(
   repository: Repository,
   stream: string,
   candidates: readonly Candidate[],
   survey: Survey,
   run: Run,
-): Promise<RecoveredStream> {
-  const line = lineOf(candidates);
+): Promise<number[]> {
   let parent = { sequence: 0, hash: '', versionId: '', run: '' };
-  for await (const commit of repository.chain.commits(stream, undefined, run)) {
-    const { sequence, run: itsRun } = commit.header;
-    parent = { sequence, hash: commit.hash, versionId: commit.versionId, run: itsRun };
+  try {
+    for await (const { header, hash, versionId } of repository.chain.commits(stream, undefined, run))
+      parent = { sequence: header.sequence, hash, versionId, run: header.run };
+  } catch (error) {
+    // What stands behind the gap names a parent that can never be made again: nothing fits between.
+    if (isGap(error)) return [];
+    throw error;
   }
-  const intact = parent.sequence;
   const rebuilt: number[] = [];
-  const lost: number[] = [];
-  for (const candidate of line) {
-    const { sequence, parentRun } = candidate.header;
-    if (sequence <= intact) continue;
-    if (sequence !== parent.sequence + 1 || parentRun !== parent.run) {
-      lost.push(sequence);
-      continue;
-    }
+  for (const candidate of bestLine(candidates, parent)) {
+    const { sequence } = candidate.header;
     run.onProgress?.({
       phase: 'recover',
       files_done: rebuilt.length,
@@ -166,8 +194,7 @@ async function recoverStream(
     parent = { sequence, ...written, run: header.run };
     rebuilt.push(sequence);
   }
-  const { host, source } = line[0]!.header;
-  return { host, source, intact, rebuilt, lost };
+  return rebuilt;
 }
 
 async function writeCommit(
@@ -180,7 +207,7 @@ async function writeCommit(
   const writer = new CommitWriter({ ...repository.context, stream: header.stream });
   const packs = candidate.packs.map((name) => survey.packs.get(name)!);
   for (const pack of packs) await writer.addPack((await readPack(repository, pack, run)).info);
-  const own = packs.filter((pack) => pack.run === header.run);
+  const own = ownPacks(header, candidate.packs, survey.packs);
   for await (const row of mergeRows(repository, own, run)) await writer.addRow(row);
   return writer.publish(header, run);
 }
