@@ -41,7 +41,7 @@ export class BackupCommand extends BaseCommand {
   });
 
   dryRun = Option.Boolean('-n,--dry-run', false, {
-    description: 'Only say what would be done; with -v each file',
+    description: 'Only say what would be done; with -v for each entry',
   });
   allowEmpty = Option.Boolean('--allow-empty', false, {
     description: 'Back up a source that is an empty directory',
@@ -106,8 +106,9 @@ export class BackupCommand extends BaseCommand {
     const result = this.dryRun
       ? await previewBackup(repository, source, {
           ...options,
-          onChange: ({ kind, path }) =>
-            report.detail(`would store: ${kind.padEnd(8)} ${printable(path) || '.'}`),
+          onChange: async ({ kind, path }) => {
+            if (this.verbose) await report.line(`${kind.padEnd(8)}  ${printable(path) || '.'}`);
+          },
         })
       : await backup(repository, source, options);
     for (const { path, reason } of result.unreadable)

@@ -1,8 +1,10 @@
 // What all commands share: the global options, the configuration, the repository, and what happens when something goes wrong.
 
 import { Command, Option } from 'clipanion';
+import { removeCatalog } from '../lib/catalog/index.js';
 import { loadConfiguration } from '../lib/config/load.js';
 import type { Configuration } from '../lib/config/types.js';
+import { RrbackupError } from '../lib/errors/index.js';
 import { type OpenOptions, type Repository, openRepository } from '../lib/index.js';
 import type { Run } from '../lib/progress.js';
 import type { CommandContext } from './context.js';
@@ -71,10 +73,24 @@ export abstract class BaseCommand extends Command<CommandContext> {
       ...options,
       note: (message) => report.note(message),
     });
+    return this.closing(repository, () => work({ repository, configuration, run }));
+  }
+
+  /**
+   * Does the work and closes the repository. A catalog that turned out damaged on the way is removed, so that running the
+   * command again, which is what the error asks for, rebuilds it.
+   */
+  protected async closing<Result>(repository: Repository, work: () => Promise<Result>): Promise<Result> {
+    const { path } = repository.catalog;
+    let isDamaged = false;
     try {
-      return await work({ repository, configuration, run });
+      return await work();
+    } catch (error) {
+      isDamaged = error instanceof RrbackupError && error.code === 'catalog.damaged';
+      throw error;
     } finally {
       await repository.close();
+      if (isDamaged) removeCatalog(path);
     }
   }
 }

@@ -5,6 +5,7 @@ import { Command, Option } from 'clipanion';
 import { systemClock } from '../lib/clock.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import { restore } from '../lib/index.js';
+import { reasonOf } from '../lib/posix/libc.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
 import { ReadingCommand } from './reading.js';
@@ -90,7 +91,7 @@ export class DownloadCommand extends ReadingCommand {
       throw new RrbackupError({
         code: 'usage',
         kind: 'usage',
-        message: `the list ${file} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`,
+        message: `the list ${file} cannot be read: ${reasonOf(error)}`,
         guidance: 'name a file with one path a line, or - for stdin',
         cause: error,
       });

@@ -3,7 +3,7 @@ import { printable } from '../lib/bytes/path.js';
 import type { CatalogEntry, VersionInfo } from '../lib/catalog/types.js';
 import { versionNames } from '../lib/catalog/version-argument.js';
 import { RrbackupError } from '../lib/errors/index.js';
-import { pathReadings } from './path-argument.js';
+import { pathGuidance, pathReadings } from './path-argument.js';
 import { formatMode } from './presentation/entry.js';
 import { bytesToJson, entryToJson } from './presentation/json.js';
 import type { Report } from './presentation/report.js';
@@ -41,7 +41,7 @@ export class HistoryCommand extends ReadingCommand {
           code: 'version.no_path',
           kind: 'not_found',
           message: `no version of ${stream.source} ever had ${printable(Buffer.from(this.pathText))}`,
-          guidance: `paths count from ${printable(stream.sourcePath)}`,
+          guidance: pathGuidance(this.pathText, stream.sourcePath),
         });
       const names = new Map(
         [...versionNames(catalog.versions(stream.id))].map(([{ header }, name]) => [header.sequence, name]),

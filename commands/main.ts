@@ -23,7 +23,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   });
 
 const argv = process.argv.slice(2);
-const colors = process.stdout.isTTY && !process.env['NO_COLOR'];
+// `isTTY` is undefined in a pipe, and that would leave it to the parser to guess.
+const colors = Boolean(process.stdout.isTTY) && !process.env['NO_COLOR'];
 process.exitCode = await runCommandLine(createCli({ colors }), commandWords, argv, {
   env: process.env,
   stdin: process.stdin,

@@ -100,7 +100,7 @@ export class MountCommand extends BaseCommand {
     const onWarning = (message: string): void => report.warn(when() + message);
     const note = (message: string): void => report.note(when() + message);
     const repository = await openRepository(configuration, { ...run, access: 'read', note });
-    try {
+    await this.closing(repository, async () => {
       const mounted = await mount(repository, { ...run, ...options, allowOther: this.allowOther, onWarning });
       const stop = (): void => void mounted.unmount();
       if (signal.aborted) stop();
@@ -109,8 +109,6 @@ export class MountCommand extends BaseCommand {
       onReady();
       await mounted.closed;
       note(`${options.mountpoint} is unmounted`);
-    } finally {
-      await repository.close();
-    }
+    });
   }
 }

@@ -1,7 +1,7 @@
 // Paths as people type them: absolute ones of the source, relative ones, and names with \xNN as listings show bytes that are
 // not text. Pure.
 
-import { joinPath, splitPath } from '../lib/bytes/path.js';
+import { joinPath, printable, splitPath } from '../lib/bytes/path.js';
 
 const slash = 0x2f;
 const empty = Buffer.alloc(0);
@@ -27,6 +27,13 @@ function below(path: Buffer, directory: Buffer): Buffer | undefined {
   if (directory.length === 0) return path;
   const isBelow = path.subarray(0, directory.length).equals(directory) && path[directory.length] === slash;
   return isBelow ? path.subarray(directory.length + 1) : undefined;
+}
+
+/** What to say of a path that was not found; Node hands bytes that are not text over as U+FFFD, which no file is called. */
+export function pathGuidance(text: string, sourcePath: Uint8Array): string {
+  return text.includes('\ufffd')
+    ? "type bytes that are not text as 'rrbackup files' shows them: \\xNN, in quotes"
+    : `paths count from ${printable(sourcePath)}`;
 }
 
 /**

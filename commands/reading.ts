@@ -8,7 +8,7 @@ import { nearest } from '../lib/config/nearest.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { BaseCommand } from './base.js';
-import { pathReadings } from './path-argument.js';
+import { pathGuidance, pathReadings } from './path-argument.js';
 import type { Report } from './presentation/report.js';
 
 function notFound(code: string, message: string, guidance: string): RrbackupError {
@@ -99,7 +99,7 @@ export abstract class ReadingCommand extends BaseCommand {
     throw notFound(
       'version.no_path',
       `there is no ${printable(Buffer.from(path))} in version ${sequence} of ${stream.source}`,
-      `paths count from ${printable(stream.sourcePath)}; 'rrbackup history PATH' tells which versions have it`,
+      `${pathGuidance(path, stream.sourcePath)}; 'rrbackup history PATH' tells which versions have it`,
     );
   }
 }

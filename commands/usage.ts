@@ -1,9 +1,10 @@
 // A command line that does not parse, in one sentence and what to do about it.
 
 import type { Cli, Definition } from 'clipanion';
-import { nearest } from '../lib/config/nearest.js';
-import { RrbackupError, exitStatus } from '../lib/errors/index.js';
+import { distance, nearest } from '../lib/config/nearest.js';
+import { RrbackupError } from '../lib/errors/index.js';
 import type { CommandContext } from './context.js';
+import { Report } from './presentation/report.js';
 
 /** What a command is called by its users: 'files', 'key add'. */
 function commandName({ path }: Definition): string {
@@ -14,11 +15,18 @@ function wrong(message: string, guidance: string): RrbackupError {
   return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
 }
 
-/** The parser's own reasons, of the commands that came nearest. */
-function reasonsOf(error: Error): string[] {
-  if (!('candidates' in error) || !Array.isArray(error.candidates)) return [];
-  const candidates = error.candidates as readonly { readonly reason: string | null }[];
-  return candidates.flatMap(({ reason }) => (reason === null ? [] : [reason]));
+/** The command that came nearest, how it is written without its options, and the parser's own reason. */
+function candidateOf(error: Error): { name: string; written: string; reason: string } | undefined {
+  if (!('candidates' in error) || !Array.isArray(error.candidates)) return undefined;
+  const candidates = error.candidates as readonly { readonly usage: string; readonly reason: string | null }[];
+  const [first] = candidates.flatMap(({ usage, reason }) => (reason === null ? [] : [{ usage, reason }]));
+  if (first === undefined) return undefined;
+  const { usage, reason } = first;
+  return {
+    name: usage.split(' [-', 1)[0]!,
+    written: usage.replaceAll(/ \[-[^\]]*\]/g, '').replaceAll(/[<>]/g, ''),
+    reason,
+  };
 }
 
 /** In our words; the names of options stand in the reason between quotes and brackets. */
@@ -26,7 +34,7 @@ function sentence(reason: string): string {
   const quoted = /\("(.*)"\)/.exec(reason)?.[1] ?? '';
   if (reason.startsWith('Not enough positional')) return 'an argument is missing';
   if (reason.startsWith('Extraneous positional')) return `there is one argument too many: '${quoted}'`;
-  if (reason.startsWith('Unsupported option')) return `there is no option '${quoted}'`;
+  if (reason.startsWith('Unsupported option') || reason.startsWith('Invalid option name')) return `there is no option '${quoted}'`;
   if (reason.startsWith('Not enough arguments to option'))
     return `the option ${reason.split(' ').at(-1)!.replace(/\.$/, '')} needs a value`;
   return reason.split('\n', 1)[0]!.replace(/\.$/, '');
@@ -57,23 +65,28 @@ export function describeUsageError(
   definitions: readonly Definition[],
 ): RrbackupError {
   const word = argv[commandIndex(argv)] ?? 'backup';
-  if (!words.includes(word))
+  if (!words.includes(word)) {
+    const likely = nearest(word, words);
+    const isNear = distance(word.toLowerCase(), likely) <= Math.max(1, word.length / 3);
     return wrong(
       `there is no command '${word}'`,
-      `the nearest one is '${nearest(word, words)}'; 'rrbackup --help' lists them all`,
+      `${isNear ? `the nearest one is '${likely}'; ` : ''}'rrbackup --help' lists them all`,
     );
-  const [reason] = reasonsOf(error);
+  }
+  const candidate = candidateOf(error);
   const inGroup = definitions.map(commandName).filter((name) => name.startsWith(`${word} `));
-  if (inGroup.length > 0 && reason === undefined)
+  if (inGroup.length > 0 && candidate === undefined)
     return wrong(
       `'${word}' alone, or with what followed it, is no command`,
       `there are ${inGroup.join(', ')}`,
     );
-  const named = reason === undefined ? '' : sentence(reason);
-  return wrong(
-    `rrbackup ${word}: ${named === '' ? 'this is not how it is written' : named}`,
-    `'rrbackup ${word} --help' shows how it is written`,
-  );
+  if (candidate === undefined)
+    return wrong(
+      `this is not how 'rrbackup ${word}' is written`,
+      `'rrbackup ${word} --help' shows how it is written`,
+    );
+  const { name, written, reason } = candidate;
+  return wrong(`${sentence(reason)}, in '${name}'`, `it is written '${written}'; '${name} --help' says more`);
 }
 
 /** Runs a command line; a wrong one ends with exit status 2 and a sentence on stderr. */
@@ -88,9 +101,10 @@ export async function runCommandLine(
     command = cli.process(optionsLast(argv), context);
   } catch (error) {
     if (!(error instanceof Error) || !('clipanion' in error)) throw error;
-    const { message, guidance } = describeUsageError(error, argv, words, cli.definitions());
-    context.stderr.write(`rrbackup: ${message}\n  hint: ${guidance}\n`);
-    return exitStatus.usage;
+    const { stdout, stderr } = context;
+    const [json, debug] = ['--json', '--debug'].map((option) => argv.includes(option)) as [boolean, boolean];
+    const report = new Report({ stdout, stderr, json, debug, verbose: false, quiet: false });
+    return report.error(describeUsageError(error, argv, words, cli.definitions()));
   }
   return cli.run(command, context);
 }

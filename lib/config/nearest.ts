@@ -1,7 +1,7 @@
 // The word that somebody meant who wrote another one. Pure.
 
 /** Levenshtein distance with neighbours swapped counting as one step (optimal string alignment). */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { RrbackupError } from '../errors/index.js';
+import { reasonOf } from '../posix/libc.js';
 import type { PasswordSource } from '../repository/types.js';
 import type { Surroundings } from './locate.js';
 
@@ -30,8 +31,8 @@ async function fromFile(path: string): Promise<string> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     throw noPassword(
-      `the password file ${path} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`,
-      "make it readable for you alone, or correct 'password_file' in the configuration",
+      `the password file ${path} cannot be read: ${reasonOf(error)}`,
+      'name a file that is there and that you, and you alone, can read',
       error,
     );
   }

@@ -85,10 +85,13 @@ t.test('a wrong command line: one sentence, what to do, status 2, nothing on std
   const cases: [string[], string][] = [
     [['bakcup'], "there is no command 'bakcup'\n  hint: the nearest one is 'backup'"],
     [['-c', 'x.ini', 'file', '1'], "there is no command 'file'\n  hint: the nearest one is 'files'"],
-    [['files'], "rrbackup files: an argument is missing\n  hint: 'rrbackup files --help'"],
-    [['cat', '1', 'a', 'b'], "rrbackup cat: there is one argument too many: 'b'"],
-    [['backup', '--nope'], "rrbackup backup: there is no option '--nope'"],
-    [['backup', '-c'], 'rrbackup backup: the option -c needs a value'],
+    [['files'],  "an argument is missing, in 'rrbackup files'\n  hint: it is written 'rrbackup files VERSION [PATH]'"],
+    [['cat', '1', 'a', 'b'], "there is one argument too many: 'b', in 'rrbackup cat'"],
+    [['backup', '--nope'], "there is no option '--nope', in 'rrbackup backup'"],
+    [['ls', '-1'], "there is no option '-1', in 'rrbackup files'"],
+    [['backup', '-c'], "the option -c needs a value, in 'rrbackup backup'"],
+    [['key', 'remove'], "an argument is missing, in 'rrbackup key remove'"],
+    [['frobnicate'], "there is no command 'frobnicate'\n  hint: 'rrbackup --help'"],
     [
       ['key'],
       "'key' alone, or with what followed it, is no command\n  hint: there are key add, key list, key remove",
@@ -101,6 +104,13 @@ t.test('a wrong command line: one sentence, what to do, status 2, nothing on std
     t.ok(said.includes(sentence), said);
     t.equal(out, '');
   }
+});
+
+t.test('a wrong command line with --json is told in JSON', async (t) => {
+  const { status, out, said } = await run(t, ['files', '--json']);
+  t.equal(status, 2);
+  t.equal(out, '');
+  t.match(JSON.parse(said), { error: { code: 'usage', kind: 'usage', exit_status: 2 } });
 });
 
 t.test('without a configuration', async (t) => {

@@ -33,7 +33,7 @@ tap.test('a password file: its first line, blanks included', async (t) => {
     message: `the password file ${world.cwd}/empty is empty`,
   });
   await t.rejects(passwordSource({ kind: 'file', path: join(world.cwd, 'none') }, world)(), {
-    message: `the password file ${world.cwd}/none cannot be read: ENOENT`,
+    message: `the password file ${world.cwd}/none cannot be read: no such file or directory`,
   });
 });
 
