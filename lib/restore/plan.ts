@@ -98,7 +98,8 @@ export function* plan(
         'restore.unsafe_name',
         `version ${sequence} has an impossible name at ${printable(path)}`,
       );
-    const isSelected = level.isSelected || selection.matches(path);
+    // Asked below a selected directory too: a pattern that only matches there has matched.
+    const isSelected = selection.matches(path) || level.isSelected;
     if (child.directory !== undefined) {
       if (!isSelected && !selection.mayHold(path)) continue;
       levels.push(open(path, child, isSelected));

@@ -58,11 +58,11 @@ export function select(paths: readonly (string | Uint8Array)[], options: Selecti
   if (paths.length === 0) return everything;
   return {
     matches: (path) => {
-      if (literals.has(keyOf(path))) return true;
-      if (patterns.length === 0) return false;
+      const isNamed = literals.has(keyOf(path));
+      if (patterns.length === 0) return isNamed;
       const text = pathText(path);
       // Every pattern is asked, so that each knows whether it has matched.
-      return patterns.filter((pattern) => pattern.matches(text)).length > 0;
+      return patterns.filter((pattern) => pattern.matches(text)).length > 0 || isNamed;
     },
     mayHold: (path) => {
       if (above.has(keyOf(path))) return true;

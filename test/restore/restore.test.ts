@@ -121,6 +121,11 @@ t.test('a part of it, by path and by pattern', async (t) => {
     [['/the/source/a/1'], ['a', 'a/1']],
     [['**/*.txt'], ['a', 'a/b', 'a/b/3.txt', 'c', 'c/.hidden', 'c/.hidden/4.txt', 'top.txt']],
     [['c/*'], ['c', 'c/.hidden', 'c/.hidden/4.txt']],
+    // What another argument names already still counts for a pattern.
+    [
+      ['c', 'c/**/*.txt', 'top.txt', 't?p.txt'],
+      ['c', 'c/.hidden', 'c/.hidden/4.txt', 'top.txt'],
+    ],
     [
       ['empty', 'link'],
       ['empty', 'link'],
