@@ -43,6 +43,8 @@ export interface OpenOptions extends Run {
   readonly access: 'read' | 'write' | 'dry-run';
   /** 'if-new': make the repository where there is none and none is remembered. Default 'never'. */
   readonly create?: 'never' | 'if-new';
+  /** Take what stands at the place now: what this machine remembers of it is forgotten once the new is opened. */
+  readonly adopt?: boolean;
   /** Bring the catalog up to date and check the pins; default true. */
   readonly sync?: boolean;
   /** Something that was done on the way and that the user should know. */
@@ -100,7 +102,7 @@ async function openOn(
   options: OpenOptions,
 ): Promise<Repository> {
   const state = new LocationState(configuration.stateDirectory, store.location);
-  const memory = state.recall();
+  const memory = options.adopt === true ? undefined : state.recall();
   options.onProgress?.({ phase: 'connect', files_done: 0, bytes_done: 0 });
 
   let created = false;
@@ -126,6 +128,7 @@ async function openOn(
   const keys = deriveKeys(secret);
   verifyDescriptor(descriptor, keys);
   if (options.access !== 'dry-run' && memory === undefined) {
+    if (options.adopt === true) state.forget();
     state.remember({ repositoryId, encryption: descriptor.encryption, pins: {} });
   }
 
