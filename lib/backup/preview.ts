@@ -20,7 +20,7 @@ export interface PreviewResult {
 export async function previewBackup(
   repository: Repository,
   source: SourceConfiguration,
-  options: Run & { readonly allowEmpty?: boolean; onChange?(change: ChangeToStore): void } = {},
+  options: Run & { readonly allowEmpty?: boolean; onChange?(change: ChangeToStore): Promise<void> } = {},
 ): Promise<PreviewResult> {
   checkSource(source, options);
   const stream = repository.streamId(source.name);
@@ -32,7 +32,7 @@ export async function previewBackup(
     if (before !== undefined && comparePaths(before, change.path) >= 0)
       throw new RangeError('changes out of order');
     before = change.path;
-    options.onChange?.(change);
+    await options.onChange?.(change);
     if (change.kind !== 'removed') walk.advance(1, change.entry.size_bytes, change.path);
   }
   return { source: source.name, counts: walk.counts, bytes: walk.bytes, unreadable: walk.unreadable };
