@@ -18,7 +18,10 @@ function wrong(message: string, guidance: string): RrbackupError {
 /** The command that came nearest, how it is written without its options, and the parser's own reason. */
 function candidateOf(error: Error): { name: string; written: string; reason: string } | undefined {
   if (!('candidates' in error) || !Array.isArray(error.candidates)) return undefined;
-  const candidates = error.candidates as readonly { readonly usage: string; readonly reason: string | null }[];
+  const candidates = error.candidates as readonly {
+    readonly usage: string;
+    readonly reason: string | null;
+  }[];
   const [first] = candidates.flatMap(({ usage, reason }) => (reason === null ? [] : [{ usage, reason }]));
   if (first === undefined) return undefined;
   const { usage, reason } = first;
@@ -34,7 +37,8 @@ function sentence(reason: string): string {
   const quoted = /\("(.*)"\)/.exec(reason)?.[1] ?? '';
   if (reason.startsWith('Not enough positional')) return 'an argument is missing';
   if (reason.startsWith('Extraneous positional')) return `there is one argument too many: '${quoted}'`;
-  if (reason.startsWith('Unsupported option') || reason.startsWith('Invalid option name')) return `there is no option '${quoted}'`;
+  if (reason.startsWith('Unsupported option') || reason.startsWith('Invalid option name'))
+    return `there is no option '${quoted}'`;
   if (reason.startsWith('Not enough arguments to option'))
     return `the option ${reason.split(' ').at(-1)!.replace(/\.$/, '')} needs a value`;
   return reason.split('\n', 1)[0]!.replace(/\.$/, '');

@@ -85,7 +85,10 @@ t.test('a wrong command line: one sentence, what to do, status 2, nothing on std
   const cases: [string[], string][] = [
     [['bakcup'], "there is no command 'bakcup'\n  hint: the nearest one is 'backup'"],
     [['-c', 'x.ini', 'file', '1'], "there is no command 'file'\n  hint: the nearest one is 'files'"],
-    [['files'],  "an argument is missing, in 'rrbackup files'\n  hint: it is written 'rrbackup files VERSION [PATH]'"],
+    [
+      ['files'],
+      "an argument is missing, in 'rrbackup files'\n  hint: it is written 'rrbackup files VERSION [PATH]'",
+    ],
     [['cat', '1', 'a', 'b'], "there is one argument too many: 'b', in 'rrbackup cat'"],
     [['backup', '--nope'], "there is no option '--nope', in 'rrbackup backup'"],
     [['ls', '-1'], "there is no option '-1', in 'rrbackup files'"],

@@ -173,7 +173,11 @@ t.test('what is not there, what may not be', async (t) => {
     [['versions', '--host', 'elsewhere'], 14, 'there is no version of the machine elsewhere yet'],
     [['versions', '--source', 'sauce'], 14, "the nearest one that has versions is 'source'"],
     [['backup', '--source', 'sauce'], 2, "there is no source 'sauce'"],
-    [['download', '1', 'x', '--files-from', 'none'], 2, 'the list none cannot be read: no such file or directory'],
+    [
+      ['download', '1', 'x', '--files-from', 'none'],
+      2,
+      'the list none cannot be read: no such file or directory',
+    ],
     [['history', 'nope'], 14, 'no version of source ever had nope'],
   ] as const) {
     const result = await run(...argv);
