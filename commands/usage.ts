@@ -44,16 +44,22 @@ function sentence(reason: string): string {
   return reason.split('\n', 1)[0]!.replace(/\.$/, '');
 }
 
-/** Where the command stands: the first argument that is neither an option nor the value of -c; -1 for none. */
-function commandIndex(argv: readonly string[]): number {
+/**
+ * Where the command stands: the first argument that is one, or else the first that is neither an option nor the value of
+ * -c; -1 for none.
+ */
+function commandIndex(argv: readonly string[], words: readonly string[]): number {
   const isValue = (index: number): boolean => ['-c', '--config'].includes(argv[index - 1] ?? '');
+  const known = argv.findIndex((argument, index) => words.includes(argument) && !isValue(index));
+  if (known >= 0) return known;
   return argv.findIndex((argument, index) => !argument.startsWith('-') && !isValue(index));
 }
 
 /** The parser wants options behind the command; people write `rrbackup -c FILE backup` too. */
-function optionsLast(argv: readonly string[]): string[] {
-  const command = commandIndex(argv);
-  if (command <= 0) return [...argv];
+function optionsLast(argv: readonly string[], words: readonly string[]): string[] {
+  const command = commandIndex(argv, words);
+  // Not a command: the value of an option of `backup`, whose name may be left out.
+  if (command <= 0 || !words.includes(argv[command]!)) return [...argv];
   const rest = argv.slice(command);
   const end = rest.indexOf('--');
   return rest.toSpliced(end < 0 ? rest.length : end, 0, ...argv.slice(0, command));
@@ -68,7 +74,7 @@ export function describeUsageError(
   words: readonly string[],
   definitions: readonly Definition[],
 ): RrbackupError {
-  const word = argv[commandIndex(argv)] ?? 'backup';
+  const word = argv[commandIndex(argv, words)] ?? 'backup';
   if (!words.includes(word)) {
     const likely = nearest(word, words);
     const isNear = distance(word.toLowerCase(), likely) <= Math.max(1, word.length / 3);
@@ -102,7 +108,7 @@ export async function runCommandLine(
 ): Promise<number> {
   let command;
   try {
-    command = cli.process(optionsLast(argv), context);
+    command = cli.process(optionsLast(argv, words), context);
   } catch (error) {
     if (!(error instanceof Error) || !('clipanion' in error)) throw error;
     const { stdout, stderr } = context;

@@ -79,6 +79,14 @@ t.test('the first bare run makes the repository and says so', async (t) => {
   });
 });
 
+t.test('backup may be left out, its options not', async (t) => {
+  for (const argv of [
+    ['--source', 'source', '--dry-run'],
+    ['--source', 'source', 'backup', '-n'],
+  ])
+    t.match(await run(...argv), { status: 0, out: 'source: nothing has changed, no version would be made\n' });
+});
+
 t.test('nothing changed: no version', async (t) => {
   const { out } = await run('backup', '--json');
   t.match(JSON.parse(out), { created: false, sources: [{ version: null, newest: 1 }] });
