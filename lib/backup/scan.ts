@@ -238,11 +238,9 @@ function isCache(tag: Buffer): boolean {
 class Skipped {
   readonly #paths: readonly Buffer[];
   readonly #inodes = new Map<bigint, bigint>();
-  readonly #onWarning: ScanOptions['onWarning'];
 
-  constructor({ skip, onWarning }: ScanOptions) {
+  constructor({ skip }: ScanOptions) {
     this.#paths = skip.map(withoutTrailingSlash);
-    this.#onWarning = onWarning;
     for (const path of this.#paths) {
       const stats = statIfPossible(path);
       if (stats) this.#inodes.set(stats.ino, stats.dev);
@@ -250,10 +248,7 @@ class Skipped {
   }
 
   has(absolute: Buffer, stats: fs.BigIntStats): boolean {
-    const isOurs =
-      this.#inodes.get(stats.ino) === stats.dev || this.#paths.some((path) => path.equals(absolute));
-    if (isOurs) this.#onWarning?.(`${printable(absolute)} is left out: it is part of rrbackup's own data`);
-    return isOurs;
+    return this.#inodes.get(stats.ino) === stats.dev || this.#paths.some((path) => path.equals(absolute));
   }
 }
 
