@@ -116,6 +116,8 @@ async function openOn(
       const quiet = { ...options, create: 'if-new', note: () => undefined } as const;
       return await openOn(new MemoryStore(), { ...configuration, encryption: 'none' }, quiet);
     }
+    // Before anything is made there: a repository that this machine cannot remember would be a surprise the next time.
+    if (options.access !== 'dry-run') state.makeDirectory();
     descriptorBytes = await createRepository(store, configuration, options);
     created = true;
   }

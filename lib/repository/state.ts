@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { sha256 } from '../crypto/index.js';
-import { damaged } from '../errors/index.js';
+import { RrbackupError } from '../errors/index.js';
+import { reasonOf } from '../posix/libc.js';
 
 export interface Pin {
   readonly sequence: number;
@@ -43,18 +44,29 @@ export class LocationState {
     try {
       return JSON.parse(text) as Memory;
     } catch (error) {
-      throw damaged(
-        'state.damaged',
-        `the file ${file}, which remembers the repository at ${this.#location}, is damaged`,
-        error,
-      );
+      throw new RrbackupError({
+        code: 'state.damaged',
+        kind: 'damaged',
+        message: `the file ${file}, which remembers the repository at ${this.#location}, is damaged`,
+        guidance: 'run rrbackup init --adopt to take the repository as it is now; nothing stored is lost',
+        cause: error,
+      });
     }
   }
 
   remember(memory: Omit<Memory, 'location'>): void {
-    this.#makeDirectory();
+    this.makeDirectory();
     const text = `${JSON.stringify({ location: this.#location, ...memory }, undefined, 2)}\n`;
     replaceFile(path.join(this.directory, 'repository.json'), text);
+  }
+
+  /** Where everything here is kept. Errors: 'state.denied'. */
+  makeDirectory(): void {
+    try {
+      fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw denied(this.directory, error);
+    }
   }
 
   pin(stream: string, pin: Pin): void {
@@ -76,7 +88,7 @@ export class LocationState {
   }
 
   lockPath(stream: string): string {
-    this.#makeDirectory();
+    this.makeDirectory();
     return path.join(this.directory, `${stream}.lock`);
   }
 
@@ -95,22 +107,18 @@ export class LocationState {
   }
 
   journalAdd(stream: string, pack: JournalPack): void {
-    this.#makeDirectory();
+    this.makeDirectory();
     fs.appendFileSync(this.#journalPath(stream), `${JSON.stringify(pack)}\n`, { mode: 0o600 });
   }
 
   /** After a commit: nothing is under way. */
   journalClear(stream: string): void {
-    this.#makeDirectory();
+    this.makeDirectory();
     replaceFile(this.#journalPath(stream), '');
   }
 
   #journalPath(stream: string): string {
     return path.join(this.directory, `${stream}.journal`);
-  }
-
-  #makeDirectory(): void {
-    fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
   }
 }
 
@@ -119,19 +127,34 @@ function readIfThere(file: string): string | undefined {
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    throw denied(file, error);
   }
+}
+
+function denied(file: string, error: unknown): RrbackupError {
+  return new RrbackupError({
+    code: 'state.denied',
+    kind: 'failure',
+    message: `${file}, where this machine remembers its repositories, cannot be used: ${reasonOf(error)}`,
+    guidance: 'make it readable and writable for this user, or set XDG_STATE_HOME to a directory that is',
+    cause: error,
+  });
 }
 
 /** Whole or not at all, also through a power cut. */
 function replaceFile(file: string, text: string): void {
   const temporary = `${file}.${process.pid}.new`;
-  const fd = fs.openSync(temporary, 'w', 0o600);
   try {
-    fs.writeFileSync(fd, text);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+    const fd = fs.openSync(temporary, 'w', 0o600);
+    try {
+      fs.writeFileSync(fd, text);
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw denied(file, error);
   }
-  fs.renameSync(temporary, file);
 }
