@@ -209,7 +209,10 @@ class Restoration {
 
   #onFailed(path: Buffer, entry: Entry, error: RrbackupError): void {
     this.#result.failed++;
-    this.#options.onWarning?.(`${printable(path)} is not put back: ${error.message}`);
+    const isSystemCall = error.code.startsWith('restore.E');
+    this.#options.onWarning?.(
+      isSystemCall ? error.message : `${printable(path) || 'the target'} is not put back: ${error.message}`,
+    );
     this.#progress(path, entry);
   }
 
