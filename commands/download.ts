@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { Command, Option } from 'clipanion';
 import { systemClock } from '../lib/clock.js';
+import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import { restore } from '../lib/index.js';
 import { reasonOf } from '../lib/posix/libc.js';
@@ -38,6 +39,7 @@ export class DownloadCommand extends ReadingCommand {
     const listed = this.filesFrom === undefined ? [] : await this.#readList(this.filesFrom);
     const target = resolve(this.context.cwd, this.target);
     return this.withRepository(report, { access: 'read' }, async ({ repository, configuration, run }) => {
+      refuseInRepository(target, configuration);
       const { catalog } = repository;
       const stream = this.stream(catalog, configuration);
       const { sequence } = this.version(catalog, stream, this.versionText, report).header;
@@ -109,4 +111,16 @@ export class DownloadCommand extends ReadingCommand {
       guidance: 'without --files-from and PATH the whole version is downloaded',
     });
   }
+}
+
+/** Files among the packs would be taken for parts of the repository, and `--overwrite` could replace some. */
+function refuseInRepository(target: string, { store }: Configuration): void {
+  if (store.kind !== 'directory') return;
+  if (target !== store.path && !target.startsWith(`${store.path}/`)) return;
+  throw new RrbackupError({
+    code: 'usage',
+    kind: 'usage',
+    message: `${target} lies in the repository ${store.path}`,
+    guidance: 'name a directory elsewhere',
+  });
 }
