@@ -227,6 +227,11 @@ export class S3Store implements ObjectStore {
         : error;
     }
     const stream = answer.Body as Readable | undefined;
+    // A web console or a captive portal has a page for every address, and neither of these.
+    if (answer.$metadata.requestId === undefined && answer.ETag === undefined) {
+      stream?.destroy();
+      throw this.#connection.notS3();
+    }
     if (stream === undefined) throw transient(`${this.location} answered without the bytes of ${key}`);
     if (range !== undefined && !isAbout(range, answer.ContentRange)) {
       stream.destroy();
