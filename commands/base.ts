@@ -40,7 +40,7 @@ export abstract class BaseCommand extends Command<CommandContext> {
   }
 
   protected async configuration(report: Report): Promise<Configuration> {
-    const { env: environment, cwd, home } = this.context;
+    const { env: environment, cwd, home, signal } = this.context;
     const prompt = passwordPrompt(this.context);
     const ask =
       prompt &&
@@ -54,6 +54,7 @@ export abstract class BaseCommand extends Command<CommandContext> {
       cwd,
       home,
       ask,
+      signal,
     });
     report.detail(`the configuration is ${configuration.file}`);
     for (const warning of configuration.warnings) report.warn(warning);

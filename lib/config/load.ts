@@ -31,6 +31,8 @@ export interface LoadOptions extends Surroundings {
   readonly file?: string | undefined;
   /** Undefined where nobody can be asked. */
   readonly ask?: AskPassword | undefined;
+  /** Stops a password command. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const passwordKeys = ['crypt_password', 'password_file', 'password_command'] as const;
@@ -259,7 +261,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
     file,
     store,
     encryption,
-    password: passwordSource(password, options, options.ask),
+    password: passwordSource(password, options, options.ask, options.signal),
     commitLocked: main?.boolean('commit_locked') ?? false,
     host: readHost(main),
     sources,

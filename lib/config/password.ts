@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { RrbackupError } from '../errors/index.js';
+import { RrbackupError, interrupted } from '../errors/index.js';
 import { reasonOf } from '../posix/libc.js';
 import type { PasswordSource } from '../repository/types.js';
 import type { Surroundings } from './locate.js';
@@ -43,7 +43,11 @@ async function fromFile(path: string): Promise<string> {
 }
 
 /** Standard input and standard error stay the user's, so that `pass`, `gpg` or `secret-tool` can ask their own questions. */
-async function fromCommand(command: string, surroundings: Surroundings): Promise<string> {
+async function fromCommand(
+  command: string,
+  surroundings: Surroundings,
+  signal?: AbortSignal,
+): Promise<string> {
   const chunks: Buffer[] = [];
   const status = await new Promise<string>((settle) => {
     const child = spawn('sh', ['-c', command], {
@@ -51,12 +55,21 @@ async function fromCommand(command: string, surroundings: Surroundings): Promise
       env: { ...surroundings.environment },
       stdio: ['inherit', 'pipe', 'inherit'],
     });
+    // Ctrl-C reaches the command as well, a signal to this process does not; what it has started may hold its output open.
+    const stop = (): void => {
+      child.kill();
+      child.stdout.destroy();
+      settle('interrupted');
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    child.on('exit', () => signal?.removeEventListener('abort', stop));
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.on('error', (error) => settle(error.message));
     child.on('close', (code, signal) =>
       settle(code === 0 ? '' : signal === null ? `status ${code}` : signal),
     );
   });
+  if (signal?.aborted === true) throw interrupted();
   if (status !== '')
     throw noPassword(
       `the password command ended with ${status}: ${command}`,
@@ -76,11 +89,12 @@ export function passwordSource(
   entry: PasswordEntry | undefined,
   surroundings: Surroundings,
   ask?: AskPassword,
+  signal?: AbortSignal,
 ): PasswordSource {
   const fetch = async (purpose: 'open' | 'create'): Promise<string> => {
     if (entry?.kind === 'text') return entry.password;
     if (entry?.kind === 'file') return fromFile(entry.path);
-    if (entry?.kind === 'command') return fromCommand(entry.command, surroundings);
+    if (entry?.kind === 'command') return fromCommand(entry.command, surroundings, signal);
     const fromEnvironment = surroundings.environment['RRBACKUP_PASSWORD'];
     if (fromEnvironment) return fromEnvironment;
     if (ask === undefined)
