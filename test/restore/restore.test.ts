@@ -86,7 +86,7 @@ t.test(
       process.setegid?.(0);
     }
     t.equal(restored.warnings.filter((warning) => warning.includes('owners')).length, 1);
-    t.ok(restored.warnings.some((warning) => /special\/null is not put back/.test(warning)));
+    t.ok(restored.warnings.some((warning) => /special\/null cannot be put back/.test(warning)));
     t.equal(restored.result.failed, 2, 'two devices');
     const comparable = (directory: string): string[] =>
       describeTree(directory)
