@@ -3,6 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import t from 'tap';
 import { backup, recover } from '../../lib/index.js';
 import { randomBytes } from '../../lib/crypto/index.js';
@@ -152,5 +153,49 @@ void t.test(
     await t.rejects(backup(fresh, machine.source), { code: 'backup.history_gone', guidance: /recover/ });
     t.match(await recover(fresh), { streams: [{ rebuilt: [1, 2], lost: [] }] });
     t.strictSame(await machine.restored(fresh, 2), described);
+  },
+);
+
+void t.test(
+  'an upload that fails while others wait: no version, no hang, the next one is whole',
+  async (t) => {
+    const machine = new Machine(t);
+    // Twins far apart: what one worker claims, another counts on.
+    for (let index = 0; index < 120; index++) machine.write(`a/${index}`, randomBytes(1_000_000));
+    fs.cpSync(machine.at('source', 'a'), machine.at('source', 'b'), { recursive: true });
+    for (const nth of [1, 3, 6]) {
+      const store = new FaultStore(machine.store, [{ operation: 'put', key: /packs/, nth, kind: 'before' }]);
+      const failing = await machine.open({}, { store });
+      await t.rejects(backup(failing, machine.source), { code: 'store.transient' });
+      t.equal(failing.catalog.streams().length, 0);
+      await failing.close();
+    }
+    const repository = await machine.open();
+    t.match(await backup(repository, machine.source), { version: 1 });
+    t.strictSame(await machine.restored(repository, 1), machine.described());
+  },
+);
+
+void t.test(
+  'a store that hangs while all workers wait for it: a signal still ends the run at once',
+  async (t) => {
+    const machine = new Machine(t);
+    for (let index = 0; index < 150; index++) machine.write(`${index}`, randomBytes(1_000_000));
+    const store = new FaultStore(machine.store, [
+      { operation: 'put', key: /packs/, nth: 1, times: Infinity, kind: 'hang' },
+    ]);
+    const repository = await machine.open({}, { store });
+    const stop = new AbortController();
+    const running = backup(repository, machine.source, { signal: stop.signal });
+    running.catch(() => undefined);
+    const puts = () => store.calls.filter(({ operation }) => operation === 'put').length;
+    // As many as may be on their way at a time, and no more.
+    while (puts() < 2 * os.availableParallelism()) await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    t.equal(puts(), 2 * os.availableParallelism());
+    const stopped_ms = performance.now();
+    stop.abort();
+    await t.rejects(running, { code: 'interrupted' });
+    t.ok(performance.now() - stopped_ms < 1000);
   },
 );
