@@ -156,8 +156,11 @@ void t.test('what is asked for is not there', async (t) => {
     [['backup', '--source', 'surce'], 2, /there is no source 'surce'/, /'source'/],
     [['key', 'remove', 'nope'], 14, /no password slot nope/, /key list/],
   ];
-  for (const [args, status, says, hint] of cases)
-    await refused(t, home, { args, status, says, ...(hint === undefined ? {} : { hint }) });
+  await Promise.all(
+    cases.map(([args, status, says, hint]) =>
+      refused(t, home, { args, status, says, ...(hint === undefined ? {} : { hint }) }),
+    ),
+  );
   t.notOk(fs.existsSync(home.at('target')), 'no empty target was made');
 });
 
@@ -288,7 +291,7 @@ void t.test('a timer that says -q hears nothing of success', async (t) => {
 
 void t.test('Ctrl-C: interrupted, said once, nothing half done', async (t) => {
   const home = newUser(t);
-  configure(home, 'password_command: echo asked >&2; sleep 60');
+  configure(home, 'password_command: echo asked >&2; exec sleep 60');
   const child = home.start();
   child.stderr!.once('data', () => child.kill('SIGINT'));
   const { status, stdout } = await outcome(child);
