@@ -6,7 +6,7 @@ import type { CommandContext } from './context.js';
 
 const statuses: readonly (readonly [string, string])[] = [
   ['0', 'done'],
-  ['1', 'failed for a reason that has no number of its own'],
+  ['1', 'failed for another reason: a source that is missing or empty, a full local disk'],
   ['2', 'the command line or the configuration is wrong'],
   ['3', 'done, but some files could not be read or restored'],
   ['4', 'commit_locked forbids writing'],
@@ -17,7 +17,7 @@ const statuses: readonly (readonly [string, string])[] = [
   ['14', 'no such version, file or source'],
   ['15', 'the store did not do what was asked'],
   ['16', 'made by a newer rrbackup'],
-  ['17', 'the store was tampered with or rolled back'],
+  ['17', 'the repository that this machine remembers is gone, replaced, rolled back or tampered with'],
   ['130', 'interrupted'],
 ];
 
