@@ -4,9 +4,12 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { BaseCommand } from '../../commands/base.js';
 import { commandWords, createCli } from '../../commands/cli.js';
 import type { CommandContext } from '../../commands/context.js';
+import type { Report } from '../../commands/presentation/report.js';
 import { runCommandLine } from '../../commands/usage.js';
+import { catalogDamaged } from '../../lib/catalog/failure.js';
 
 const cwd = t.testdir({
   source: { 'a.txt': 'hello', sub: { b: 'b'.repeat(5000), 'c.odt': 'c' } },
@@ -14,6 +17,15 @@ const cwd = t.testdir({
   'configuration.ini':
     '[main]\nbase_path: source\nhost: here\nencryption: none\n[directory]\npath: repository\n',
 });
+
+/** Meets a damaged catalog after it was opened, as a bad sector would show it. */
+class DamageCommand extends BaseCommand {
+  static override paths = [['damage']];
+
+  protected override perform(report: Report): Promise<undefined> {
+    return this.withRepository(report, { access: 'read' }, () => Promise.reject(catalogDamaged('a test')));
+  }
+}
 
 async function run(...argv: string[]): Promise<{ status: number; out: string; said: string }> {
   const stdout = new PassThrough();
@@ -32,7 +44,9 @@ async function run(...argv: string[]): Promise<{ status: number; out: string; sa
     parent: undefined,
   };
   const outputs = Promise.all([text(stdout), text(stderr)]);
-  const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, context);
+  const cli = createCli({ colors: false });
+  cli.register(DamageCommand);
+  const status = await runCommandLine(cli, [...commandWords, 'damage'], argv, context);
   stdout.end();
   stderr.end();
   const [out, said] = await outputs;
@@ -84,7 +98,10 @@ t.test('backup may be left out, its options not', async (t) => {
     ['--source', 'source', '--dry-run'],
     ['--source', 'source', 'backup', '-n'],
   ])
-    t.match(await run(...argv), { status: 0, out: 'source: nothing has changed, no version would be made\n' });
+    t.match(await run(...argv), {
+      status: 0,
+      out: 'source: nothing has changed, no version would be made\n',
+    });
 });
 
 t.test('nothing changed: no version', async (t) => {
@@ -222,6 +239,12 @@ t.test('a source that is gone or empty makes no version', async (t) => {
     status: 2,
     said: 'there are several sources: gone, source',
   });
+});
+
+t.test('a catalog that turns out damaged on the way goes, and is rebuilt by the next command', async (t) => {
+  t.match(await run('damage'), { status: 13, said: /catalog is damaged.*\n {2}hint: run the command again/ });
+  t.match(await run('versions'), { status: 0, said: /catalog .* is not there; it is rebuilt/ });
+  t.match(await run('versions'), { status: 0, said: '' });
 });
 
 t.test('commit_locked', async (t) => {
