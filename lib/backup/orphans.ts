@@ -3,12 +3,11 @@
 // commit.
 
 import { RrbackupError } from '../errors/index.js';
-import { packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
+import { type StoredPack, packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
 import { decodeRecords, type PackRecords } from '../manifest/records.js';
 import type { PackInfo } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
-import type { JournalPack } from '../repository/state.js';
 import type { ChunkTable } from './chunk-table.js';
 
 /** More than this many are not looked at: the journal of a run knows its packs, a listing of a busy store does not end. */
@@ -16,7 +15,7 @@ const maximumOrphans = 4096;
 
 export class Orphans {
   readonly #repository: Repository;
-  readonly #packs: JournalPack[] = [];
+  readonly #packs: StoredPack[] = [];
   /** One byte a pack, written by the workers: whether a chunk of it is used. */
   readonly used = new SharedArrayBuffer(maximumOrphans);
 
@@ -67,7 +66,7 @@ export class Orphans {
     }
   }
 
-  async #read(pack: JournalPack, run: Run): Promise<{ info: PackInfo; records: PackRecords } | undefined> {
+  async #read(pack: StoredPack, run: Run): Promise<{ info: PackInfo; records: PackRecords } | undefined> {
     try {
       const { info, records } = await readPackEnd(this.#repository.context, pack, run.signal);
       return { info, records: decodeRecords(records, info) };
@@ -78,21 +77,23 @@ export class Orphans {
     }
   }
 
-  async *#candidates(stream: string, signal: AbortSignal | undefined): AsyncIterable<JournalPack> {
+  async *#candidates(stream: string, signal: AbortSignal | undefined): AsyncIterable<StoredPack> {
     const journal = this.#repository.state.journal(stream);
+    const { catalog, store } = this.#repository;
+    const call = signal === undefined ? {} : { signal };
     if (journal !== undefined) {
-      yield* journal;
+      for (const name of journal) {
+        // It was noted before it was sent: whether it arrived the store knows.
+        const object = await store.stat(packKey(name), call);
+        if (object !== undefined) yield { ...object, name };
+      }
       return;
     }
-    const { catalog, store } = this.#repository;
     const head = catalog.streams().reduce((newest, info) => {
       const finished_ns = catalog.version(info.id, info.head)?.header.finished_ns ?? 0n;
       return finished_ns > newest ? finished_ns : newest;
     }, 0n);
-    for await (const { key, versionId, size_bytes, modified_ms } of store.list(
-      packsPrefix,
-      signal === undefined ? {} : { signal },
-    )) {
+    for await (const { key, versionId, size_bytes, modified_ms } of store.list(packsPrefix, call)) {
       const name = parsePackKey(key);
       // The clocks may differ: too many candidates cost a little reading, never more.
       if (

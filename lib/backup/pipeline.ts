@@ -201,8 +201,8 @@ export class Pipeline {
   async #upload({ bytes, info }: FinishedPack): Promise<void> {
     const { repository, stream, writer } = this.#options;
     if (this.#failure !== undefined) return;
+    repository.state.journalAdd(stream, info.name);
     const versionId = await this.#put(packKey(info.name), bytes);
-    repository.state.journalAdd(stream, { name: info.name, versionId, size_bytes: info.size_bytes });
     await writer.addPack({ ...info, versionId });
     this.#packNames.push(info.name);
     this.uploaded_bytes += info.size_bytes;

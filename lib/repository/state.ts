@@ -21,11 +21,7 @@ export interface Memory {
   readonly pins: Readonly<Record<string, Pin>>;
 }
 
-export interface JournalPack {
-  readonly name: string;
-  readonly versionId: string;
-  readonly size_bytes: number;
-}
+const packName = /^[0-9a-f]{64}$/;
 
 export class LocationState {
   readonly directory: string;
@@ -92,23 +88,17 @@ export class LocationState {
     return path.join(this.directory, `${stream}.lock`);
   }
 
-  /** Packs of a run that did not get to its commit; undefined if this machine has never run that stream to its end. */
-  journal(stream: string): JournalPack[] | undefined {
+  /** Names of the packs that a run without a commit has begun to store; undefined if this machine knows of no run at all. */
+  journal(stream: string): string[] | undefined {
     const text = readIfThere(this.#journalPath(stream));
-    if (text === undefined) return undefined;
-    // A line cut short by a crash is a pack that nobody knows of: it is stored again.
-    return text.split('\n').flatMap((line) => {
-      try {
-        return line === '' ? [] : [JSON.parse(line) as JournalPack];
-      } catch {
-        return [];
-      }
-    });
+    // A line cut short by a crash is a pack that was not sent.
+    return text?.split('\n').filter((line) => packName.test(line));
   }
 
-  journalAdd(stream: string, pack: JournalPack): void {
+  /** To be called before the pack is sent. */
+  journalAdd(stream: string, pack: string): void {
     this.makeDirectory();
-    fs.appendFileSync(this.#journalPath(stream), `${JSON.stringify(pack)}\n`, { mode: 0o600 });
+    fs.appendFileSync(this.#journalPath(stream), `${pack}\n`, { mode: 0o600 });
   }
 
   /** After a commit: nothing is under way. */
