@@ -7,7 +7,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 
-const command = fileURLToPath(new URL('../../commands/main.js', import.meta.url));
+/** The compiled program. */
+export const command = fileURLToPath(new URL('../../commands/main.js', import.meta.url));
 /** Nothing that a test runs takes this long; a hanging mount must not take the suite with it. */
 const patience_ms = 120_000;
 
