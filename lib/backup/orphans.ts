@@ -23,10 +23,6 @@ export class Orphans {
     this.#repository = repository;
   }
 
-  get count(): number {
-    return this.#packs.length;
-  }
-
   /**
    * Finds the packs and puts their chunks into the table. A pack that cannot be read is left alone. Throws
    * 'backup.history_gone' if packs tell of a version of the stream behind `head`.
@@ -99,7 +95,7 @@ export class Orphans {
       if (
         name === undefined ||
         BigInt(Math.floor(modified_ms)) * 1_000_000n < head ||
-        catalog.pack(name) !== undefined
+        catalog.hasPack(name)
       )
         continue;
       yield { name, versionId, size_bytes };

@@ -65,16 +65,6 @@ export class Catalog extends Reader {
     await this.#ingest((ingestion) => ingestion.add(commit, true), run);
   }
 
-  /** Empties the catalog, as if nothing had been read yet. */
-  async forget(): Promise<void> {
-    const { tables } = this.database;
-    this.database.transaction(() => {
-      for (const table of Object.values(tables)) if (table !== tables.meta) table.clear();
-    });
-    this.packTable.forget();
-    this.#seal(this.database.path);
-  }
-
   async #ingest<T>(add: (ingestion: Ingestion) => Promise<T>, run: Run): Promise<T> {
     const ingestion = new Ingestion(this.database, this.packTable, run, this.#batch);
     try {

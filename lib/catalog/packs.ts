@@ -87,11 +87,6 @@ export class PackTable {
     return pack;
   }
 
-  /** Everything that is kept in memory. */
-  forget(): void {
-    this.#kept.clear();
-  }
-
   /** Inside a transaction. A pack that is known already is written again as it is now; its number stays. */
   add(pack: PackInfo, counters: Counters): void {
     const nameKey = Buffer.from(pack.name, 'hex');

@@ -77,11 +77,6 @@ export class Table {
     void this.#store.remove(key);
   }
 
-  /** Only inside a transaction. */
-  clear(): void {
-    this.#store.clearSync();
-  }
-
   /** Up to `limit` pairs with start ≤ key < end, in key order. All are read at once: no cursor stays open behind it. */
   range(start: Buffer, end: Buffer, limit: number): Pair[] {
     const pairs: Pair[] = [];

@@ -1,7 +1,6 @@
 // Hashes, keyed hashes and randomness, from node:crypto. Knows no key by name.
 
 import { createHash, createHmac, randomBytes as nodeRandomBytes, timingSafeEqual } from 'node:crypto';
-import type { Hash } from 'node:crypto';
 
 /** `size` bytes from the operating system's generator. */
 export function randomBytes(size: number): Buffer {
@@ -11,20 +10,6 @@ export function randomBytes(size: number): Buffer {
 /** 32 bytes. */
 export function sha256(bytes: Uint8Array): Buffer {
   return createHash('sha256').update(bytes).digest();
-}
-
-/** SHA-256 of bytes that come in pieces. `digest` ends it. */
-export class Sha256 {
-  readonly #hash: Hash = createHash('sha256');
-
-  update(bytes: Uint8Array): this {
-    this.#hash.update(bytes);
-    return this;
-  }
-
-  digest(): Buffer {
-    return this.#hash.digest();
-  }
 }
 
 /** 32 bytes. */

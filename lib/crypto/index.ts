@@ -1,7 +1,7 @@
 // The room's door: make, wrap and derive keys; seal and open; hash. No other room imports libsodium or node:crypto.
 
 export { tag_bytes } from './aead.js';
-export { equalSecrets, hmacSha256, randomBytes, Sha256, sha256, wipe } from './hash.js';
+export { equalSecrets, hmacSha256, randomBytes, sha256, wipe } from './hash.js';
 export { chunkId, deriveKeys, expandGear, publicSecret, secret_bytes, streamId } from './keys.js';
 export type { RepositoryKeys } from './keys.js';
 export { newObjectKey, objectHeader_bytes, open, openObjectHeader, seal } from './object.js';

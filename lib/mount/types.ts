@@ -31,8 +31,6 @@ export interface MountOptions {
   /** Brings the catalog up to date; called every `poll_ms`, never twice at once. */
   readonly onPoll?: () => Promise<void>;
   readonly poll_ms?: number;
-  /** Module that exports `openCatalogReader(path, repositoryId)` for the worker threads; default lib/catalog. */
-  readonly catalogModule?: string;
 }
 
 export interface Mounted {

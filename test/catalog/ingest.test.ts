@@ -111,7 +111,7 @@ t.test('rows that cannot be right are refused, and nothing of them is seen', asy
     t.same(catalog.streams(), [], what);
     await catalog.ingestAll(commitsOf([treeOf({ a: '1' })]));
     t.same(pathsAt(catalog, 1), ['', 'a'], what);
-    await catalog.forget();
+    await catalog.close();
   }
 });
 
@@ -145,17 +145,6 @@ t.test('packs and chunks: where each lies, and what a version needs', async (t) 
   t.notOk(catalog.hasPack('0'.repeat(64)));
   t.equal(catalog.pack('0'.repeat(64)), undefined);
   t.same(Array.from(catalog.packsOf(stream, 1)), [first, second]);
-});
-
-t.test('forget empties it, and it can be filled again', async (t) => {
-  const catalog = await opened(t);
-  const commits = commitsOf([treeOf({ a: 'one' }), treeOf({ b: 'one' })]);
-  await catalog.ingestAll(commits);
-  await catalog.forget();
-  t.same(catalog.streams(), []);
-  t.equal(catalog.find(stream, 1, bytesOf('a')), undefined);
-  t.equal(await catalog.ingestAll(commits), 2);
-  t.same(pathsAt(catalog, 2), ['', 'b']);
 });
 
 const checkpointOf = (sequence: number, tree: Tree): Checkpoint => ({

@@ -4,7 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../clock.js';
 import { threadNumber } from '../../posix/thread.js';
-import type { CatalogReader } from '../../catalog/types.js';
+import { openCatalogReader } from '../../catalog/index.js';
 import { requestBuffer_bytes } from '../protocol/constants.js';
 import { Tree } from '../tree/index.js';
 import { readRequest, writeReply } from './device.js';
@@ -20,9 +20,6 @@ function send(message: WorkerMessage): void {
   parentPort?.postMessage(message);
 }
 
-const { openCatalogReader } = (await import(settings.catalogModule)) as {
-  openCatalogReader(path: string, repositoryId: string): CatalogReader;
-};
 const catalog = openCatalogReader(settings.catalogPath, settings.repositoryId);
 const session = new Session({
   tree: new Tree(catalog, settings.host, settings.owner),

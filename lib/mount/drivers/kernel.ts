@@ -146,7 +146,6 @@ class KernelDriver implements Driver {
   #startWorker(): Promise<void> {
     const { catalogPath, repositoryId, host, allowOther } = this.#options;
     const workerData: WorkerSettings = {
-      catalogModule: this.#options.catalogModule ?? new URL('../../catalog/index.js', import.meta.url).href,
       catalogPath,
       repositoryId,
       host,

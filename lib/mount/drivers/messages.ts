@@ -12,7 +12,6 @@ export const shared = {
 } as const;
 
 export interface WorkerSettings {
-  readonly catalogModule: string;
   readonly catalogPath: string;
   readonly repositoryId: string;
   readonly host: string;
