@@ -92,11 +92,7 @@ export class Orphans {
     for await (const { key, versionId, size_bytes, modified_ms } of store.list(packsPrefix, call)) {
       const name = parsePackKey(key);
       // The clocks may differ: too many candidates cost a little reading, never more.
-      if (
-        name === undefined ||
-        BigInt(Math.floor(modified_ms)) * 1_000_000n < head ||
-        catalog.hasPack(name)
-      )
+      if (name === undefined || BigInt(Math.floor(modified_ms)) * 1_000_000n < head || catalog.hasPack(name))
         continue;
       yield { name, versionId, size_bytes };
     }
