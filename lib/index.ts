@@ -7,6 +7,8 @@
 
 import { CachedContent } from './mount/cache/content.js';
 import { type MountDriver, type Mounted, mountRepository } from './mount/index.js';
+import type { Owner } from './mount/tree/attributes.js';
+import type { TreeOptions } from './mount/tree/options.js';
 import type { ContentSource } from './mount/types.js';
 import type { Run } from './progress.js';
 import type { Repository } from './repository/index.js';
@@ -22,7 +24,7 @@ export { initRepository, openRepository, openRepositoryOn } from './repository/i
 export type { InitOptions, OpenOptions, Repository, RepositoryConfiguration } from './repository/index.js';
 export { unmountAt as unmount } from './mount/index.js';
 export type { RestoreOptions, RestoreResult };
-export type { ContentSource, MountDriver, Mounted };
+export type { ContentSource, MountDriver, Mounted, TreeOptions };
 
 /** Puts a version, or a part of it, into a directory; see lib/restore. */
 export function restore(
@@ -45,6 +47,8 @@ export interface MountRepositoryOptions extends Run {
   readonly mountpoint: string;
   readonly driver?: MountDriver;
   readonly allowOther?: boolean;
+  /** What the mount shows; the repository's own host if none is named. */
+  readonly tree?: Partial<Omit<TreeOptions, 'owner'>>;
 }
 
 /** Shows every version of the repository as directories until it is unmounted. Keep the repository open until then. */
@@ -57,7 +61,7 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
     repositoryId,
     content: openContent(repository),
     mountpoint: options.mountpoint,
-    host,
+    tree: { ...options.tree, host: options.tree?.host ?? host, owner: processOwner() },
     driver: options.driver ?? 'kernel',
     allowOther: options.allowOther ?? false,
     forbidden,
@@ -65,4 +69,8 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
     onPoll: () => repository.sync(),
     poll_ms,
   });
+}
+
+function processOwner(): Owner {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }

@@ -33,10 +33,9 @@ export async function mountRepository(options: MountOptions): Promise<Mounted> {
       limiter.warn(message);
     },
   };
-  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const driver = await (settings.driver === 'kernel'
-    ? mountByKernel(settings, owner)
-    : (await import('./drivers/fuse-native.js')).mountByFuseNative(settings, owner));
+    ? mountByKernel(settings)
+    : (await import('./drivers/fuse-native.js')).mountByFuseNative(settings));
   const stopPolling = poll(settings, driver);
   const closed = driver.closed.finally(stopPolling);
   closed.catch(() => undefined);

@@ -2,6 +2,7 @@
 
 import type { CatalogReader } from '../catalog/types.js';
 import type { Entry } from '../manifest/types.js';
+import type { TreeOptions } from './tree/options.js';
 
 /** Bytes of files. `read` gives exactly the bytes asked for, cut at the end of the file, or rejects; never other bytes. */
 export interface ContentSource {
@@ -19,8 +20,7 @@ export interface MountOptions {
   readonly content: ContentSource;
   /** Absolute path of an empty directory. */
   readonly mountpoint: string;
-  /** Whose sources stand in the root of the mount. */
-  readonly host: string;
+  readonly tree: TreeOptions;
   readonly driver: MountDriver;
   /** Let other users in, under the modes and ACLs that were backed up. */
   readonly allowOther: boolean;

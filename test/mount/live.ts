@@ -88,7 +88,7 @@ export async function live(
     repositoryId,
     content: repository.content(),
     mountpoint: at,
-    host: 'here',
+    tree: { host: 'here', owner: { uid: 0, gid: 0 } },
     driver,
     allowOther: false,
     forbidden: [],

@@ -37,7 +37,7 @@ const testOf = async (test: Parameters<typeof scratchDirectory>[0], warnings: st
     d: directory,
     link: { type: 'symlink', target: 'file' },
   });
-  const tree = new Tree(repository.catalog, 'here', { uid: 0, gid: 0 });
+  const tree = new Tree(repository.catalog, { host: 'here', owner: { uid: 0, gid: 0 } });
   const inits: boolean[] = [];
   const session = new Session({
     tree,

@@ -19,7 +19,7 @@ try {
     repositoryId,
     content: repository.content(),
     mountpoint,
-    host: 'here',
+    tree: { host: 'here', owner: { uid: 0, gid: 0 } },
     driver: process.env['TEST_DRIVER'] === 'fuse-native' ? 'fuse-native' : 'kernel',
     allowOther: process.env['TEST_ALLOW_OTHER'] === '1',
     forbidden: [scratch],

@@ -6,7 +6,7 @@ import { Tree, type Found } from '../../lib/mount/tree/index.js';
 import { scratchDirectory } from '../trees.js';
 import { directory, TestRepository, type TestTree } from './repository.js';
 
-const owner = { uid: 1000, gid: 1000 };
+const options = { host: 'here', owner: { uid: 1000, gid: 1000 } };
 const day1_ns = 1_795_230_000_000_000_000n; // 2026-11-21T03-00-00Z
 const day_ns = 86_400_000_000_000n;
 const day1 = '2026-11-21T03-00-00Z';
@@ -40,7 +40,7 @@ async function repositoryOf(
 void t.test('the four branches', async (test) => {
   const repository = await repositoryOf(test, [{ a: 'one' }, { a: 'two', b: 'new' }]);
   await repository.commit('there', 'photos', day1_ns, { p: 'picture' });
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   test.strictSame(names(tree, ''), ['hosts', 'docs']);
   test.strictSame(names(tree, 'docs'), ['current', 'history', day1, day2]);
   test.strictSame(names(tree, 'hosts'), ['here', 'there']);
@@ -57,7 +57,7 @@ void t.test('the four branches', async (test) => {
 
 void t.test('a new version shows, and current moves, without a new tree', async (test) => {
   const repository = await repositoryOf(test, [{ a: 'one' }]);
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   const before = walk(tree, 'docs/current')!;
   test.equal(names(tree, 'docs').length, 3);
   await repository.commit('here', 'docs', day1_ns + day_ns, { a: 'two' });
@@ -72,7 +72,7 @@ void t.test('a new version shows, and current moves, without a new tree', async 
 void t.test('two versions of one second', async (test) => {
   const repository = await repositoryOf(test, [{ a: 'one' }]);
   await repository.commit('here', 'docs', day1_ns + 1000n, { a: 'two' });
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   test.strictSame(names(tree, 'docs'), ['current', 'history', day1, `${day1}-2`]);
 });
 
@@ -83,7 +83,7 @@ void t.test('inode numbers', async (test) => {
     { a: 'one', d: directory, 'd/x': link, y: link, b: '' },
   ];
   const repository = await repositoryOf(test, versions);
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   const number = (path: string): bigint => nodeNumber(walk(tree, path)!.node);
   test.equal(
     number(`docs/${day1}/a`),
@@ -95,7 +95,7 @@ void t.test('inode numbers', async (test) => {
   test.not(number(`docs/${day1}/d`), number(`docs/${day2}/d`), 'a directory belongs to its version');
   test.not(number(`docs/${day1}/d`), number(`hosts/here/docs/${day1}/d`), 'and to its view');
   test.not(number('docs'), number('hosts/here/docs'));
-  const again = new Tree(repository.catalog, 'here', owner);
+  const again = new Tree(repository.catalog, options);
   for (const path of [
     'docs',
     `docs/${day1}`,
@@ -139,7 +139,7 @@ void t.test('attributes', async (test) => {
       tagged: { content: 'x', xattrs: { 'user.b': '2', 'system.posix_acl_access': '\x02\0\0\0' } },
     },
   ]);
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   const at = (name: string): Found => walk(tree, `docs/${day1}/${name}`)!;
   test.match(
     at('').attributes,
@@ -163,9 +163,9 @@ void t.test('a large directory, page by page, from any position', async (test) =
     Array.from({ length: 1000 }, (_, index) => [`f${String(index).padStart(5, '0')}`, '']),
   );
   const repository = await repositoryOf(test, [many]);
-  const { node } = walk(new Tree(repository.catalog, 'here', owner), `docs/${day1}`)!;
+  const { node } = walk(new Tree(repository.catalog, options), `docs/${day1}`)!;
   for (const page of [1, 7, 64, 65, 300]) {
-    const trees = [new Tree(repository.catalog, 'here', owner), new Tree(repository.catalog, 'here', owner)];
+    const trees = [new Tree(repository.catalog, options), new Tree(repository.catalog, options)];
     const seen: string[] = [];
     for (let position = 0, turn = 0; ; turn++) {
       const before = position;
@@ -189,7 +189,7 @@ void t.test('history', async (test) => {
     { d: directory },
   ]);
   const day4 = '2026-11-24T03-00-00Z';
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   test.strictSame(names(tree, 'docs/history').slice(0, 4), ['a.txt', 'd', 'gone', 'swap']);
   test.strictSame(names(tree, 'docs/history/a.txt'), [`${day1}.txt`, `${day2}.txt`, `${day4}.deleted`]);
   test.strictSame(names(tree, 'docs/history/d/x.tar.gz'), [`${day1}.gz`, `${day4}.deleted`]);
@@ -211,7 +211,7 @@ void t.test('history', async (test) => {
 
 void t.test('what the kernel forgets is forgotten', async (test) => {
   const repository = await repositoryOf(test, [{ a: 'one' }]);
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   const { node } = walk(tree, 'docs/history/a')!;
   walk(tree, 'docs/history/a');
   test.equal(tree.history.size, 1);
@@ -227,7 +227,7 @@ void t.test('names that hosts and sources give themselves stay in their director
   test.teardown(() => repository.catalog.close());
   await repository.commit('..', '../../etc', day1_ns, { a: '' });
   await repository.commit('here', 'hosts', day1_ns, { a: '' });
-  const tree = new Tree(repository.catalog, 'here', owner);
+  const tree = new Tree(repository.catalog, options);
   test.strictSame(names(tree, ''), ['hosts']);
   test.strictSame(names(tree, 'hosts'), ['_..', 'here']);
   test.strictSame(names(tree, 'hosts/_..'), ['.._.._etc']);

@@ -7,7 +7,7 @@ import { printable } from '../../bytes/path.js';
 import { RrbackupError } from '../../errors/index.js';
 import { mountAt, unmountFuse } from '../../posix/mount.js';
 import { errno, page_bytes } from '../protocol/constants.js';
-import { isDirectory, type Attributes, type Owner } from '../tree/attributes.js';
+import { isDirectory, type Attributes } from '../tree/attributes.js';
 import { Tree, type Found } from '../tree/index.js';
 import { rootNode } from '../tree/node.js';
 import type { MountOptions } from '../types.js';
@@ -34,9 +34,9 @@ interface FuseConstructor {
 /** How often to look whether somebody else has unmounted: the package does not say. */
 const watch_ms = 500;
 
-export async function mountByFuseNative(options: MountOptions, owner: Owner): Promise<Driver> {
+export async function mountByFuseNative(options: MountOptions): Promise<Driver> {
   const Native = await loadFuseNative();
-  const driver = new FuseNativeDriver(options, owner, Native);
+  const driver = new FuseNativeDriver(options, Native);
   await driver.start();
   return driver;
 }
@@ -73,9 +73,9 @@ class FuseNativeDriver implements Driver {
   #onClosed: (() => void) | undefined;
   #watch: NodeJS.Timeout | undefined;
 
-  constructor(options: MountOptions, owner: Owner, Native: FuseConstructor) {
+  constructor(options: MountOptions, Native: FuseConstructor) {
     this.#options = options;
-    this.#tree = new Tree(options.catalog, options.host, owner);
+    this.#tree = new Tree(options.catalog, options.tree);
     this.closed = new Promise((resolve) => (this.#onClosed = resolve));
     this.#fuse = new Native(options.mountpoint, this.#operations(), {
       // The package has no options of its own for these; what stands here is joined with commas as it is.

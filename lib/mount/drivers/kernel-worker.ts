@@ -22,7 +22,7 @@ function send(message: WorkerMessage): void {
 
 const catalog = openCatalogReader(settings.catalogPath, settings.repositoryId);
 const session = new Session({
-  tree: new Tree(catalog, settings.host, settings.owner),
+  tree: new Tree(catalog, settings.tree),
   checkAccess: settings.checkAccess,
   onWarning: (message) => {
     send({ kind: 'warning', message });

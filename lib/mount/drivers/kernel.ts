@@ -7,7 +7,6 @@ import { RrbackupError, toRrbackupError } from '../../errors/index.js';
 import { mountAt, mountFuse, mountType, unmountFuse } from '../../posix/mount.js';
 import { prepareWaking, wakeThread } from '../../posix/thread.js';
 import { maximumRead_bytes } from '../protocol/constants.js';
-import type { Owner } from '../tree/attributes.js';
 import { Tree } from '../tree/index.js';
 import type { MountOptions } from '../types.js';
 import { ContentReplies } from './content-replies.js';
@@ -21,8 +20,8 @@ const grace_ms = 2000;
 const retry_ms = 100;
 const wake_ms = 20;
 
-export async function mountByKernel(options: MountOptions, owner: Owner): Promise<Driver> {
-  const driver = new KernelDriver(options, owner);
+export async function mountByKernel(options: MountOptions): Promise<Driver> {
+  const driver = new KernelDriver(options);
   await driver.start();
   return driver;
 }
@@ -30,7 +29,6 @@ export async function mountByKernel(options: MountOptions, owner: Owner): Promis
 class KernelDriver implements Driver {
   readonly closed: Promise<void>;
   readonly #options: MountOptions;
-  readonly #owner: Owner;
   readonly #flags = new Int32Array(new SharedArrayBuffer(shared.size_bytes));
   readonly #workers: Worker[] = [];
   readonly #threads: number[] = [];
@@ -44,9 +42,8 @@ class KernelDriver implements Driver {
     this.#leaveNow();
   };
 
-  constructor(options: MountOptions, owner: Owner) {
+  constructor(options: MountOptions) {
     this.#options = options;
-    this.#owner = owner;
     this.closed = new Promise((resolve, reject) => {
       this.#onClosed = () => {
         if (this.#failure === undefined) resolve();
@@ -137,19 +134,18 @@ class KernelDriver implements Driver {
   }
 
   #contentReplies(device: number): ContentReplies {
-    const { catalog, host, content, allowOther, onWarning } = this.#options;
-    const tree = new Tree(catalog, host, this.#owner);
+    const { catalog, content, allowOther, onWarning } = this.#options;
+    const tree = new Tree(catalog, this.#options.tree);
     const session = new Session({ tree, checkAccess: allowOther, onWarning, onInit: () => undefined });
     return new ContentReplies({ device, session, catalog, content, onWarning });
   }
 
   #startWorker(): Promise<void> {
-    const { catalogPath, repositoryId, host, allowOther } = this.#options;
+    const { catalogPath, repositoryId, tree, allowOther } = this.#options;
     const workerData: WorkerSettings = {
       catalogPath,
       repositoryId,
-      host,
-      owner: this.#owner,
+      tree,
       checkAccess: allowOther,
       shared: this.#flags.buffer as SharedArrayBuffer,
     };

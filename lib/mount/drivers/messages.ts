@@ -1,6 +1,6 @@
 // What the threads of the kernel driver say to each other.
 
-import type { Owner } from '../tree/attributes.js';
+import type { TreeOptions } from '../tree/options.js';
 
 /** What the main thread and the workers can tell each other while a worker is in its loop. */
 export const shared = {
@@ -14,8 +14,7 @@ export const shared = {
 export interface WorkerSettings {
   readonly catalogPath: string;
   readonly repositoryId: string;
-  readonly host: string;
-  readonly owner: Owner;
+  readonly tree: TreeOptions;
   readonly checkAccess: boolean;
   /** Of Int32, see `shared`. */
   readonly shared: SharedArrayBuffer;

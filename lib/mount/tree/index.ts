@@ -15,7 +15,6 @@ import {
   typeBits,
   typeMask,
   type Attributes,
-  type Owner,
 } from './attributes.js';
 import { History, type HistoryPath } from './history.js';
 import { Listings } from './listing.js';
@@ -29,6 +28,7 @@ import {
   type NodeId,
   type View,
 } from './node.js';
+import type { TreeOptions } from './options.js';
 import { hostNumber, safeName, streamNumber, Streams, type VersionName } from './streams.js';
 
 export interface Found {
@@ -62,14 +62,11 @@ export class Tree {
   readonly #catalog: CatalogReader;
   readonly #streams: Streams;
   readonly #listings: Listings;
-  readonly #host: string;
-  readonly #owner: Owner;
+  readonly #options: TreeOptions;
 
-  /** `host` is the one whose sources stand in the root; `owner` owns the directories that only the mount has. */
-  constructor(catalog: CatalogReader, host: string, owner: Owner) {
+  constructor(catalog: CatalogReader, options: TreeOptions) {
     this.#catalog = catalog;
-    this.#host = host;
-    this.#owner = owner;
+    this.#options = options;
     this.#streams = new Streams(catalog);
     this.#listings = new Listings(catalog);
     this.history = new History(catalog, this.#streams);
@@ -126,11 +123,11 @@ export class Tree {
       }
       case nodeKinds.deleted: {
         const version = this.#version(node);
-        return version && madeUpFile(this.#owner, version.finished_ns);
+        return version && madeUpFile(this.#options.owner, version.finished_ns);
       }
       case nodeKinds.current: {
         const version = this.#version(node);
-        return version && madeUpSymlink(this.#owner, version.finished_ns, Buffer.from(version.name));
+        return version && madeUpSymlink(this.#options.owner, version.finished_ns, Buffer.from(version.name));
       }
     }
   }
@@ -221,7 +218,7 @@ export class Tree {
   }
 
   #growing(streams: readonly StreamInfo[]): Attributes {
-    return madeUpDirectory(this.#owner, this.#streams.newest_ns(streams));
+    return madeUpDirectory(this.#options.owner, this.#streams.newest_ns(streams));
   }
 
   #lookupInSource(node: NodeId, name: Buffer): Found | undefined {
@@ -285,7 +282,7 @@ export class Tree {
       if (host !== undefined) this.#addSources(entries, host, 1);
     } else if (node.lower === rootNode.lower) {
       entries.set(hostsName.toString(), hostsNode);
-      this.#addSources(entries, this.#host, 0);
+      this.#addSources(entries, this.#options.host, 0);
     } else {
       for (const host of this.#streams.hosts()) {
         addFirst(entries, safeName(host), nodeId(nodeKinds.fixed, 0, 1, hostNumber(host)));
