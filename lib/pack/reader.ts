@@ -1,14 +1,10 @@
 // Reads chunks out of stored packs: neighbouring blocks in one ranged request, each block opened with the pack's own key, each
 // chunk checked against its id. Holds no data between calls but a few object keys; caching is for its callers.
 
-import { LRUCache } from 'lru-cache';
-import { chunkId, objectHeader_bytes, tag_bytes, type ObjectKey } from '../crypto/index.js';
-import { damaged } from '../errors/index.js';
 import type { ObjectStore } from '../store/types.js';
-import { decodeBlock, openPackHeader, wrongChunk } from './decode.js';
+import { BlockDecoder, checkPlace } from './block-decoder.js';
 import type { PackContext } from './encode.js';
 import { fetchExact } from './fetch.js';
-import { packLimits } from './layout.js';
 import { packKey } from './names.js';
 import { namingAsync } from './naming.js';
 import type { ChunkId, ChunkPlace } from './types.js';
@@ -17,7 +13,6 @@ import type { ChunkId, ChunkPlace } from './types.js';
 const gap_bytes = 64 * 1024;
 const request_bytes = 8 * 1024 * 1024;
 const parallelRequests = 4;
-const keptKeys = 256;
 
 export interface PackReaderOptions extends PackContext {
   readonly store: ObjectStore;
@@ -33,10 +28,11 @@ interface Request {
 /** Call cryptoReady once before the first. */
 export class PackReader {
   readonly #options: PackReaderOptions;
-  readonly #keys = new LRUCache<string, ObjectKey>({ max: keptKeys });
+  readonly #decoder: BlockDecoder;
 
   constructor(options: PackReaderOptions) {
     this.#options = options;
+    this.#decoder = new BlockDecoder(options);
   }
 
   /**
@@ -48,11 +44,10 @@ export class PackReader {
     const [first] = places;
     if (first === undefined) return blocks;
     if (places.some(({ pack }) => pack !== first.pack)) throw new RangeError('places of several packs');
-    const key = this.#keyOf(first);
     const requests = planRequests(places);
     const worker = async () => {
       for (let request = requests.pop(); request !== undefined; request = requests.pop())
-        await this.#read(first, key, request, blocks, signal);
+        await this.#read(first, request, blocks, signal);
     };
     await Promise.all(Array.from({ length: Math.min(parallelRequests, requests.length) }, worker));
     return blocks;
@@ -60,12 +55,11 @@ export class PackReader {
 
   async #read(
     { pack, packVersionId }: ChunkPlace,
-    key: ObjectKey,
     { offset, length, places }: Request,
     blocks: Map<number, Buffer>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { store, zstd } = this.#options;
+    const { store } = this.#options;
     const range = { offset, length };
     const bytes = await namingAsync('pack.damaged', `pack ${pack}`, () =>
       fetchExact(store, packKey(pack), { versionId: packVersionId, range, signal }),
@@ -73,25 +67,13 @@ export class PackReader {
     for (const place of places) {
       const from = place.blockOffset_bytes - offset;
       const stored = bytes.subarray(from, from + place.blockStored_bytes);
-      const block = { index: place.block, codec: place.codec, plain_bytes: place.blockPlain_bytes };
-      blocks.set(place.block, decodeBlock(zstd, key, pack, block, stored));
+      blocks.set(place.block, this.#decoder.decode(place, stored));
     }
-  }
-
-  #keyOf({ pack, packHeader }: ChunkPlace): ObjectKey {
-    const known = this.#keys.get(pack);
-    if (known?.header.equals(packHeader) === true) return known;
-    const key = openPackHeader(this.#options, pack, packHeader);
-    this.#keys.set(pack, key);
-    return key;
   }
 
   /** The bytes of one chunk, a view of its plain block, proven to be the ones that the id names. Throws 'pack.damaged' otherwise. */
   chunkFrom(block: Buffer, place: ChunkPlace, id: ChunkId): Buffer {
-    const chunk = block.subarray(place.offset_bytes, place.offset_bytes + place.size_bytes);
-    if (chunk.length !== place.size_bytes || !chunkId(this.#options.keys, chunk).equals(id))
-      throw wrongChunk(place.pack, id);
-    return chunk;
+    return this.#decoder.chunkFrom(block, place, id);
   }
 }
 
@@ -116,16 +98,4 @@ function planRequests(places: readonly ChunkPlace[]): Request[] {
     }
   }
   return requests;
-}
-
-/** Places come out of a local database; what is impossible there may not become a request or an allocation. */
-function checkPlace(place: ChunkPlace): void {
-  const isPossible =
-    place.blockOffset_bytes >= objectHeader_bytes &&
-    place.blockStored_bytes > tag_bytes &&
-    place.blockPlain_bytes <= packLimits.block_bytes &&
-    place.blockStored_bytes <= place.blockPlain_bytes + tag_bytes &&
-    place.blockOffset_bytes + place.blockStored_bytes <= packLimits.pack_bytes;
-  if (!isPossible)
-    throw damaged('pack.damaged', `block ${place.block} of pack ${place.pack} has an impossible place`);
 }

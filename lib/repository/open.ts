@@ -17,6 +17,7 @@ import {
   unlock,
   verifyDescriptor,
 } from '../keys/index.js';
+import type { LocalBlocksSettings } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import { MemoryStore } from '../store/memory.js';
 import { openStore } from '../store/open.js';
@@ -36,7 +37,15 @@ export interface RepositoryConfiguration {
   readonly catalogPath: string | undefined;
   readonly stateDirectory: string;
   readonly cacheDirectory: string;
+  /**
+   * What the disk cache of encrypted blocks may take, for a store that is not in a local directory; 0: there is none.
+   * Default 1 GiB.
+   */
+  readonly cacheSize_bytes?: number;
 }
+
+/** Of the disk cache of one repository. */
+export const defaultCacheSize_bytes = 1024 ** 3;
 
 export interface OpenOptions extends Run {
   /** 'write' is refused under commit_locked; 'dry-run' changes nothing anywhere, its catalog is temporary. */
@@ -157,6 +166,7 @@ async function openOn(
     encryption: descriptor.encryption,
     host: configuration.host,
     clock: options.clock ?? systemClock,
+    localBlocks: scratch === undefined ? localBlocksOf(configuration, repositoryId) : { kind: 'none' },
     ownPaths: [
       ...(configuration.store?.kind === 'directory' ? [configuration.store.path] : []),
       ...['', '-lock', '-seal'].map((suffix) => `${catalogPath}${suffix}`),
@@ -171,6 +181,13 @@ async function openOn(
     await repository.close();
     throw error;
   }
+}
+
+function localBlocksOf(configuration: OpenedConfiguration, repositoryId: string): LocalBlocksSettings {
+  const { store, cacheDirectory, cacheSize_bytes: maximum_bytes = defaultCacheSize_bytes } = configuration;
+  if (store?.kind === 'directory') return { kind: 'directory', path: path.resolve(store.path) };
+  if (maximum_bytes === 0) return { kind: 'none' };
+  return { kind: 'cache', path: path.join(cacheDirectory, repositoryId, 'blocks'), maximum_bytes };
 }
 
 async function syncAtOpening(repository: Repository, options: OpenOptions): Promise<void> {

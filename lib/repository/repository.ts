@@ -10,7 +10,7 @@ import { type RepositoryKeys, streamId, wipe } from '../crypto/index.js';
 import type { RrbackupError } from '../errors/index.js';
 import { addPassword } from '../keys/index.js';
 import { ChainReader } from '../manifest/chain.js';
-import { PackReader } from '../pack/index.js';
+import { type LocalBlocksSettings, PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import type { ObjectStore } from '../store/types.js';
 import { checkPins, explainChainError, isGap } from './alarm.js';
@@ -36,6 +36,7 @@ export interface RepositoryParts {
   /** This machine's name, which its streams have. */
   readonly host: string;
   readonly clock: Clock;
+  readonly localBlocks: LocalBlocksSettings;
   /** Absolute paths of files and directories that are the program's own: never part of a backup. */
   readonly ownPaths: readonly string[];
   /** Of a dry run: where its catalog lies; goes when it is closed, and nothing is remembered. */
@@ -96,6 +97,11 @@ export class Repository {
 
   get ownPaths(): readonly string[] {
     return this.#parts.ownPaths;
+  }
+
+  /** Where stored blocks may lie on this machine: plain data, for threads that read them themselves. */
+  get localBlocks(): LocalBlocksSettings {
+    return this.#parts.localBlocks;
   }
 
   get catalog(): Catalog {
