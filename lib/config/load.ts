@@ -5,7 +5,11 @@ import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { RrbackupError } from '../errors/index.js';
-import type { SourceConfiguration, StoreConfiguration } from '../repository/types.js';
+import {
+  defaultCacheSize_bytes,
+  type SourceConfiguration,
+  type StoreConfiguration,
+} from '../repository/types.js';
 import { parseIni, type IniSection } from './ini.js';
 import {
   findConfiguration,
@@ -40,6 +44,7 @@ const keysOf = {
   main: [
     'base_path',
     'local_manifest_file',
+    'cache_size',
     ...passwordKeys,
     'encryption',
     'commit_locked',
@@ -268,6 +273,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
     catalogPath: main?.path('local_manifest_file'),
     stateDirectory: xdgDirectory(options, 'XDG_STATE_HOME', '.local/state'),
     cacheDirectory: xdgDirectory(options, 'XDG_CACHE_HOME', '.cache'),
+    cacheSize_bytes: main?.size('cache_size') ?? defaultCacheSize_bytes,
     warnings: await secretWarnings(found, store, password),
   };
 }

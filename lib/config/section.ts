@@ -1,6 +1,7 @@
 // One section of the file as typed values. Every wrong value is an error that names file, line and key; nothing is guessed.
 
 import { isAbsolute, join, resolve } from 'node:path';
+import { parseSize } from '../bytes/size.js';
 import { RrbackupError } from '../errors/index.js';
 import type { IniEntry, IniSection } from './ini.js';
 import { nearest } from './nearest.js';
@@ -104,6 +105,20 @@ export class Section {
         'write yes, no, true, false, on, off, 1 or 0',
       );
     return known;
+  }
+
+  /** Bytes, written as 500M or 2G. */
+  size(key: string): number | undefined {
+    const value = this.text(key);
+    if (value === undefined) return undefined;
+    const size_bytes = parseSize(value);
+    if (size_bytes === undefined)
+      throw this.wrong(
+        key,
+        `'${key}' is '${value}', which is no size`,
+        "write a number with K, M, G or T behind it, as in '500M' or '2G'",
+      );
+    return size_bytes;
   }
 
   /** Lines of a value that may go over several, without the empty ones. */

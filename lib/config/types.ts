@@ -18,6 +18,8 @@ export interface Configuration {
   readonly stateDirectory: string;
   /** $XDG_CACHE_HOME/rrbackup. */
   readonly cacheDirectory: string;
+  /** `cache_size`: what the disk cache of encrypted blocks may take; 0 where there is to be none. */
+  readonly cacheSize_bytes: number;
   /** Things to tell the user (others can read a file with a secret in it). */
   readonly warnings: readonly string[];
 }

@@ -1,6 +1,7 @@
 // The room's door: build, read and verify packs. The bytes are in FORMAT.md.
 
 export { BlockDecoder } from './block-decoder.js';
+export { DiskCache } from './cache/index.js';
 export { readPackEnd, verifyPack } from './decode.js';
 export type { PackEnd, StoredPack } from './decode.js';
 export { PackBuilder } from './encode.js';

@@ -1,8 +1,11 @@
-// Reads chunks out of stored packs: neighbouring blocks in one ranged request, each block opened with the pack's own key, each
-// chunk checked against its id. Holds no data between calls but a few object keys; caching is for its callers.
+// Reads chunks out of stored packs: from the disk cache what lies there, neighbouring blocks in one ranged request otherwise,
+// each block opened with the pack's own key, each chunk checked against its id. Holds no plain bytes between calls: that is for
+// its callers.
 
+import { throwIfAborted } from '../store/failures.js';
 import type { ObjectStore } from '../store/types.js';
 import { BlockDecoder, checkPlace } from './block-decoder.js';
+import type { DiskCache } from './cache/index.js';
 import type { PackContext } from './encode.js';
 import { fetchExact } from './fetch.js';
 import { packKey } from './names.js';
@@ -16,6 +19,8 @@ const parallelRequests = 4;
 
 export interface PackReaderOptions extends PackContext {
   readonly store: ObjectStore;
+  /** Blocks that lie there are not asked for; what was fetched is kept there. Its owner closes it. */
+  readonly cache?: DiskCache | undefined;
 }
 
 /** What one ranged request brings: places in order of their offsets, one for each block. */
@@ -44,7 +49,10 @@ export class PackReader {
     const [first] = places;
     if (first === undefined) return blocks;
     if (places.some(({ pack }) => pack !== first.pack)) throw new RangeError('places of several packs');
-    const requests = planRequests(places);
+    throwIfAborted(signal);
+    const sorted = distinctBlocks(places);
+    for (const place of sorted) this.#takeCached(place, blocks);
+    const requests = planRequests(sorted, blocks);
     const worker = async () => {
       for (let request = requests.pop(); request !== undefined; request = requests.pop())
         await this.#read(first, request, blocks, signal);
@@ -53,13 +61,25 @@ export class PackReader {
     return blocks;
   }
 
+  #takeCached(place: ChunkPlace, blocks: Map<number, Buffer>): void {
+    const { cache } = this.#options;
+    const stored = cache?.read(place);
+    if (stored === undefined) return;
+    try {
+      blocks.set(place.block, this.#decoder.decode(place, stored));
+    } catch {
+      // A crash or the disk spoiled it, or the store's own is no better: then that one says so.
+      cache?.reject(place);
+    }
+  }
+
   async #read(
     { pack, packVersionId }: ChunkPlace,
     { offset, length, places }: Request,
     blocks: Map<number, Buffer>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { store } = this.#options;
+    const { store, cache } = this.#options;
     const range = { offset, length };
     const bytes = await namingAsync('pack.damaged', `pack ${pack}`, () =>
       fetchExact(store, packKey(pack), { versionId: packVersionId, range, signal }),
@@ -69,6 +89,8 @@ export class PackReader {
       const stored = bytes.subarray(from, from + place.blockStored_bytes);
       blocks.set(place.block, this.#decoder.decode(place, stored));
     }
+    // With the blocks in between, which nobody asked for yet: fetched once is enough.
+    cache?.keep(pack, offset, bytes);
   }
 
   /** The bytes of one chunk, a view of its plain block, proven to be the ones that the id names. Throws 'pack.damaged' otherwise. */
@@ -77,16 +99,25 @@ export class PackReader {
   }
 }
 
-function planRequests(places: readonly ChunkPlace[]): Request[] {
+/** One place for each block, in order of their offsets. */
+function distinctBlocks(places: readonly ChunkPlace[]): ChunkPlace[] {
   const byBlock = new Map<number, ChunkPlace>();
   for (const place of places) {
     checkPlace(place);
     byBlock.set(place.block, place);
   }
-  const sorted = [...byBlock.values()].sort((a, b) => a.blockOffset_bytes - b.blockOffset_bytes);
+  return [...byBlock.values()].sort((a, b) => a.blockOffset_bytes - b.blockOffset_bytes);
+}
+
+/** Requests for the blocks that are not there yet; none reaches over one that is. */
+function planRequests(sorted: readonly ChunkPlace[], there: ReadonlyMap<number, Buffer>): Request[] {
   const requests: Request[] = [];
   let open: Request | undefined;
   for (const place of sorted) {
+    if (there.has(place.block)) {
+      open = undefined;
+      continue;
+    }
     const end = place.blockOffset_bytes + place.blockStored_bytes;
     const isNear = open !== undefined && place.blockOffset_bytes - (open.offset + open.length) <= gap_bytes;
     if (open !== undefined && isNear && end - open.offset <= request_bytes) {

@@ -25,7 +25,7 @@ import type { ObjectStore, StoreConfiguration } from '../store/types.js';
 import { createRepository } from './create.js';
 import { Repository } from './repository.js';
 import { LocationState, type Memory } from './state.js';
-import type { PasswordSource } from './types.js';
+import { defaultCacheSize_bytes, type PasswordSource } from './types.js';
 
 export interface RepositoryConfiguration {
   readonly store: StoreConfiguration;
@@ -38,14 +38,11 @@ export interface RepositoryConfiguration {
   readonly stateDirectory: string;
   readonly cacheDirectory: string;
   /**
-   * What the disk cache of encrypted blocks may take, for a store that is not in a local directory; 0: there is none.
-   * Default 1 GiB.
+   * What the disk cache of encrypted blocks may take, for a store that is not in a local directory; 0: there is none, and what
+   * there was is removed. Default 1 GiB.
    */
   readonly cacheSize_bytes?: number;
 }
-
-/** Of the disk cache of one repository. */
-export const defaultCacheSize_bytes = 1024 ** 3;
 
 export interface OpenOptions extends Run {
   /** 'write' is refused under commit_locked; 'dry-run' changes nothing anywhere, its catalog is temporary. */
@@ -166,7 +163,8 @@ async function openOn(
     encryption: descriptor.encryption,
     host: configuration.host,
     clock: options.clock ?? systemClock,
-    localBlocks: scratch === undefined ? localBlocksOf(configuration, repositoryId) : { kind: 'none' },
+    ...(options.onWarning && { onWarning: (message) => options.onWarning?.(message) }),
+    localBlocks: scratch === undefined ? await localBlocksOf(configuration, repositoryId) : { kind: 'none' },
     ownPaths: [
       ...(configuration.store?.kind === 'directory' ? [configuration.store.path] : []),
       ...['', '-lock', '-seal'].map((suffix) => `${catalogPath}${suffix}`),
@@ -183,11 +181,16 @@ async function openOn(
   }
 }
 
-function localBlocksOf(configuration: OpenedConfiguration, repositoryId: string): LocalBlocksSettings {
-  const { store, cacheDirectory, cacheSize_bytes: maximum_bytes = defaultCacheSize_bytes } = configuration;
+async function localBlocksOf(
+  { store, cacheDirectory, cacheSize_bytes: maximum_bytes = defaultCacheSize_bytes }: OpenedConfiguration,
+  repositoryId: string,
+): Promise<LocalBlocksSettings> {
   if (store?.kind === 'directory') return { kind: 'directory', path: path.resolve(store.path) };
-  if (maximum_bytes === 0) return { kind: 'none' };
-  return { kind: 'cache', path: path.join(cacheDirectory, repositoryId, 'blocks'), maximum_bytes };
+  const cache = path.join(cacheDirectory, repositoryId, 'blocks');
+  if (maximum_bytes > 0) return { kind: 'cache', path: cache, maximum_bytes };
+  // Where that cannot be done there is nothing to gain by saying so: it is not used.
+  await fs.promises.rm(cache, { recursive: true, force: true }).catch(() => undefined);
+  return { kind: 'none' };
 }
 
 async function syncAtOpening(repository: Repository, options: OpenOptions): Promise<void> {

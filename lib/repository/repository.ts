@@ -10,7 +10,7 @@ import { type RepositoryKeys, streamId, wipe } from '../crypto/index.js';
 import type { RrbackupError } from '../errors/index.js';
 import { addPassword } from '../keys/index.js';
 import { ChainReader } from '../manifest/chain.js';
-import { type LocalBlocksSettings, PackReader } from '../pack/index.js';
+import { DiskCache, type LocalBlocksSettings, PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import type { ObjectStore } from '../store/types.js';
 import { checkPins, explainChainError, isGap } from './alarm.js';
@@ -41,6 +41,7 @@ export interface RepositoryParts {
   readonly ownPaths: readonly string[];
   /** Of a dry run: where its catalog lies; goes when it is closed, and nothing is remembered. */
   readonly scratch: string | undefined;
+  onWarning?(message: string): void;
 }
 
 export class Repository {
@@ -50,12 +51,16 @@ export class Repository {
   readonly #gaps = new Map<string, RrbackupError>();
   readonly chain: ChainReader;
   readonly packs: PackReader;
+  readonly #cache: DiskCache | undefined;
 
   constructor(parts: RepositoryParts) {
     this.#parts = parts;
     this.#catalog = parts.catalog;
     this.chain = new ChainReader(parts.context);
-    this.packs = new PackReader(parts.context);
+    const { localBlocks, clock, onWarning } = parts;
+    if (localBlocks.kind === 'cache')
+      this.#cache = new DiskCache({ ...localBlocks, clock, ...(onWarning && { onWarning }) });
+    this.packs = new PackReader({ ...parts.context, cache: this.#cache });
   }
 
   /** 32 hex digits. */
@@ -169,6 +174,7 @@ export class Repository {
   async close(): Promise<void> {
     const { secret, scratch } = this.#parts;
     wipe(secret);
+    await this.#cache?.close();
     await this.#catalog.close();
     await this.store.close();
     if (scratch !== undefined) fs.rmSync(scratch, { recursive: true, force: true });

@@ -6,6 +6,9 @@ export type { StoreConfiguration } from '../store/types.js';
 /** Asked only when a password is needed. 'create': for a new repository, so a prompt asks twice. Default 'open'. */
 export type PasswordSource = (purpose?: 'open' | 'create') => Promise<string>;
 
+/** Of the disk cache of one repository. */
+export const defaultCacheSize_bytes = 1024 ** 3;
+
 export interface SourceConfiguration {
   /** Names the stream together with the host, and the directory in the mount. Safe as a file name. */
   readonly name: string;

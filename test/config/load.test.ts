@@ -119,6 +119,7 @@ path = ~
     catalogPath: undefined,
     stateDirectory: at('home/.local/state/rrbackup'),
     cacheDirectory: at('home/.cache/rrbackup'),
+    cacheSize_bytes: 1024 ** 3,
     sources: [
       {
         name: 'root',
@@ -330,6 +331,25 @@ t.test('booleans are those of Python', async (t) => {
       text: `[main]\ncommit_locked: ${word}\n[directory]\npath: /r\n`,
     });
     t.equal(commitLocked, expected, word);
+  }
+});
+
+t.test('sizes are powers of 1,024', async (t) => {
+  const text = (size: string) => `[main]\ncache_size: ${size}\n[directory]\npath: /r\n`;
+  for (const [written, expected_bytes] of [
+    ['0', 0],
+    ['4096', 4096],
+    ['500M', 500 * 1024 ** 2],
+    ['2G', 2 * 1024 ** 3],
+    ['1.5 GiB', 1.5 * 1024 ** 3],
+    ['3tb', 3 * 1024 ** 4],
+    ['64k', 65536],
+  ] as const)
+    t.equal((await load(t, { text: text(written) })).cacheSize_bytes, expected_bytes, written);
+  for (const wrong of ['-1', 'much', '1 0', '2GG', 'G', '1e3', '9'.repeat(30)]) {
+    const error = await failure(t, { text: text(wrong) });
+    t.equal(error.message, `/cwd/configuration.ini, line 2: 'cache_size' is '${wrong}', which is no size`);
+    t.match(error.guidance, /500M/);
   }
 });
 
