@@ -80,6 +80,12 @@ export class Reader implements CatalogReader {
     return value && toVersion(value);
   }
 
+  isReadable(directory: DirectoryId, sequence: number): boolean {
+    const place = this.database.tables.directories.get(directoryKey(directory));
+    if (place === undefined) return false;
+    return this.database.tables.versions.has(numberKey(toDirectoryPlace(place).stream, sequence));
+  }
+
   root(stream: string, sequence: number): CatalogEntry | undefined {
     const record = this.streamRecord(stream);
     if (record === undefined || !this.#isKnown(record, sequence)) return undefined;

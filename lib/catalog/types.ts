@@ -62,6 +62,8 @@ export interface CatalogReader {
   /** Oldest first. */
   versions(stream: string): VersionInfo[];
   version(stream: string, sequence: number): VersionInfo | undefined;
+  /** Whether the stream of a directory has this version: one that was removed may have left rows behind. */
+  isReadable(directory: DirectoryId, sequence: number): boolean;
   /** The source's root directory at a version. */
   root(stream: string, sequence: number): CatalogEntry | undefined;
   lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogEntry | undefined;

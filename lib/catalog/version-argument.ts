@@ -18,12 +18,15 @@ export function versionTime(version: VersionInfo): string {
   return iso.replace(/\.\d+Z$/, 'Z').replaceAll(':', '-');
 }
 
-/** The names that the mount gives to versions: their times, and from the second one in the same second on '…Z-2'. */
-export function versionNames(versions: readonly VersionInfo[]): Map<VersionInfo, string> {
+/** The names that the mount gives to versions: their times, and from the second one of the same time on '…Z-2'. */
+export function versionNames(
+  versions: readonly VersionInfo[],
+  timeOf: (version: VersionInfo) => string = versionTime,
+): Map<VersionInfo, string> {
   const taken = new Map<string, number>();
   return new Map(
     versions.map((version) => {
-      const time = versionTime(version);
+      const time = timeOf(version);
       const count = (taken.get(time) ?? 0) + 1;
       taken.set(time, count);
       return [version, count === 1 ? time : `${time}-${count}`];

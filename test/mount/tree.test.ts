@@ -3,6 +3,7 @@
 import t from 'tap';
 import { rootNode, nodeNumber, decodeNode, encodeNode, type NodeId } from '../../lib/mount/tree/node.js';
 import { Tree, type Found } from '../../lib/mount/tree/index.js';
+import type { CatalogReader, StreamInfo } from '../../lib/catalog/types.js';
 import { scratchDirectory } from '../trees.js';
 import { directory, TestRepository, type TestTree } from './repository.js';
 
@@ -41,7 +42,7 @@ void t.test('the four branches', async (test) => {
   const repository = await repositoryOf(test, [{ a: 'one' }, { a: 'two', b: 'new' }]);
   await repository.commit('there', 'photos', day1_ns, { p: 'picture' });
   const tree = new Tree(repository.catalog, options);
-  test.strictSame(names(tree, ''), ['hosts', 'docs']);
+  test.strictSame(names(tree, ''), ['.trackerignore', 'hosts', 'docs']);
   test.strictSame(names(tree, 'docs'), ['current', 'history', day1, day2]);
   test.strictSame(names(tree, 'hosts'), ['here', 'there']);
   test.strictSame(names(tree, 'hosts/there'), ['photos']);
@@ -228,8 +229,168 @@ void t.test('names that hosts and sources give themselves stay in their director
   await repository.commit('..', '../../etc', day1_ns, { a: '' });
   await repository.commit('here', 'hosts', day1_ns, { a: '' });
   const tree = new Tree(repository.catalog, options);
-  test.strictSame(names(tree, ''), ['hosts']);
+  test.strictSame(names(tree, ''), ['.trackerignore', 'hosts']);
   test.strictSame(names(tree, 'hosts'), ['_..', 'here']);
   test.strictSame(names(tree, 'hosts/_..'), ['.._.._etc']);
   test.strictSame(names(tree, `hosts/here/hosts/${day1}`), ['a']);
+});
+
+void t.test('only one source, of another machine', async (test) => {
+  const repository = await repositoryOf(test, [{ a: 'one' }]);
+  await repository.commit('there', 'docs', day1_ns, { t: '' });
+  await repository.commit('there', 'photos', day1_ns, { p: '' });
+  const there = new Tree(repository.catalog, { ...options, host: 'there' });
+  test.strictSame(names(there, ''), ['.trackerignore', 'hosts', 'docs', 'photos']);
+  test.strictSame(names(there, `docs/${day1}`), ['t']);
+  const photos = new Tree(repository.catalog, { ...options, host: 'there', source: 'photos' });
+  test.strictSame(names(photos, ''), ['.trackerignore', 'hosts', 'photos']);
+  test.strictSame(names(photos, 'hosts'), ['there'], 'a machine without that source is not shown');
+  test.equal(walk(photos, 'docs'), undefined);
+  test.equal(photos.getattr(walk(there, 'docs')!.node), undefined, 'nor is it reached by its number');
+  test.strictSame(photos.totals(), { bytes: 0, files: 2 });
+});
+
+void t.test('only what lies below a path', async (test) => {
+  const repository = await repositoryOf(test, [
+    { w: 'a file yet' },
+    { w: directory, 'w/d': directory, 'w/d/a.txt': 'one', x: 'out' },
+    { w: directory, 'w/d': directory, 'w/d/a.txt': 'two', x: 'out' },
+    { x: 'out' },
+  ]);
+  await repository.commit('here', 'other', day1_ns, { a: '' });
+  const tree = new Tree(repository.catalog, { ...options, path: Buffer.from('w') });
+  test.strictSame(
+    names(tree, ''),
+    ['.trackerignore', 'hosts', 'docs'],
+    'a source that never had it is not shown',
+  );
+  test.strictSame(names(tree, 'docs'), ['current', 'history', day2, day3], 'nor a version without it');
+  test.equal(Buffer.from(tree.readlink(walk(tree, 'docs/current')!.node)!).toString(), day3);
+  test.strictSame(names(tree, `docs/${day2}`), ['d']);
+  test.strictSame(names(tree, `docs/${day2}/d`), ['a.txt']);
+  test.equal(walk(tree, `docs/${day1}`), undefined);
+  test.strictSame(names(tree, 'docs/history'), ['d', `${day1}`, '2026-11-24T03-00-00Z.deleted']);
+  test.strictSame(names(tree, 'docs/history/d/a.txt'), [
+    `${day2}.txt`,
+    `${day3}.txt`,
+    '2026-11-24T03-00-00Z.deleted',
+  ]);
+});
+
+void t.test('no history', async (test) => {
+  const repository = await repositoryOf(test, [{ a: 'one' }]);
+  const tree = new Tree(repository.catalog, { ...options, hidesHistory: true });
+  test.strictSame(names(tree, 'docs'), ['current', day1]);
+  test.strictSame(names(tree, 'hosts/here/docs'), ['current', day1]);
+  test.equal(walk(tree, 'docs/history'), undefined);
+});
+
+void t.test('another owner in every entry', async (test) => {
+  const repository = await repositoryOf(test, [
+    { a: { content: 'one', uid: 5, gid: 6, mode: 0o600 }, d: { type: 'directory', uid: 5, gid: 6 } },
+    {},
+  ]);
+  const everything = (shown: { uid?: number; gid?: number }): Set<string> => {
+    const tree = new Tree(repository.catalog, { ...options, ...shown });
+    const owners = new Set<string>();
+    const see = (node: NodeId): void => {
+      for (const { name } of tree.readdir(node, 0) ?? []) {
+        const found = tree.lookup(node, name)!;
+        const now = tree.getattr(found.node)!;
+        for (const { uid, gid } of [found.attributes, now]) owners.add(`${uid}:${gid}`);
+        see(found.node);
+      }
+      for (const { attributes } of tree.readdir(node, 0) ?? [])
+        if (attributes !== undefined) owners.add(`${attributes.uid}:${attributes.gid}`);
+    };
+    see(rootNode);
+    return owners;
+  };
+  test.strictSame([...everything({ uid: 77, gid: 88 })], ['77:88']);
+  test.strictSame([...everything({ uid: 77 })].sort(), ['77:0', '77:1000', '77:6']);
+  test.strictSame([...everything({})].sort(), ['0:0', '1000:1000', '5:6']);
+});
+
+void t.test('other names for versions', async (test) => {
+  const repository = await repositoryOf(test, [{ 'a.txt': 'one' }, { 'a.txt': 'two' }, {}]);
+  await repository.commit('here', 'docs', day1_ns + 2n * day_ns + 60_000_000_000n, { a: '' });
+  const samba = new Tree(repository.catalog, { ...options, timeFormat: 'samba', hidesHistory: true });
+  const samba1 = '@GMT-2026.11.21-03.00.00';
+  test.strictSame(names(samba, 'docs').slice(0, 2), ['current', samba1]);
+  const monthly = new Tree(repository.catalog, { ...options, timeFormat: '%B %Y' });
+  test.strictSame(
+    names(monthly, 'docs'),
+    ['current', 'history', 'November 2026', 'November 2026-2', 'November 2026-3', 'November 2026-4'],
+    'never twice the same',
+  );
+  test.strictSame(names(monthly, 'docs/November 2026-2'), ['a.txt']);
+  test.equal(
+    Buffer.from(monthly.readlink(walk(monthly, 'docs/current')!.node)!).toString(),
+    'November 2026-4',
+  );
+  test.strictSame(names(monthly, 'docs/history/a.txt'), [
+    'November 2026.txt',
+    'November 2026-2.txt',
+    'November 2026-3.deleted',
+  ]);
+});
+
+void t.test('a version that is removed leaves nothing to be reached', async (test) => {
+  const repository = await repositoryOf(test, [
+    { a: 'one', d: directory, 'd/x': '', e: directory },
+    { a: 'two', d: directory, 'd/x': '', e: directory },
+  ]);
+  const removed = new Set<number>();
+  const { catalog } = repository;
+  const isRemoved = (sequence: number): boolean => removed.has(sequence);
+  // As a catalog answers once a version has gone from its table of versions, while rows of it are still there.
+  const pruned: CatalogReader = Object.assign(Object.create(catalog) as CatalogReader, {
+    streams: () => catalog.streams().map(without),
+    stream: (id: string) => without(catalog.stream(id)!),
+    versions: (id: string) => catalog.versions(id).filter(({ header }) => !isRemoved(header.sequence)),
+    version: (id: string, sequence: number) =>
+      isRemoved(sequence) ? undefined : catalog.version(id, sequence),
+    root: (id: string, sequence: number) => (isRemoved(sequence) ? undefined : catalog.root(id, sequence)),
+    find: (id: string, sequence: number, path: Buffer) =>
+      isRemoved(sequence) ? undefined : catalog.find(id, sequence, path),
+    isReadable: (id: number, sequence: number) => !isRemoved(sequence) && catalog.isReadable(id, sequence),
+    lookup: catalog.lookup.bind(catalog),
+    list: catalog.list.bind(catalog),
+    entryById: catalog.entryById.bind(catalog),
+  });
+  const without = (stream: StreamInfo): StreamInfo => ({
+    ...stream,
+    headHash: `${stream.headHash} ${removed.size}`,
+  });
+  const tree = new Tree(pruned, options);
+  const paths = [`docs/${day1}`, `docs/${day1}/d`, `docs/${day1}/e`];
+  const before = paths.map((path) => walk(tree, path)!.node);
+  test.ok(before.every((node) => tree.getattr(node) !== undefined));
+  removed.add(1);
+  for (const node of before) {
+    test.equal(tree.getattr(node), undefined);
+    test.equal(tree.readdir(node, 0), undefined);
+    test.equal(tree.lookup(node, Buffer.from('x')), undefined);
+    test.equal(tree.xattrs(node), undefined);
+    test.equal(tree.entry(node), undefined);
+  }
+  test.strictSame(names(tree, 'docs'), ['current', 'history', day2]);
+  test.equal(walk(tree, `docs/${day1}`), undefined);
+  test.strictSame(names(tree, `docs/${day2}`), ['a', 'd', 'e'], 'the one after it is as it was');
+});
+
+void t.test('a number that no node has', async (test) => {
+  const repository = await repositoryOf(test, [{ a: 'one', d: directory }]);
+  const tree = new Tree(repository.catalog, options);
+  const { node } = walk(tree, `docs/${day1}/d`)!;
+  for (const wrong of [
+    { ...node, upper: 2 },
+    { ...node, upper: 0 },
+    { ...node, lower: node.lower + 1000 },
+    { ...walk(tree, `docs/${day1}/a`)!.node, lower: 10_000 },
+  ]) {
+    test.equal(tree.getattr(wrong), undefined);
+    test.equal(tree.readdir(wrong, 0), undefined);
+    test.equal(tree.lookup(wrong, Buffer.from('a')), undefined);
+  }
 });

@@ -19,6 +19,7 @@ import {
   typeBits,
   typeMask,
   type Attributes,
+  type Owner,
 } from './attributes.js';
 import type { DirectoryEntry, Found } from './index.js';
 import { entryNode, nodeId, nodeKinds, nodeNumber, type NodeId, type View } from './node.js';
@@ -28,6 +29,13 @@ export interface HistoryPath {
   readonly stream: string;
   readonly view: View;
   readonly path: Buffer;
+}
+
+export interface HistoryLook {
+  /** Of what only the mount has. */
+  readonly owner: Owner;
+  /** Puts in what stands in all attributes of the mount. */
+  shown(attributes: Attributes): Attributes;
 }
 
 /** Longer 'extensions' are not extensions, and the name has to stay below 255 bytes. */
@@ -47,9 +55,12 @@ export class History {
   /** Listings under way: later pages of a listing come from what its first page saw. */
   readonly #listings = new Map<string, DirectoryEntry[]>();
 
-  constructor(catalog: CatalogReader, streams: Streams) {
+  readonly #look: HistoryLook;
+
+  constructor(catalog: CatalogReader, streams: Streams, look: HistoryLook) {
     this.#catalog = catalog;
     this.#streams = streams;
+    this.#look = look;
   }
 
   /** Paths that the kernel knows at present. */
@@ -93,7 +104,7 @@ export class History {
     const shown = asDirectory ?? states.at(-1);
     if (shown === undefined) return undefined;
     const permissions = asDirectory === undefined ? 0o755 : asDirectory.entry.mode;
-    return madeUpDirectory(shown.entry, this.#streams.newest_ns([stream]), permissions);
+    return this.#look.shown(madeUpDirectory(shown.entry, this.#streams.newest_ns([stream]), permissions));
   }
 
   list(at: HistoryPath, position: number): readonly DirectoryEntry[] {
@@ -132,7 +143,12 @@ export class History {
       while (wasDirectory && this.#catalog.history(stream.id, joinPath(at.path, free)).length > 0) {
         free = Buffer.concat([free, Buffer.from('~')]);
       }
-      found.push({ name: free, node, attributes, type: attributes.mode & typeMask });
+      found.push({
+        name: free,
+        node,
+        attributes: this.#look.shown(attributes),
+        type: attributes.mode & typeMask,
+      });
     };
     states.forEach((state, index) => {
       if (state.entry.type !== 'directory') {
@@ -142,7 +158,11 @@ export class History {
       if (isDeletion(state, states[index + 1])) {
         const marker = nodeId(nodeKinds.deleted, at.view, state.to, streamNumber(stream.id));
         const time_ns = this.#streams.versions(stream).bySequence.get(state.to)?.finished_ns ?? 0n;
-        add(Buffer.from(`${this.#time(stream, state.to)}.deleted`), marker, madeUpFile(state.entry, time_ns));
+        add(
+          Buffer.from(`${this.#time(stream, state.to)}.deleted`),
+          marker,
+          madeUpFile(this.#look.owner, time_ns),
+        );
       }
     });
     return found;

@@ -1,20 +1,23 @@
 // The virtual tree that both drivers serve: which names there are, what they are, where their bytes come from. Synchronous,
 // against the catalog alone; knows no kernel and no protocol. A name or node that is not there is undefined, never an error.
 //
-//   /                      the sources of this host, and hosts/ (a source named 'hosts' is reached through hosts/ only)
+//   /                      the sources of one host, and hosts/ (a source named 'hosts' is reached through hosts/ only)
 //   /<source>/             one directory per version, current → the newest, history/
 //   /hosts/<host>/<source>/  the same for every host
+//   /.trackerignore        empty; keeps indexers from reading, and so fetching, everything
 
 import type { CatalogEntry, CatalogReader, StreamInfo } from '../../catalog/types.js';
 import type { Entry, Xattr } from '../../manifest/types.js';
 import {
   entryAttributes,
+  isDirectory,
   madeUpDirectory,
   madeUpFile,
   madeUpSymlink,
   typeBits,
   typeMask,
   type Attributes,
+  type Owner,
 } from './attributes.js';
 import { History, type HistoryPath } from './history.js';
 import { Listings } from './listing.js';
@@ -22,6 +25,7 @@ import {
   entryNode,
   entryRow,
   hostsNode,
+  noIndexNode,
   nodeId,
   nodeKinds,
   rootNode,
@@ -56,6 +60,8 @@ export interface Totals {
 const historyName = Buffer.from('history');
 const currentName = Buffer.from('current');
 const hostsName = Buffer.from('hosts');
+/** What GNOME's indexer, or that of macOS, looks for in a directory that it shall leave alone. */
+const noIndexName = process.platform === 'darwin' ? '.metadata_never_index' : '.trackerignore';
 
 export class Tree {
   readonly history: History;
@@ -63,13 +69,20 @@ export class Tree {
   readonly #streams: Streams;
   readonly #listings: Listings;
   readonly #options: TreeOptions;
+  readonly #path: Buffer;
+  readonly #madeUpOwner: Owner;
 
   constructor(catalog: CatalogReader, options: TreeOptions) {
     this.#catalog = catalog;
     this.#options = options;
-    this.#streams = new Streams(catalog);
+    this.#streams = new Streams(catalog, options);
     this.#listings = new Listings(catalog);
-    this.history = new History(catalog, this.#streams);
+    this.#path = Buffer.from(options.path ?? []);
+    this.#madeUpOwner = { uid: options.uid ?? options.owner.uid, gid: options.gid ?? options.owner.gid };
+    this.history = new History(catalog, this.#streams, {
+      owner: this.#madeUpOwner,
+      shown: (attributes) => this.#shown(attributes),
+    });
   }
 
   /** Names in it and its attributes never change: what a version holds. */
@@ -104,11 +117,11 @@ export class Tree {
     switch (node.kind) {
       case nodeKinds.entry: {
         const found = this.#catalog.entryById(entryRow(node));
-        return found && entryAttributes(found.entry);
+        return found && this.#shown(entryAttributes(found.entry));
       }
       case nodeKinds.directory: {
         const found = this.#directory(node);
-        return found && entryAttributes(found.entry);
+        return found && this.#shown(entryAttributes(found.entry));
       }
       case nodeKinds.fixed:
         return this.#fixedAttributes(node);
@@ -123,11 +136,11 @@ export class Tree {
       }
       case nodeKinds.deleted: {
         const version = this.#version(node);
-        return version && madeUpFile(this.#options.owner, version.finished_ns);
+        return version && madeUpFile(this.#madeUpOwner, version.finished_ns);
       }
       case nodeKinds.current: {
         const version = this.#version(node);
-        return version && madeUpSymlink(this.#options.owner, version.finished_ns, Buffer.from(version.name));
+        return version && madeUpSymlink(this.#madeUpOwner, version.finished_ns, Buffer.from(version.name));
       }
     }
   }
@@ -144,7 +157,8 @@ export class Tree {
       const stream = this.#streams.byNumber(node.lower);
       return stream && this.#listSource(stream, node.view, position);
     }
-    if (node.kind !== nodeKinds.fixed || this.getattr(node) === undefined) return undefined;
+    const attributes = node.kind === nodeKinds.fixed ? this.getattr(node) : undefined;
+    if (attributes === undefined || !isDirectory(attributes)) return undefined;
     return this.#fixedEntries(node).slice(position);
   }
 
@@ -187,15 +201,25 @@ export class Tree {
   }
 
   #found(found: CatalogEntry, view: View, sequence: number): Found {
-    const isDirectory = found.entry.type === 'directory';
-    const node = isDirectory ? nodeId(nodeKinds.directory, view, sequence, found.id) : entryNode(found.id);
-    return { node, attributes: entryAttributes(found.entry) };
+    const node =
+      found.entry.type === 'directory'
+        ? nodeId(nodeKinds.directory, view, sequence, found.id)
+        : entryNode(found.id);
+    return { node, attributes: this.#shown(entryAttributes(found.entry)) };
+  }
+
+  /** With the owner and the group that are to stand in every entry. */
+  #shown(attributes: Attributes): Attributes {
+    const { uid, gid } = this.#options;
+    if (uid === undefined && gid === undefined) return attributes;
+    return { ...attributes, uid: uid ?? attributes.uid, gid: gid ?? attributes.gid };
   }
 
   #directory(node: NodeId): CatalogEntry | undefined {
     if (node.kind !== nodeKinds.directory) return undefined;
     const found = this.#catalog.entryById(node.lower);
-    return found?.entry.type === 'directory' ? found : undefined;
+    if (found?.directory === undefined || found.entry.type !== 'directory') return undefined;
+    return this.#catalog.isReadable(found.directory, node.upper) ? found : undefined;
   }
 
   *#listVersion(node: NodeId, directory: number, position: number): Generator<DirectoryEntry> {
@@ -209,7 +233,7 @@ export class Tree {
     if (node.kind === nodeKinds.history) return this.history.path(node);
     if (node.kind !== nodeKinds.stream || node.upper !== 1) return undefined;
     const stream = this.#streams.byNumber(node.lower);
-    return stream && { stream: stream.id, view: node.view, path: Buffer.alloc(0) };
+    return stream && { stream: stream.id, view: node.view, path: this.#path };
   }
 
   #version(node: NodeId): VersionName | undefined {
@@ -218,7 +242,7 @@ export class Tree {
   }
 
   #growing(streams: readonly StreamInfo[]): Attributes {
-    return madeUpDirectory(this.#options.owner, this.#streams.newest_ns(streams));
+    return madeUpDirectory(this.#madeUpOwner, this.#streams.newest_ns(streams));
   }
 
   #lookupInSource(node: NodeId, name: Buffer): Found | undefined {
@@ -234,7 +258,7 @@ export class Tree {
   }
 
   #versionRoot(stream: StreamInfo, version: VersionName, view: View): Found | undefined {
-    const root = this.#catalog.root(stream.id, version.sequence);
+    const root = this.#catalog.find(stream.id, version.sequence, this.#path);
     return root && this.#found(root, view, version.sequence);
   }
 
@@ -244,10 +268,11 @@ export class Tree {
     const number = streamNumber(stream.id);
     const current = nodeId(nodeKinds.current, view, newest.sequence, number);
     const history = nodeId(nodeKinds.stream, view, 1, number);
-    return [
+    const entries: DirectoryEntry[] = [
       { name: currentName, node: current, type: typeBits.symlink, next: 1 },
       { name: historyName, node: history, type: typeBits.directory, next: 2 },
     ];
+    return this.#options.hidesHistory === true ? entries.slice(0, 1) : entries;
   }
 
   *#listSource(stream: StreamInfo, view: View, position: number): Generator<DirectoryEntry> {
@@ -265,6 +290,7 @@ export class Tree {
 
   #fixedAttributes(node: NodeId): Attributes | undefined {
     if (node.upper === 0) {
+      if (node.lower === noIndexNode.lower) return madeUpFile(this.#madeUpOwner, 0n);
       return node.lower <= hostsNode.lower && node.lower > 0 ? this.#growing(this.#streams.all()) : undefined;
     }
     const host = this.#hostOf(node);
@@ -281,6 +307,7 @@ export class Tree {
       const host = this.#hostOf(node);
       if (host !== undefined) this.#addSources(entries, host, 1);
     } else if (node.lower === rootNode.lower) {
+      entries.set(noIndexName, noIndexNode);
       entries.set(hostsName.toString(), hostsNode);
       this.#addSources(entries, this.#options.host, 0);
     } else {
@@ -289,7 +316,8 @@ export class Tree {
       }
     }
     return [...entries].map(([name, child], index) => {
-      return { name: Buffer.from(name), node: child, type: typeBits.directory, next: index + 1 };
+      const type = child === noIndexNode ? typeBits.file : typeBits.directory;
+      return { name: Buffer.from(name), node: child, type, next: index + 1 };
     });
   }
 

@@ -7,7 +7,8 @@
 //   bits 39…0   lower
 //
 //   kind          upper                    lower                      what it is
-//   0 fixed       0                        1 root, 2 hosts/           (1 is the id that the kernel gives to every root)
+//   0 fixed       0                        1 root, 2 hosts/, 3 the    (1 is the id that the kernel gives to every root)
+//                                          file against indexers
 //   0 fixed       1                        hash of the host name      hosts/<host>/
 //   1 entry       bits 47…40 of the row    bits 39…0 of the row       file, symlink, fifo, … in one state, whatever the version:
 //                                                                     versions share the page cache, hard links the inode
@@ -84,6 +85,7 @@ export function nodeNumber(node: NodeId): bigint {
 
 export const rootNode = nodeId(nodeKinds.fixed, 0, 0, 1);
 export const hostsNode = nodeId(nodeKinds.fixed, 0, 0, 2);
+export const noIndexNode = nodeId(nodeKinds.fixed, 0, 0, 3);
 
 /** The node of a state that is not a directory. */
 export function entryNode(row: number): NodeId {

@@ -4,18 +4,21 @@
 import { isSafeName } from '../../bytes/path.js';
 import { sha256 } from '../../crypto/index.js';
 import { versionNames } from '../../catalog/version-argument.js';
-import type { CatalogReader, StreamInfo } from '../../catalog/types.js';
+import type { CatalogReader, StreamInfo, VersionInfo } from '../../catalog/types.js';
+import type { TreeOptions } from './options.js';
+import { defaultTimeFormat, timeFormatter } from './time-format.js';
 
 export interface VersionName {
   readonly sequence: number;
-  /** '2026-11-21T03-00-00Z', in UTC; a second version of the same second ends in '-2', a third in '-3', … */
+  /** '2026-11-21T03-00-00Z' if no other format is asked for; a second version of the same second ends in '-2', a third in '-3', … */
   readonly name: string;
   readonly finished_ns: bigint;
 }
 
 export interface VersionList {
-  /** Oldest first. */
+  /** Oldest first; those that are shown. */
   readonly all: readonly VersionName[];
+  /** Those that are not shown, too. */
   readonly bySequence: ReadonlyMap<number, VersionName>;
   readonly byName: ReadonlyMap<string, VersionName>;
 }
@@ -38,16 +41,23 @@ export function hostNumber(host: string): number {
 export class Streams {
   readonly #catalog: CatalogReader;
   readonly #lists = new Map<string, { readonly stamp: string; readonly list: VersionList }>();
+  readonly #source: string | undefined;
+  readonly #path: Uint8Array;
+  readonly #timeOf: (version: VersionInfo) => string;
 
-  constructor(catalog: CatalogReader) {
+  constructor(catalog: CatalogReader, { source, path, timeFormat = defaultTimeFormat }: TreeOptions) {
     this.#catalog = catalog;
+    this.#source = source;
+    this.#path = path ?? Buffer.alloc(0);
+    const format = timeFormatter(timeFormat);
+    this.#timeOf = ({ header }) => format(header.started_ns);
   }
 
-  /** Streams that have a version, by host and source. */
+  /** Streams that are shown and have a version, by host and source. */
   all(): StreamInfo[] {
     return this.#catalog
       .streams()
-      .filter((stream) => stream.head > 0)
+      .filter((stream) => stream.head > 0 && this.#isShown(stream))
       .sort(
         (a, b) => compareText(a.host, b.host) || compareText(a.source, b.source) || compareText(a.id, b.id),
       );
@@ -69,7 +79,7 @@ export class Streams {
     const stamp = `${stream.firstSequence} ${stream.head} ${stream.headHash}`;
     const known = this.#lists.get(stream.id);
     if (known?.stamp === stamp) return known.list;
-    const list = nameVersions(this.#catalog, stream);
+    const list = this.#nameVersions(stream);
     this.#lists.set(stream.id, { stamp, list });
     return list;
   }
@@ -87,22 +97,36 @@ export class Streams {
   newestVersion(stream: StreamInfo): VersionName | undefined {
     return this.versions(stream).all.at(-1);
   }
+
+  #isShown(stream: StreamInfo): boolean {
+    if (this.#source !== undefined && stream.source !== this.#source) return false;
+    return this.#path.length === 0 || this.#catalog.directoryEver(stream.id, this.#path) !== undefined;
+  }
+
+  #nameVersions(stream: StreamInfo): VersionList {
+    const readable = this.#catalog
+      .versions(stream.id)
+      .filter(({ header }) => header.sequence >= stream.firstSequence);
+    const named = [...versionNames(readable, this.#timeOf)].map(([{ header }, name]): VersionName => {
+      return { sequence: header.sequence, name, finished_ns: header.finished_ns };
+    });
+    const all = this.#path.length === 0 ? named : named.filter(this.#hasPath(stream));
+    return {
+      all,
+      bySequence: new Map(named.map((version) => [version.sequence, version])),
+      byName: new Map(all.map((version) => [version.name, version])),
+    };
+  }
+
+  /** Whether what is to be shown of a version is a directory in it. */
+  #hasPath(stream: StreamInfo): (version: VersionName) => boolean {
+    const states = this.#catalog
+      .history(stream.id, this.#path)
+      .filter((state) => state.entry.type === 'directory');
+    return ({ sequence }) => states.some(({ from, to }) => from <= sequence && sequence < to);
+  }
 }
 
 function compareText(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
-function nameVersions(catalog: CatalogReader, stream: StreamInfo): VersionList {
-  const readable = catalog
-    .versions(stream.id)
-    .filter(({ header }) => header.sequence >= stream.firstSequence);
-  const all = [...versionNames(readable)].map(([{ header }, name]): VersionName => {
-    return { sequence: header.sequence, name, finished_ns: header.finished_ns };
-  });
-  return {
-    all,
-    bySequence: new Map(all.map((version) => [version.sequence, version])),
-    byName: new Map(all.map((version) => [version.name, version])),
-  };
 }
