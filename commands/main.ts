@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { exitStatus } from '../lib/errors/index.js';
 import { commandWords, createCli } from './cli.js';
 import { parentProcess } from './background.js';
+import { fromMountHelper } from './mount-helper.js';
 import { runCommandLine } from './usage.js';
 
 // Somebody who closes the pipe has seen enough: `rrbackup files latest | head`.
@@ -22,7 +23,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     if (process.stderr.isTTY) process.stderr.write('\nrrbackup: stopping; once more to stop at once\n');
   });
 
-const argv = process.argv.slice(2);
+const argv = fromMountHelper(process.argv.slice(2), commandWords);
 // `isTTY` is undefined in a pipe, and that would leave it to the parser to guess.
 const colors = Boolean(process.stdout.isTTY) && !process.env['NO_COLOR'];
 process.exitCode = await runCommandLine(createCli({ colors }), commandWords, argv, {

@@ -3,14 +3,36 @@ import { Command, Option } from 'clipanion';
 import { systemClock } from '../lib/clock.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
-import { type MountDriver, mount, openRepository } from '../lib/index.js';
+import { printable } from '../lib/bytes/path.js';
+import type { CatalogReader } from '../lib/catalog/types.js';
+import { type MountRepositoryOptions, type TreeOptions, mount, openRepository } from '../lib/index.js';
+import { timeFormatter } from '../lib/mount/tree/time-format.js';
 import { mountDrivers } from '../lib/mount/types.js';
 import { backgroundOption, startInBackground } from './background.js';
-import { BaseCommand } from './base.js';
+import { pathGuidance, pathReadings } from './path-argument.js';
 import type { Report } from './presentation/report.js';
 import { formatLocalTime } from './presentation/units.js';
+import { ReadingCommand } from './reading.js';
 
-export class MountCommand extends BaseCommand {
+function wrong(message: string, guidance: string): RrbackupError {
+  return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
+}
+
+/** 2^32 - 1 stands for none. */
+const noOwner = 0xffff_ffff;
+
+function ownerNumber<Name extends string>(
+  name: Name,
+  text: string | undefined,
+): { readonly [Key in Name]?: number } {
+  if (text === undefined) return {};
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : noOwner;
+  if (number >= noOwner)
+    throw wrong(`--${name} is not a number: '${text}'`, `'id NAME' tells the numbers of a user`);
+  return { [name]: number } as { readonly [Key in Name]?: number };
+}
+
+export class MountCommand extends ReadingCommand {
   static override paths = [['mount']];
   static override usage = Command.Usage({
     category: 'Get back',
@@ -25,35 +47,48 @@ export class MountCommand extends BaseCommand {
     examples: [
       ['Mount', '$0 mount ~/snapshots'],
       ['Stay in the foreground, until Ctrl-C', '$0 mount ~/snapshots --foreground'],
+      ["Look into another machine's backups", '$0 mount ~/snapshots --host laptop --source Documents'],
+      ['Only one directory of every version', '$0 mount ~/snapshots --path letters/2026'],
+      ['Names of versions in local time', "$0 mount ~/snapshots --time-format 'local:%a %Y-%m-%d %H.%M'"],
+      ['For shadow_copy2 of Samba', '$0 mount /srv/snapshots --allow-other --time-format samba'],
     ],
   });
 
   foreground = Option.Boolean('--foreground', false, { description: 'Stay; end with Ctrl-C or umount' });
   inBackground = Option.Boolean(backgroundOption, false, { hidden: true });
+  override host = Option.String('--host', {
+    description: 'The machine whose sources stand in the root (default: this one)',
+  });
+  override source = Option.String('--source', { description: 'Show no other source' });
+  directory = Option.String('--path', {
+    description: 'Show only what lies below this directory of each version',
+  });
+  hidesHistory = Option.Boolean('--no-history', false, { description: 'Do without history/' });
+  timeFormat = Option.String('--time-format', 'utc', {
+    description:
+      'How versions are named: utc, local, samba (@GMT-…), or a pattern as for date(1), in UTC; local:PATTERN for local time',
+  });
+  uid = Option.String('--uid', { description: 'Show everything as owned by this user (a number)' });
+  gid = Option.String('--gid', { description: 'Show everything as of this group (a number)' });
   driver = Option.String('--driver', 'kernel', { description: `How to mount: ${mountDrivers.join(' or ')}` });
   allowOther = Option.Boolean('--allow-other', false, {
     description: 'Let other users in, under the modes backed up',
   });
+  noExec = Option.Boolean('--noexec', false, { description: 'Let nobody run programs from it' });
+  fsname = Option.String('--fsname', { hidden: true });
   mountpoint = Option.String({ name: 'MOUNTPOINT' });
 
   protected override async perform(report: Report): Promise<undefined> {
-    const driver = mountDrivers.find((name) => name === this.driver);
-    if (driver === undefined)
-      throw new RrbackupError({
-        code: 'usage',
-        kind: 'usage',
-        message: `there is no mount driver '${this.driver}'`,
-        guidance: `the drivers are ${mountDrivers.join(' and ')}`,
-      });
+    const options = this.#options();
+    const { mountpoint } = options;
     const { cwd, parent } = this.context;
-    const mountpoint = resolve(cwd, this.mountpoint);
     const configuration = await this.configuration(report);
     if (this.inBackground && parent !== undefined) {
       const password = await parent.begin();
       const informed =
         password === undefined ? configuration : { ...configuration, password: async () => password };
       try {
-        await this.#serve(informed, { mountpoint, driver }, report, () => parent.ready());
+        await this.#serve(informed, options, report, () => parent.ready());
       } catch (error) {
         parent.failed(error);
         throw error;
@@ -61,7 +96,7 @@ export class MountCommand extends BaseCommand {
       return undefined;
     }
     if (this.foreground) {
-      await this.#serve(configuration, { mountpoint, driver }, report, () => {
+      await this.#serve(configuration, options, report, () => {
         report.note(`${mountpoint} shows every version, until Ctrl-C or 'rrbackup umount ${mountpoint}'`);
       });
       return undefined;
@@ -88,9 +123,44 @@ export class MountCommand extends BaseCommand {
     return undefined;
   }
 
+  #options(): MountRepositoryOptions {
+    const driver = mountDrivers.find((name) => name === this.driver);
+    if (driver === undefined)
+      throw wrong(
+        `there is no mount driver '${this.driver}'`,
+        `the drivers are ${mountDrivers.join(' and ')}`,
+      );
+    timeFormatter(this.timeFormat);
+    const { allowOther, noExec, fsname, hidesHistory, timeFormat } = this;
+    const owner = { ...ownerNumber('uid', this.uid), ...ownerNumber('gid', this.gid) };
+    const mountpoint = resolve(this.context.cwd, this.mountpoint);
+    return { mountpoint, driver, allowOther, noExec, fsname, tree: { hidesHistory, timeFormat, ...owner } };
+  }
+
+  /** What --host, --source and --path leave to be seen. Throws where that is nothing. */
+  #part(
+    catalog: CatalogReader,
+    configuration: Configuration,
+  ): Pick<TreeOptions, 'source' | 'path'> & { host?: string } {
+    const { host, source, directory: path } = this;
+    if (host === undefined && source === undefined && path === undefined) return {};
+    const streams = this.streams(catalog, configuration);
+    const part = { ...(host === undefined ? {} : { host }), ...(source === undefined ? {} : { source }) };
+    if (path === undefined) return part;
+    for (const { id, sourcePath } of streams)
+      for (const reading of pathReadings(path, sourcePath))
+        if (catalog.directoryEver(id, reading) !== undefined) return { ...part, path: reading };
+    throw new RrbackupError({
+      code: 'version.no_path',
+      kind: 'not_found',
+      message: `there is no directory ${printable(Buffer.from(path))} in any version of ${streams.map((stream) => stream.source).join(', ')}`,
+      guidance: pathGuidance(path, streams[0]!.sourcePath),
+    });
+  }
+
   async #serve(
     configuration: Configuration,
-    options: { readonly mountpoint: string; readonly driver: MountDriver },
+    options: MountRepositoryOptions,
     report: Report,
     onReady: () => void,
   ): Promise<void> {
@@ -101,7 +171,8 @@ export class MountCommand extends BaseCommand {
     const note = (message: string): void => report.note(when() + message);
     const repository = await openRepository(configuration, { ...run, access: 'read', note });
     await this.closing(repository, async () => {
-      const mounted = await mount(repository, { ...run, ...options, allowOther: this.allowOther, onWarning });
+      const tree = { ...options.tree, ...this.#part(repository.catalog, configuration) };
+      const mounted = await mount(repository, { ...run, ...options, tree, onWarning });
       const stop = (): void => void mounted.unmount();
       if (signal.aborted) stop();
       else signal.addEventListener('abort', stop, { once: true });

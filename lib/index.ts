@@ -10,6 +10,7 @@ import { type MountDriver, type Mounted, mountRepository } from './mount/index.j
 import type { Owner } from './mount/tree/attributes.js';
 import type { TreeOptions } from './mount/tree/options.js';
 import type { ContentSource } from './mount/types.js';
+import { BlockDecoder } from './pack/index.js';
 import type { Run } from './progress.js';
 import type { Repository } from './repository/index.js';
 import { type RestoreOptions, type RestoreResult, restore as restoreFrom } from './restore/index.js';
@@ -39,7 +40,8 @@ const poll_ms = 60_000;
 
 /** Reads ranges of files out of the repository: what `cat` and the mount use. */
 export function openContent(repository: Repository): ContentSource {
-  return new CachedContent({ catalog: repository.catalog, reader: repository.packs });
+  const { catalog, packs: reader, context, localBlocks: local } = repository;
+  return new CachedContent({ catalog, reader, decoder: new BlockDecoder(context), local, keys: context.keys });
 }
 
 export interface MountRepositoryOptions extends Run {
@@ -47,6 +49,10 @@ export interface MountRepositoryOptions extends Run {
   readonly mountpoint: string;
   readonly driver?: MountDriver;
   readonly allowOther?: boolean;
+  /** Nothing in it can be run as a program. */
+  readonly noExec?: boolean | undefined;
+  /** What df and findmnt show as its source; 'rrbackup' if not given. */
+  readonly fsname?: string | undefined;
   /** What the mount shows; the repository's own host if none is named. */
   readonly tree?: Partial<Omit<TreeOptions, 'owner'>>;
 }
@@ -64,6 +70,8 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
     tree: { ...options.tree, host: options.tree?.host ?? host, owner: processOwner() },
     driver: options.driver ?? 'kernel',
     allowOther: options.allowOther ?? false,
+    noExec: options.noExec,
+    fsname: options.fsname,
     forbidden,
     onWarning: warn,
     onPoll: () => repository.sync(),

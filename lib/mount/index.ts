@@ -4,10 +4,11 @@
 import type { Driver } from './drivers/driver.js';
 import { mountByKernel } from './drivers/kernel.js';
 import { checkFuse, prepareMountpoint } from './mountpoint.js';
+import { timeFormatter } from './tree/time-format.js';
 import type { Mounted, MountOptions } from './types.js';
 import { WarningLimiter } from './warnings.js';
 
-export type { BlockReader } from './cache/blocks.js';
+export type { BlockReader } from './cache/flights.js';
 export { CachedContent } from './cache/content.js';
 export { unmountAt } from './mountpoint.js';
 export { mountDrivers } from './types.js';
@@ -17,10 +18,11 @@ const defaultPoll_ms = 30_000;
 
 /**
  * Mounts and resolves once the mount answers. Errors, all with a way out: 'mount.missing', '.not_a_directory', '.not_empty',
- * '.forbidden' (kind usage); '.already_mounted', '.busy' (kind busy); '.no_device', '.device_denied', '.no_helper', '.failed',
+ * '.forbidden', '.time_format' (kind usage); '.already_mounted', '.busy' (kind busy); '.no_device', '.device_denied', '.no_helper', '.failed',
  * '.allow_other', '.old_kernel', '.no_fuse_native' (kind failure); and the catalog's own.
  */
 export async function mountRepository(options: MountOptions): Promise<Mounted> {
+  if (options.tree.timeFormat !== undefined) timeFormatter(options.tree.timeFormat);
   const limiter = new WarningLimiter((message) => {
     options.onWarning(message);
   });

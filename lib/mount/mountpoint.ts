@@ -4,8 +4,9 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { RrbackupError, type ErrorKind } from '../errors/index.js';
+import { printable } from '../bytes/path.js';
 import { errorCode } from '../posix/libc.js';
-import { findFusermount, fuseDevice, mountAt, mountType, unmountFuse } from '../posix/mount.js';
+import { findFusermount, fuseDevice, listMounts, mountAt, mountType, unmountFuse } from '../posix/mount.js';
 
 /** A live file system answers at once; one that does not is not ours to wait for. */
 const answer_ms = 5000;
@@ -17,6 +18,10 @@ function refuse(code: string, kind: ErrorKind, message: string, guidance?: strin
 /** The mount point as the kernel names it: absolute, without symlinks. Throws where nothing can be mounted. */
 export async function prepareMountpoint(wanted: string, forbidden: readonly string[]): Promise<string> {
   const mountpoint = await canonical(wanted);
+  if (mountpoint === undefined) {
+    const guidance = `make it first: mkdir -p ${wanted}`;
+    refuse('mount.missing', 'usage', `the mount point does not exist: ${wanted}`, guidance);
+  }
   await clearDead(mountpoint);
   const mounted = mountAt(mountpoint);
   if (mounted?.type === mountType) {
@@ -82,14 +87,21 @@ export async function checkFuse(): Promise<void> {
 /** Ends the rrbackup mount at a path: what `rrbackup umount` does. A dead one is cleared. */
 export async function unmountAt(wanted: string, { lazy = false } = {}): Promise<void> {
   const mountpoint = await canonical(wanted);
-  if (mountAt(mountpoint)?.type !== mountType) {
-    refuse('mount.not_mounted', 'usage', `no rrbackup mount is there: ${wanted}`);
+  if (mountpoint === undefined || mountAt(mountpoint)?.type !== mountType) {
+    const what = mountpoint === undefined ? 'there is no such directory' : 'no rrbackup mount is there';
+    const others = listMounts().filter(({ type }) => type === mountType);
+    const where = others.map((mount) => printable(Buffer.from(mount.mountpoint, 'latin1'))).join(', ');
+    const guidance = where === '' ? 'no rrbackup mount is anywhere' : `rrbackup mounts are at ${where}`;
+    refuse('mount.not_mounted', 'usage', `${what}: ${wanted}`, guidance);
   }
   await unmountFuse(mountpoint, { lazy: lazy || (await isDead(mountpoint)) });
 }
 
-/** The parent is resolved, the mount point itself is not touched: a dead mount answers nothing. */
-async function canonical(wanted: string): Promise<string> {
+/**
+ * Undefined for what is not there. The parent is resolved, the mount point itself is not touched: a dead mount answers
+ * nothing.
+ */
+async function canonical(wanted: string): Promise<string | undefined> {
   const absolute = path.resolve(wanted);
   if (mountAt(absolute) !== undefined) return absolute;
   try {
@@ -98,14 +110,7 @@ async function canonical(wanted: string): Promise<string> {
     if (errorCode(error) === 'ENOTCONN') {
       return path.join(await fs.realpath(path.dirname(absolute)), path.basename(absolute));
     }
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') {
-      refuse(
-        'mount.missing',
-        'usage',
-        `the mount point does not exist: ${wanted}`,
-        `make it first: mkdir -p ${wanted}`,
-      );
-    }
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
     throw error;
   }
 }

@@ -24,6 +24,7 @@ export const mountType = `fuse.${fileSystem}`;
 const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
+const MS_NOEXEC = 8;
 const MNT_DETACH = 2;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -42,6 +43,10 @@ export interface FuseMountOptions {
   /** Others may enter; the kernel then enforces modes and ACLs. */
   readonly allowOther: boolean;
   readonly maximumRead_bytes: number;
+  /** Nothing in it can be run as a program. */
+  readonly noExec?: boolean | undefined;
+  /** Stands as its source in the list of mounts. */
+  readonly fsname?: string | undefined;
 }
 
 /** Mounts read-only, nosuid, nodev; the descriptor is the other end of the connection and belongs to the caller. */
@@ -99,10 +104,16 @@ function mountAsRoot(options: FuseMountOptions, shared: readonly string[]): numb
   const device = fs.openSync(fuseDevice, 'r+');
   const data = [`fd=${device}`, 'rootmode=40000', 'user_id=0', 'group_id=0', ...shared].join(',');
   try {
-    const flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+    const flags = MS_RDONLY | MS_NOSUID | MS_NODEV | (options.noExec === true ? MS_NOEXEC : 0);
     const target = nulTerminated(options.mountpoint);
     check(
-      mount(nulTerminated(fileSystem), target, nulTerminated(mountType), flags, nulTerminated(data)),
+      mount(
+        nulTerminated(options.fsname ?? fileSystem),
+        target,
+        nulTerminated(mountType),
+        flags,
+        nulTerminated(data),
+      ),
       'mount',
       Buffer.from(options.mountpoint),
     );
@@ -120,8 +131,11 @@ function mountAsRoot(options: FuseMountOptions, shared: readonly string[]): numb
 }
 
 async function mountAsUser(options: FuseMountOptions, shared: readonly string[]): Promise<number> {
-  const names = `fsname=${fileSystem},subtype=${fileSystem}`;
-  const settings = ['ro', 'nosuid', 'nodev', names, ...shared].join(',');
+  // The helper takes a backslash before what would end the name.
+  const name = (options.fsname ?? fileSystem).replaceAll(/[\\,]/g, '\\$&');
+  const names = [`fsname=${name}`, `subtype=${fileSystem}`];
+  const noExec = options.noExec === true ? ['noexec'] : [];
+  const settings = ['ro', 'nosuid', 'nodev', ...noExec, ...names, ...shared].join(',');
   const pair = new Int32Array(2);
   check(socketpair(AF_UNIX, SOCK_STREAM, 0, new Uint8Array(pair.buffer)), 'socketpair');
   const [ours, theirs] = pair as unknown as [number, number];

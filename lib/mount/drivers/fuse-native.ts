@@ -79,7 +79,7 @@ class FuseNativeDriver implements Driver {
     this.closed = new Promise((resolve) => (this.#onClosed = resolve));
     this.#fuse = new Native(options.mountpoint, this.#operations(), {
       // The package has no options of its own for these; what stands here is joined with commas as it is.
-      fsname: 'rrbackup,ro,nosuid,nodev',
+      fsname: `${options.fsname ?? 'rrbackup'},ro,nosuid,nodev${options.noExec === true ? ',noexec' : ''}`,
       subtype: 'rrbackup',
       allowOther: options.allowOther,
       defaultPermissions: options.allowOther,

@@ -11,6 +11,7 @@ import { Tree } from '../tree/index.js';
 import type { MountOptions } from '../types.js';
 import { ContentReplies } from './content-replies.js';
 import type { Driver } from './driver.js';
+import { Prefetching } from './prefetching.js';
 import { shared, type StartMessage, type WorkerMessage, type WorkerSettings } from './messages.js';
 import { Session } from './session.js';
 
@@ -35,6 +36,7 @@ class KernelDriver implements Driver {
   #alive = 0;
   #device: number | undefined;
   #replies: ContentReplies | undefined;
+  readonly #prefetching = new Prefetching();
   #failure: RrbackupError | undefined;
   #onInit: ((isSupported: boolean) => void) | undefined;
   #onClosed: (() => void) | undefined;
@@ -55,11 +57,17 @@ class KernelDriver implements Driver {
   }
 
   async start(): Promise<void> {
-    const { mountpoint, allowOther } = this.#options;
+    const { mountpoint, allowOther, noExec, fsname } = this.#options;
     try {
       prepareWaking();
       await Promise.all(Array.from({ length: workerCount }, () => this.#startWorker()));
-      const device = await mountFuse({ mountpoint, allowOther, maximumRead_bytes });
+      const device = await mountFuse({
+        mountpoint,
+        allowOther,
+        maximumRead_bytes,
+        noExec,
+        fsname,
+      });
       this.#device = device;
       process.on('exit', this.#onExit);
       this.#replies = this.#contentReplies(device);
@@ -68,6 +76,7 @@ class KernelDriver implements Driver {
       for (const worker of this.#workers) worker.postMessage(start);
       const died = this.closed.then(() => false);
       if (!(await Promise.race([isSupported, died]))) throw tooOld();
+      this.#readAhead(device);
     } catch (error) {
       await this.#giveUp(error);
       throw toRrbackupError(error);
@@ -137,19 +146,42 @@ class KernelDriver implements Driver {
     const { catalog, content, allowOther, onWarning } = this.#options;
     const tree = new Tree(catalog, this.#options.tree);
     const session = new Session({ tree, checkAccess: allowOther, onWarning, onInit: () => undefined });
-    return new ContentReplies({ device, session, catalog, content, onWarning });
+    return new ContentReplies({ device, session, catalog, content, flags: this.#flags, onWarning });
+  }
+
+  #readAhead(device: number): void {
+    const { catalogPath, repositoryId, content: source, mountpoint, onWarning } = this.#options;
+    const content = source.memory;
+    if (content === undefined || this.#alive === 0) return;
+    this.#prefetching.start({
+      device,
+      catalogPath,
+      repositoryId,
+      shared: this.#flags.buffer as SharedArrayBuffer,
+      content,
+      mountpoint,
+      source,
+      pendingReads: () => this.#replies?.pending ?? 0,
+      onWarning,
+    });
   }
 
   #startWorker(): Promise<void> {
-    const { catalogPath, repositoryId, tree, allowOther } = this.#options;
+    const { catalogPath, repositoryId, tree, allowOther, content } = this.#options;
+    const hints = content.memory && this.#prefetching.port();
     const workerData: WorkerSettings = {
       catalogPath,
       repositoryId,
       tree,
       checkAccess: allowOther,
       shared: this.#flags.buffer as SharedArrayBuffer,
+      content: content.memory,
+      hints,
     };
-    const worker = new Worker(new URL('./kernel-worker.js', import.meta.url), { workerData });
+    const worker = new Worker(new URL('./kernel-worker.js', import.meta.url), {
+      workerData,
+      transferList: hints === undefined ? [] : [hints],
+    });
     this.#workers.push(worker);
     this.#alive++;
     worker.on('exit', () => {
@@ -189,10 +221,13 @@ class KernelDriver implements Driver {
       return;
     }
     this.#replies?.close();
-    if (this.#device !== undefined) fs.closeSync(this.#device);
+    const device = this.#device;
     this.#device = undefined;
     process.off('exit', this.#onExit);
-    this.#onClosed?.();
+    void this.#prefetching.stop().then(() => {
+      if (device !== undefined) fs.closeSync(device);
+      this.#onClosed?.();
+    });
   }
 
   async #giveUp(error: unknown): Promise<void> {
