@@ -3,7 +3,10 @@
 import { loadZstd } from '../../lib/compression/index.js';
 import { chunkId, cryptoReady, deriveKeys } from '../../lib/crypto/index.js';
 import { PackBuilder, type BuiltPack, type PackContext } from '../../lib/pack/encode.js';
+import { packKey } from '../../lib/pack/names.js';
 import type { BlockChunk, ChunkPlace, PackInfo } from '../../lib/pack/types.js';
+import { MemoryStore } from '../../lib/store/memory.js';
+import type { GetOptions } from '../../lib/store/types.js';
 
 export const repositoryId = '00112233445566778899aabbccddeeff';
 
@@ -51,6 +54,31 @@ export function placesOf(info: PackInfo): ChunkPlace[] {
     blockOffset_bytes += stored_bytes;
   }
   return places;
+}
+
+/** Counts what it is asked for. */
+export class CountingStore extends MemoryStore {
+  readonly asked: GetOptions[] = [];
+
+  override get(key: string, options: GetOptions = {}): Promise<Buffer> {
+    this.asked.push(options);
+    return super.get(key, options);
+  }
+}
+
+/** A pack in a store, one block for each plain. */
+export async function storedPack(
+  context: PackContext,
+  plains: readonly Buffer[],
+  store = new CountingStore(),
+) {
+  const { bytes, info } = buildPack(
+    context,
+    plains.map((plain) => [plain]),
+  );
+  const { versionId } = await store.put(packKey(info.name), bytes);
+  const places = placesOf({ ...info, versionId });
+  return { store, places, bytes, info, versionId };
 }
 
 /** Bytes that do not compress, the same for the same seed. */

@@ -1,34 +1,14 @@
 import t from 'tap';
 import { RrbackupError } from '../../lib/errors/index.js';
-import type { GetOptions } from '../../lib/store/types.js';
 import { packKey } from '../../lib/pack/names.js';
 import { PackReader } from '../../lib/pack/reader.js';
 import type { ChunkPlace } from '../../lib/pack/types.js';
 import { MemoryStore } from '../../lib/store/memory.js';
-import { buildPack, noise, packContext, placesOf } from './fixture.js';
+import { buildPack, CountingStore, noise, packContext, placesOf, storedPack } from './fixture.js';
 
 const context = await packContext();
 
-/** Counts what it is asked for. */
-class CountingStore extends MemoryStore {
-  readonly asked: GetOptions[] = [];
-
-  override get(key: string, options: GetOptions = {}): Promise<Buffer> {
-    this.asked.push(options);
-    return super.get(key, options);
-  }
-}
-
-async function stored(plains: readonly Buffer[]) {
-  const store = new CountingStore();
-  const { bytes, info } = buildPack(
-    context,
-    plains.map((plain) => [plain]),
-  );
-  const { versionId } = await store.put(packKey(info.name), bytes);
-  const places = placesOf({ ...info, versionId });
-  return { store, places, bytes, info, versionId };
-}
+const stored = (plains: readonly Buffer[]) => storedPack(context, plains);
 
 t.test('neighbours come in one request, of exactly the version that the place names', async (t) => {
   const plains = [noise(1000, 1), noise(1000, 2), noise(1000, 3)];

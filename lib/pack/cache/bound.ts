@@ -45,7 +45,7 @@ async function cachedFiles(directory: string): Promise<CachedFile[]> {
     if (!packName.test(name)) continue;
     const file = path.join(directory, name);
     const status: Stats | undefined = await unlessAbsent(lstat(file));
-    if (status?.isFile() !== true) continue;
+    if (status === undefined || status.isDirectory()) continue;
     files.push({ file, used_ms: status.mtimeMs, allocated_bytes: status.blocks * statBlock_bytes });
   }
   return files;

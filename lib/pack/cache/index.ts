@@ -118,6 +118,7 @@ export class DiskCache {
 
   async #write(pack: PackName, offset: number, bytes: Uint8Array): Promise<void> {
     const handle = await this.#open(path.join(this.#options.path, pack));
+    if (handle === undefined) return;
     try {
       for (let at = 0; at < bytes.length;)
         at += (await handle.write(bytes, at, bytes.length - at, offset + at)).bytesWritten;
@@ -126,14 +127,22 @@ export class DiskCache {
     }
   }
 
-  async #open(file: string): Promise<FileHandle> {
-    try {
-      return await open(file, writeFlags, 0o600);
-    } catch (error) {
-      if (!isAbsence(error)) throw error;
-      await mkdir(this.#options.path, { recursive: true, mode: 0o700 });
-      return open(file, writeFlags, 0o600);
-    }
+  /** Undefined if somebody is deleting the directory at this moment. */
+  async #open(file: string): Promise<FileHandle | undefined> {
+    const handle = await openIfPossible(file);
+    if (handle !== undefined) return handle;
+    await mkdir(this.#options.path, { recursive: true, mode: 0o700 });
+    return openIfPossible(file);
+  }
+}
+
+/** Undefined where the directory is missing. */
+async function openIfPossible(file: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(file, writeFlags, 0o600);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
   }
 }
 
