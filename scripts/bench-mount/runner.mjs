@@ -1,0 +1,118 @@
+// Runs scenarios: every tool in turn in every round, another one first each time, each on a cold machine and a fresh mount.
+// What goes wrong with one tool on one scenario is noted and the rest goes on.
+
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { dropKernelCaches } from './session.mjs';
+
+const defaultTools = ['disk', 'peer', 'ours'];
+
+export class Runner {
+  /** Line id → tool name → values, one a round. */
+  measured = new Map();
+  /** { tool, lines, round, message } */
+  failures = [];
+  #checks = new Map();
+  #options;
+
+  /** { session, places, data, s3, tools, directory, catalogConfiguration } */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  async run(scenarios, rounds) {
+    for (let round = 0; round < rounds; round++) {
+      for (const scenario of scenarios) {
+        if (scenario.isOnce && round > 0) continue;
+        const tools = this.#options.tools.filter(
+          (tool) => suits(tool, scenario) && this.#isFair(tool, scenario),
+        );
+        for (let turn = 0; turn < tools.length; turn++)
+          await this.#measure(scenario, tools[(turn + round) % tools.length], round);
+      }
+      process.stderr.write(`round ${round + 1} of ${rounds} is done\n`);
+    }
+  }
+
+  /** A repository that was given by hand exists for us alone: nothing to compare with. */
+  #isFair(tool, { isMountTimed }) {
+    return tool.kind === 'ours' || !isMountTimed || this.#options.catalogConfiguration === undefined;
+  }
+
+  async #measure(scenario, tool, round) {
+    const [first] = scenario.lines;
+    try {
+      const { check, ...values } = await this.#once(scenario, tool);
+      for (const [id, value] of Object.entries(values))
+        if (value !== undefined) this.#note(id, tool.name, value);
+      const figures = Object.entries(values).map(([id, value]) => `${id} ${value?.toFixed(3)}`);
+      process.stderr.write(`  ${tool.name}: ${figures.join(', ')}\n`);
+      if (check !== undefined) this.#compare(first, check);
+    } catch (error) {
+      this.failures.push({
+        tool: tool.name,
+        lines: scenario.lines,
+        round: round + 1,
+        message: error.message,
+      });
+      process.stderr.write(`  ${tool.name}: ${first} FAILED: ${error.message}\n`);
+    }
+  }
+
+  #note(id, name, value) {
+    if (!this.measured.has(id)) this.measured.set(id, new Map());
+    const byTool = this.measured.get(id);
+    byTool.set(name, [...(byTool.get(name) ?? []), value]);
+  }
+
+  #compare(id, check) {
+    const expected = this.#checks.get(id) ?? check;
+    this.#checks.set(id, expected);
+    if (check !== expected)
+      throw new Error(`it read something else than the first: '${check}', not '${expected}'`);
+  }
+
+  async #once(scenario, tool) {
+    const { session, places, data, s3, tools, directory, catalogConfiguration } = this.#options;
+    const { store = 'directory' } = scenario;
+    const made = await places.of(tool, scenario.data, store);
+    const isGiven = scenario.isMountTimed && tool.kind === 'ours' && catalogConfiguration !== undefined;
+    const place = isGiven ? { ...made, configuration: catalogConfiguration } : made;
+    const ours = tools.find(({ kind }) => kind === 'ours');
+    const touched_bytes = async (name, count) =>
+      ours && ours.touched_bytes(await places.of(ours, scenario.data, store), name, count);
+
+    const mountpoint = join(directory, 'mnt');
+    const scratch = join(directory, 'scratch');
+    rmSync(scratch, { recursive: true, force: true });
+    mkdirSync(scratch, { recursive: true });
+    if (!isGiven) await tool.forget(place);
+    await dropKernelCaches(session);
+    const began_ms = performance.now();
+    const mount = scenario.isCatalogFresh
+      ? await tool.mountWithoutCatalog(place, mountpoint)
+      : await tool.mount(place, mountpoint);
+    try {
+      const dataPath = (name) => data.path(name);
+      return await scenario.run({
+        session,
+        tool,
+        place,
+        scratch,
+        s3,
+        began_ms,
+        mountpoint,
+        touched_bytes,
+        dataPath,
+        ...mount,
+      });
+    } finally {
+      await mount.release();
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  }
+}
+
+function suits(tool, { store = 'directory', tools = defaultTools }) {
+  return tools.includes(tool.kind) && tool.stores.includes(store);
+}

@@ -1,0 +1,54 @@
+// restic, with defaults. Its cache keeps what `backup` left in it (index and trees), as our catalog is kept.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { mountAt } from '../mounts.mjs';
+
+export class Restic {
+  name = 'restic';
+  kind = 'peer';
+  stores = ['directory', 's3'];
+  #session;
+
+  constructor(session) {
+    this.#session = session;
+  }
+
+  async version() {
+    return (await this.#session.run('restic', ['version'])).stdout.split(' ').slice(0, 2).join(' ');
+  }
+
+  #environment({ directory, s3 }) {
+    return {
+      RESTIC_PASSWORD: 'bench',
+      RESTIC_CACHE_DIR: join(directory, 'cache'),
+      ...(s3 === undefined ? {} : { AWS_ACCESS_KEY_ID: s3.accessKey, AWS_SECRET_ACCESS_KEY: s3.secretKey }),
+    };
+  }
+
+  #repository({ directory, s3 }, endpoint) {
+    return s3 === undefined ? join(directory, 'repository') : `s3:${endpoint}/${s3.bucket}`;
+  }
+
+  async prepare(place) {
+    const env = this.#environment(place);
+    const repository = this.#repository(place, place.s3?.endpoint);
+    mkdirSync(place.directory, { recursive: true });
+    await this.#session.run('restic', ['-q', '-r', repository, 'init'], { env });
+    await this.#session.run('restic', ['-q', '-r', repository, 'backup', place.data], { env });
+  }
+
+  async forget() {}
+
+  async mount(place, mountpoint) {
+    const env = this.#environment(place);
+    const repository = this.#repository(place, place.s3?.slowEndpoint);
+    const mount = await mountAt(this.#session, mountpoint, () =>
+      this.#session.startServer('restic', ['-q', '-r', repository, 'mount', mountpoint], {
+        env,
+        stdio: 'ignore',
+      }),
+    );
+    return { ...mount, root: `${mountpoint}/snapshots/latest${place.data}/` };
+  }
+}

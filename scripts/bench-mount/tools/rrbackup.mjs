@@ -1,0 +1,136 @@
+// rrbackup as it is built, on one Node. Before cold work all that it keeps on this machine goes, the catalog apart.
+
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { mountAt } from '../mounts.mjs';
+
+const touchedBlocks = fileURLToPath(new URL('../touched-blocks.mjs', import.meta.url));
+
+export class Rrbackup {
+  kind = 'ours';
+  stores = ['directory', 's3'];
+  #session;
+  #node;
+  #dist;
+  #program;
+
+  /** `node`: its binary; `dist`: where the project was built to. */
+  constructor(session, { node, dist, nodeVersion }) {
+    this.#session = session;
+    this.#node = node;
+    this.#dist = dist;
+    this.#program = join(dist, 'commands/main.js');
+    this.name = `rrbackup ${nodeVersion}`;
+  }
+
+  async version() {
+    return (await this.#run({ directory: '/nowhere' }, ['--version'])).stdout.trim();
+  }
+
+  /** A configuration that was given by hand finds its catalog and state where they were made. */
+  #environment({ directory, configuration }) {
+    if (configuration !== undefined) return {};
+    return {
+      XDG_CACHE_HOME: join(directory, 'cache'),
+      XDG_STATE_HOME: join(directory, 'state'),
+      XDG_CONFIG_HOME: join(directory, 'none'),
+      RRBACKUP_CONFIG: undefined,
+      RRBACKUP_PASSWORD: undefined,
+    };
+  }
+
+  #run(place, args) {
+    return this.#session.run(this.#node, [this.#program, ...args], { env: this.#environment(place) });
+  }
+
+  #catalog(place) {
+    return join(place.directory, 'catalog.mdb');
+  }
+
+  #configure(place, endpoint, catalog = this.#catalog(place)) {
+    const file = join(place.directory, 'rrbackup.ini');
+    const { s3 } = place;
+    const lines = [
+      '[main]',
+      'host: bench',
+      'crypt_password: bench',
+      `local_manifest_file: ${catalog}`,
+      '[source data]',
+      `path: ${place.data}`,
+      ...(s3 === undefined
+        ? ['[directory]', `path: ${join(place.directory, 'repository')}`]
+        : [
+            '[s3]',
+            `bucket: ${s3.bucket}`,
+            `endpoint: ${endpoint}`,
+            'path_style: yes',
+            `access_key: ${s3.accessKey}`,
+            `secret_key: ${s3.secretKey}`,
+          ]),
+    ];
+    mkdirSync(place.directory, { recursive: true });
+    writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+    return file;
+  }
+
+  async prepare(place) {
+    const file = this.#configure(place, place.s3?.endpoint);
+    const { stdout } = await this.#run(place, ['--json', '-c', file, 'init']);
+    writeFileSync(join(place.directory, 'repository-id'), JSON.parse(stdout).repository);
+    await this.#run(place, ['-q', '-c', file, 'backup']);
+  }
+
+  async forget(place) {
+    rmSync(join(place.directory, 'cache'), { recursive: true, force: true });
+  }
+
+  async mount(place, mountpoint) {
+    const file = place.configuration ?? this.#configure(place, place.s3?.slowEndpoint);
+    return { ...(await this.#mount(place, file, mountpoint)), root: `${mountpoint}/data/current/` };
+  }
+
+  /** With a catalog that is not there yet; it is removed when the mount is released. */
+  async mountWithoutCatalog(place, mountpoint) {
+    const directory = join(place.directory, 'fresh');
+    rmSync(directory, { recursive: true, force: true });
+    const fresh = { ...place, directory };
+    const catalog = this.#catalog(fresh);
+    let file;
+    if (place.configuration === undefined) {
+      mkdirSync(directory, { recursive: true });
+      file = this.#configure(place, place.s3?.slowEndpoint, catalog);
+    } else {
+      file = join(directory, 'rrbackup.ini');
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(file, withCatalog(readFileSync(place.configuration, 'utf8'), catalog), { mode: 0o600 });
+    }
+    const mount = await this.#mount(fresh, file, mountpoint);
+    const release = async () => {
+      await mount.release();
+      rmSync(directory, { recursive: true, force: true });
+    };
+    return { ...mount, release };
+  }
+
+  /** Stored bytes of the blocks that `count` random reads of a file (readers.mjs) touch. */
+  async touched_bytes(place, name, count) {
+    const repositoryId = readFileSync(join(place.directory, 'repository-id'), 'utf8');
+    const args = [touchedBlocks, this.#dist, this.#catalog(place), repositoryId, name, String(count)];
+    return Number((await this.#session.run(process.execPath, args)).stdout);
+  }
+
+  #mount(place, file, mountpoint) {
+    return mountAt(this.#session, mountpoint, async () => {
+      const { stdout } = await this.#run(place, ['--json', '-c', file, 'mount', mountpoint]);
+      return { pid: JSON.parse(stdout).pid };
+    });
+  }
+}
+
+/** A configuration's text with another catalog. */
+function withCatalog(text, catalog) {
+  const line = `local_manifest_file: ${catalog}`;
+  const pattern = /^local_manifest_file\s*[:=].*$/m;
+  return pattern.test(text) ? text.replace(pattern, line) : text.replace(/^\[main\].*$/m, `$&\n${line}`);
+}
