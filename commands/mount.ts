@@ -5,10 +5,11 @@ import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { printable } from '../lib/bytes/path.js';
 import type { CatalogReader } from '../lib/catalog/types.js';
-import { type MountRepositoryOptions, type TreeOptions, mount, openRepository } from '../lib/index.js';
+import type { MountRepositoryOptions, TreeOptions } from '../lib/index.js';
 import { timeFormatter } from '../lib/mount/tree/time-format.js';
 import { mountDrivers } from '../lib/mount/types.js';
-import { backgroundOption, startInBackground } from './background.js';
+import type { Progress } from '../lib/progress.js';
+import { BackgroundChild, backgroundOption } from './background.js';
 import { pathGuidance, pathReadings } from './path-argument.js';
 import type { Report } from './presentation/report.js';
 import { formatLocalTime } from './presentation/units.js';
@@ -102,21 +103,18 @@ export class MountCommand extends ReadingCommand {
       return undefined;
     }
     const { program, argv, signal } = this.context;
-    // It goes over the channel; the process that stays need not carry it in its environment.
-    const environment = { ...this.context.env, RRBACKUP_PASSWORD: undefined };
     const logFile = join(
       configuration.stateDirectory,
       `mount${mountpoint.replaceAll(/[^\p{L}\p{N}]+/gu, '-')}.log`,
     );
     const password = configuration.encryption === 'password' ? await configuration.password() : undefined;
-    const pid = await startInBackground({
-      command: [...program, ...argv],
-      cwd,
-      environment,
-      logFile,
-      password,
-      signal,
-    });
+    // It goes over the channel; the process that stays need not carry it in its environment.
+    const environment = { ...this.context.env, RRBACKUP_PASSWORD: undefined };
+    const child =
+      this.context.takeChild?.() ??
+      new BackgroundChild({ command: [...program, ...argv], cwd, environment });
+    const pid = await child.begin({ logFile, password, ...report.run(signal), signal });
+    report.clearProgress();
     await report.json({ mountpoint, pid, log: logFile });
     await report.summary(`${mountpoint} shows every version, until 'rrbackup umount ${mountpoint}'`);
     report.detail(`process ${pid}, its log is ${logFile}`);
@@ -164,8 +162,13 @@ export class MountCommand extends ReadingCommand {
     report: Report,
     onReady: () => void,
   ): Promise<void> {
-    const { signal } = this.context;
-    const run = report.run(signal);
+    const { signal, parent } = this.context;
+    const run = {
+      ...report.run(signal),
+      ...(this.inBackground && parent && { onProgress: (progress: Progress) => parent.progress(progress) }),
+    };
+    // Not before: the process that only waits for the other has no use for it.
+    const { mount, openRepository } = await import('../lib/index.js');
     const when = (): string => (this.inBackground ? `${formatLocalTime(systemClock.now_ns())} ` : '');
     const onWarning = (message: string): void => report.warn(when() + message);
     const note = (message: string): void => report.note(when() + message);

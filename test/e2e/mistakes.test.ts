@@ -190,6 +190,10 @@ void t.test('a mount point that cannot be one', async (t) => {
   const { status, stderr } = await home.rr('umount', 'm');
   t.equal(status, 2);
   t.match(stderr, /no rrbackup mount is there/);
+  const missing = await home.rr('umount', 'nowhere');
+  t.equal(missing.status, 2);
+  t.match(missing.stderr, /there is no such directory: .*nowhere/);
+  t.notMatch(missing.stderr, /mkdir/);
 });
 
 void t.test('a bucket that cannot be had', async (t) => {

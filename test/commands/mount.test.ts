@@ -1,0 +1,62 @@
+// What `rrbackup mount` refuses before anything is mounted.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import t from 'tap';
+import { commandWords, createCli } from '../../commands/cli.js';
+import type { CommandContext } from '../../commands/context.js';
+import { runCommandLine } from '../../commands/usage.js';
+
+const cwd = t.testdir({
+  docs: { letters: { 'a.txt': 'hello' } },
+  photos: { p: 'p' },
+  mnt: {},
+  home: {},
+  'configuration.ini':
+    '[main]\nbase_path: docs\nhost: here\nencryption: none\n[source photos]\npath: photos\n[directory]\npath: repository\n',
+});
+
+async function run(...argv: string[]): Promise<{ status: number; said: string }> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  stdout.resume();
+  const context: CommandContext = {
+    env: { PATH: process.env['PATH'] },
+    stdin: new PassThrough(),
+    stdout,
+    stderr,
+    colorDepth: 1,
+    cwd,
+    home: join(cwd, 'home'),
+    signal: new AbortController().signal,
+    program: [],
+    argv,
+    parent: undefined,
+  };
+  const said = text(stderr);
+  const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, context);
+  stderr.end();
+  return { status, said: await said };
+}
+
+t.test('parts that there are not, and values that are none', async (t) => {
+  mkdirSync(join(cwd, 'docs', 'empty'));
+  t.equal((await run('backup')).status, 0);
+  for (const [options, status, says] of [
+    [['--host', 'elsewhere'], 14, /no version of the machine elsewhere yet.*--host/s],
+    [['--source', 'photo'], 14, /source 'photo' of here.*'photos'/s],
+    [['--path', 'nowhere'], 14, /no directory nowhere in any version of docs, photos/],
+    [['--path', 'letters/a.txt'], 14, /no directory letters\/a\.txt/],
+    [['--source', 'photos', '--path', 'letters'], 14, /no directory letters in any version of photos/],
+    [['--time-format', 'iso'], 2, /'iso' has no time in it.*utc, local, samba/s],
+    [['--time-format', '%Y/%m'], 2, /cannot hold a '\/'/],
+    [['--uid', 'me'], 2, /--uid is not a number: 'me'/],
+    [['--gid', '4294967295'], 2, /--gid is not a number/],
+  ] as const) {
+    const outcome = await run('mount', 'mnt', '--foreground', ...options);
+    t.equal(outcome.status, status, options.join(' '));
+    t.match(outcome.said, says);
+  }
+});
