@@ -45,6 +45,7 @@ import {
 import { checksum_bytes } from './table.js';
 import type { DirectoryId } from './types.js';
 import { undoPending } from './undo.js';
+import { XattrKinds } from './xattr-kinds.js';
 
 const slash = 0x2f;
 const noPath = Buffer.alloc(0);
@@ -70,6 +71,7 @@ export class CommitWork {
   readonly #rootName: Buffer;
   readonly #states = new StateWriter();
   readonly #touched = new ByteWriter(8192);
+  readonly #xattrs: XattrKinds;
   #touchedPages = 0;
   #stream!: StreamRecord;
   #isLogged = true;
@@ -88,6 +90,7 @@ export class CommitWork {
     this.#writer = writer;
     this.#sequence = commit.header.sequence;
     this.#rootName = Buffer.from(commit.header.stream, 'latin1');
+    this.#xattrs = new XattrKinds(tables.meta);
   }
 
   /** First step. `isBase`: the rows are a whole tree, the log entries before it are lost. */
@@ -188,8 +191,9 @@ export class CommitWork {
       Buffer.compare(entryBytesOf(current), bytes) === 0;
     if (!isSame) {
       if (current !== undefined) this.#archive(path, parent.directory, name, current);
-      const row = this.#rowNumber(entry, bytes, parent.directory, name);
-      this.#tables.nodes.put(key, this.#states.finish(this.#sequence, row, directory));
+      const { row, own } = this.#rowNumbers(entry, bytes, parent.directory, name);
+      this.#tables.nodes.put(key, this.#states.finish(this.#sequence, row, isDirectory ? directory : own));
+      this.#xattrs.note(entry.xattrs);
     }
     if (isDirectory) this.#frames.push({ path, directory, isOpen: true, isNew });
     else this.#leave(path, parent, name, current);
@@ -203,16 +207,22 @@ export class CommitWork {
     this.#tables.nodes.put(stateKey(directory, name, from), withEnd(state, to));
   }
 
-  #rowNumber(entry: Entry, bytes: Buffer, directory: DirectoryId, name: Buffer): number {
+  /** Hard links share `row`; `own` leads to this very name. */
+  #rowNumbers(
+    entry: Entry,
+    bytes: Buffer,
+    directory: DirectoryId,
+    name: Buffer,
+  ): { row: number; own: number } {
+    const own = this.#counters().row++;
+    this.#tables.ids.put(rowKey(own), sealedPlace(directory, name, this.#sequence));
     const isLink = entry.links > 1 && entry.type !== 'directory';
     const key = isLink ? linkKey(this.#stream.number, bytes) : undefined;
     const linked = key && this.#tables.links.get(key)?.readUIntLE(0, 6);
     // An undone commit may have left a row number behind.
-    if (linked !== undefined && this.#tables.ids.has(rowKey(linked))) return linked;
-    const row = this.#counters().row++;
-    this.#tables.ids.put(rowKey(row), sealedPlace(directory, name, this.#sequence));
-    if (key !== undefined) this.#tables.links.put(key, sealedDirectory(row));
-    return row;
+    if (linked !== undefined && this.#tables.ids.has(rowKey(linked))) return { row: linked, own };
+    if (key !== undefined) this.#tables.links.put(key, sealedDirectory(own));
+    return { row: own, own };
   }
 
   #directory(parent: Frame, name: Buffer): { directory: DirectoryId; isNew: boolean } {

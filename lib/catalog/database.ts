@@ -6,7 +6,7 @@ import { catalogFailure } from './failure.js';
 import { Table, type Store } from './table.js';
 
 /** Raised with every change of what the tables hold: a catalog of another number is rebuilt, never converted. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 /**
  * Address space, not memory and not disk: with all of it reserved the map never moves, so that readers in other threads and
@@ -15,7 +15,7 @@ export const schemaVersion = 1;
 const mapSize_bytes = 64 * 2 ** 30;
 
 const tableNames = [
-  'meta', // 'schema', 'repository', 'counters'
+  'meta', // 'schema', 'repository', 'counters', 'xattrs' (xattr-kinds.ts)
   'streams', // stream id → info, number, head, pending commit
   'versions', // stream number, sequence → version header and commit hash
   'nodes', // directory, name, age → state of an entry (state.ts)

@@ -1,6 +1,7 @@
-// Which state of a name holds in a version: the one question that everything else is made of. Raw rows, nothing decoded.
+// Which state of a name holds in a version, and which names a directory has: the questions that everything else is made of.
+// Raw rows, nothing decoded.
 
-import { afterName, fromOf, stateKey, toOf } from './state.js';
+import { afterName, directoryStart, fromOf, isNewest, nameOfKey, stateKey, toOf } from './state.js';
 import type { Table } from './table.js';
 import type { DirectoryId } from './types.js';
 
@@ -25,4 +26,38 @@ export function olderState(
   sequence: number,
 ): Buffer | undefined {
   return nodes.range(stateKey(directory, name, sequence), afterName(directory, name), 1)[0]?.value;
+}
+
+export interface StoredState {
+  readonly key: Buffer;
+  /** The state, with its checksum before it. */
+  readonly stored: Buffer;
+}
+
+/** More older states of one name than this are jumped over instead of read. */
+const patience = 8;
+
+/** Adds the newest states among the next `limit` rows of a directory to `found`; returns where to go on, undefined at its end. */
+export function newestStates(
+  nodes: Table,
+  directory: DirectoryId,
+  start: Buffer,
+  limit: number,
+  found: StoredState[],
+): Buffer | undefined {
+  let read = 0;
+  let older = 0;
+  let last: Buffer | undefined;
+  nodes.visit(start, directoryStart(directory + 1), limit, (key, stored) => {
+    read++;
+    last = key;
+    if (isNewest(key)) {
+      older = 0;
+      found.push({ key, stored });
+    } else older++;
+    return older > patience;
+  });
+  if (last === undefined || (read < limit && older <= patience)) return undefined;
+  // What is left of the older states of that name is of no interest.
+  return afterName(directory, nameOfKey(last));
 }

@@ -7,8 +7,8 @@ import { splitPath } from '../bytes/path.js';
 import type { ChunkId, ChunkPlace } from '../pack/types.js';
 import { compareVersions } from './changes.js';
 import { openDatabase, type CatalogDatabase } from './database.js';
-import { catalogDamaged, catalogMissing } from './failure.js';
-import { olderState, stateAt } from './lookup.js';
+import { catalogMissing } from './failure.js';
+import { newestStates, olderState, stateAt, type StoredState } from './lookup.js';
 import { PackTable } from './packs.js';
 import {
   childKey,
@@ -21,13 +21,13 @@ import {
   toVersion,
   type StreamRecord,
 } from './records.js';
+import { Rows } from './rows.js';
 import {
   above,
   afterName,
   directoryOf,
   directoryStart,
   fromOf,
-  isNewest,
   nameOfKey,
   rowKey,
   stateKey,
@@ -35,20 +35,30 @@ import {
   toCatalogEntry,
   toPlace,
 } from './state.js';
-import type { CatalogEntry, CatalogReader, Change, DirectoryId, StreamInfo, VersionInfo } from './types.js';
-
-/** More older states of one name than this are jumped over instead of read. */
-const patience = 8;
+import { checksum_bytes } from './table.js';
+import type {
+  CatalogEntry,
+  CatalogReader,
+  CatalogRow,
+  Change,
+  DirectoryId,
+  EntryExtras,
+  EntryPlace,
+  StreamInfo,
+  VersionInfo,
+} from './types.js';
 
 export class Reader implements CatalogReader {
   readonly repositoryId: string;
   protected readonly database: CatalogDatabase;
   protected readonly packTable: PackTable;
+  protected readonly rows: Rows;
 
   constructor(database: CatalogDatabase, repositoryId: string) {
     this.database = database;
     this.repositoryId = repositoryId;
     this.packTable = new PackTable(database.tables);
+    this.rows = new Rows(database.tables);
   }
 
   streams(): StreamInfo[] {
@@ -81,9 +91,7 @@ export class Reader implements CatalogReader {
   }
 
   isReadable(directory: DirectoryId, sequence: number): boolean {
-    const place = this.database.tables.directories.get(directoryKey(directory));
-    if (place === undefined) return false;
-    return this.database.tables.versions.has(numberKey(toDirectoryPlace(place).stream, sequence));
+    return this.rows.isReadable(directory, sequence);
   }
 
   root(stream: string, sequence: number): CatalogEntry | undefined {
@@ -95,6 +103,14 @@ export class Reader implements CatalogReader {
   lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogEntry | undefined {
     const state = stateAt(this.database.tables.nodes, directory, name, sequence);
     return state && toCatalogEntry(Buffer.from(name), state);
+  }
+
+  lookupRow(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogRow | undefined {
+    return this.rows.lookup(directory, name, sequence);
+  }
+
+  listRows(directory: DirectoryId, sequence: number, position: number, limit: number): CatalogRow[] {
+    return this.rows.list(directory, sequence, position, limit);
   }
 
   *list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {
@@ -109,21 +125,12 @@ export class Reader implements CatalogReader {
     directory: DirectoryId,
     start: Buffer,
   ): Generator<{ name: Buffer; state: Buffer }, void, undefined> {
-    const end = directoryStart(directory + 1);
     let from: Buffer | undefined = start;
-    while (from !== undefined) {
-      const scan = this.database.tables.nodes.scan(from, end);
-      from = undefined;
-      let older = 0;
-      for (const { key, value } of scan) {
-        if (isNewest(key)) {
-          older = 0;
-          yield { name: nameOfKey(key), state: value };
-        } else if (++older > patience) {
-          from = afterName(directory, nameOfKey(key));
-          break;
-        }
-      }
+    for (let limit = 16; from !== undefined; limit = Math.min(limit * 2, 512)) {
+      const found: StoredState[] = [];
+      from = newestStates(this.database.tables.nodes, directory, from, limit, found);
+      for (const { key, stored } of found)
+        yield { name: nameOfKey(key), state: stored.subarray(checksum_bytes) };
     }
   }
 
@@ -199,16 +206,37 @@ export class Reader implements CatalogReader {
   }
 
   entryById(id: number): CatalogEntry | undefined {
+    const found = this.rows.state(id);
+    return found && toCatalogEntry(found.name, found.state);
+  }
+
+  row(id: number): CatalogRow | undefined {
+    return this.rows.row(id);
+  }
+
+  directoryById(id: number): DirectoryId | undefined {
+    return this.rows.directoryById(id);
+  }
+
+  extrasById(id: number): EntryExtras | undefined {
+    return this.rows.extras(id);
+  }
+
+  isUnheardOf(xattr: Uint8Array): boolean {
+    return this.rows.isUnheardOf(xattr);
+  }
+
+  placeOf(id: number): EntryPlace | undefined {
     const value = this.database.tables.ids.get(rowKey(id));
-    if (value === undefined) return undefined;
-    const { directory, name, from } = toPlace(value);
-    const newest = this.database.tables.nodes.get(stateKey(directory, name));
-    const state =
-      newest !== undefined && fromOf(newest) === from
-        ? newest
-        : this.database.tables.nodes.get(stateKey(directory, name, from));
-    if (state === undefined) throw catalogDamaged(`row ${id} is missing`);
-    return toCatalogEntry(name, state);
+    return value && toPlace(value);
+  }
+
+  directoryPlace(directory: DirectoryId): EntryPlace | undefined {
+    const value = this.database.tables.directories.get(directoryKey(directory));
+    const place = value && toDirectoryPlace(value);
+    return place === undefined || place.parent === above
+      ? undefined
+      : { directory: place.parent, name: place.name };
   }
 
   chunk(id: ChunkId): ChunkPlace | undefined {

@@ -4,23 +4,30 @@
 // key of a state:   directory u48 BE ‖ name ‖ 00 ‖ age u32 BE
 //   age 0 is the newest state of that name; an older one has ~from: the states of a name are neighbours, newest first, and
 //   a name is less than every longer name that begins with it, because no name holds a NUL.
-// value of a state: from u32 ‖ to u32 (all ones: still holds) ‖ row u48 ‖ directory u48 (0: none) ‖ entry (lib/manifest)
+// value of a state: from u32 ‖ to u32 (all ones: still holds) ‖ row u48 ‖ own u48 ‖ holes u64 ‖ entry (lib/manifest)
+//   row: the inode number of the mount, shared by hard links
+//   own: of a directory its DirectoryId; of anything else the row number that leads to this very name, which differs from
+//   `row` for the second and every later name of a file
+//   holes: how many bytes of a file are holes, so that its blocks are known without looking at its segments
 
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { sha256 } from '../crypto/index.js';
 import { decodeEntry, encodeEntry } from '../manifest/entry.js';
-import type { Entry } from '../manifest/types.js';
+import { decodeStatus } from '../manifest/status.js';
+import { entryTypes, type Entry } from '../manifest/types.js';
 import { checksum_bytes } from './table.js';
-import type { CatalogEntry, DirectoryId } from './types.js';
+import type { CatalogEntry, CatalogRow, DirectoryId } from './types.js';
 
 /** The value of `to` while a state still holds. Sequence numbers stay below it. */
 export const stillHolds = 0xffffffff;
 
 const directory_bytes = 6;
 const age_bytes = 4;
-const state_bytes = 20;
+const state_bytes = 28;
 
-const offset = { from: 0, to: 4, row: 8, directory: 14, entry: state_bytes } as const;
+const offset = { from: 0, to: 4, row: 8, own: 14, holes: 20, entry: state_bytes } as const;
+/** How an entry begins that is a directory. */
+const directoryCode = entryTypes.indexOf('directory') + 1;
 
 /** The directory above the root directories of all streams; a root's name in it is its stream's id. */
 export const above: DirectoryId = 0;
@@ -58,7 +65,11 @@ export const fromOf = (state: Buffer): number => state.readUInt32LE(offset.from)
 export const toOf = (state: Buffer): number => state.readUInt32LE(offset.to);
 export const rowOf = (state: Buffer): number => state.readUIntLE(offset.row, 6);
 /** 0: it is no directory. */
-export const directoryOf = (state: Buffer): DirectoryId => state.readUIntLE(offset.directory, 6);
+export const directoryOf = (state: Buffer): DirectoryId =>
+  state[offset.entry] === directoryCode ? state.readUIntLE(offset.own, 6) : 0;
+/** The row number that leads to this very name; of a directory the row itself. */
+export const ownRowOf = (state: Buffer): number =>
+  state[offset.entry] === directoryCode ? rowOf(state) : state.readUIntLE(offset.own, 6);
 export const entryBytesOf = (state: Buffer): Buffer => state.subarray(offset.entry);
 
 export function entryOf(state: Buffer): Entry {
@@ -81,24 +92,54 @@ export function toCatalogEntry(name: Buffer, state: Buffer): CatalogEntry {
   };
 }
 
+/** A state as a row; `state` may begin anywhere in `bytes`. Allocates little: listings make many of these. */
+export function toRow(name: Buffer, bytes: Buffer, at: number): CatalogRow {
+  const row = read48(bytes, at + offset.row);
+  const own = read48(bytes, at + offset.own);
+  const isDirectory = bytes[at + offset.entry] === directoryCode;
+  return {
+    name,
+    id: row,
+    position: isDirectory ? row : own,
+    directory: isDirectory ? own : undefined,
+    holes_bytes: read32(bytes, at + offset.holes) + read32(bytes, at + offset.holes + 4) * 2 ** 32,
+    status: decodeStatus(bytes, at + offset.entry),
+  };
+}
+
+/** Whether the state that begins there holds in a version. */
+export const holdsAt = (bytes: Buffer, at: number, sequence: number): boolean =>
+  read32(bytes, at + offset.from) <= sequence && read32(bytes, at + offset.to) > sequence;
+
+/** Without the checks of Buffer's own methods, which take most of the time here. */
+const read32 = (bytes: Buffer, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+const read48 = (bytes: Buffer, at: number): number =>
+  read32(bytes, at) + (bytes[at + 4]! | (bytes[at + 5]! << 8)) * 2 ** 32;
+
 /** A state that is being written: room for the checksum, then the value. Re-used for every row. */
 export class StateWriter {
   readonly #writer = new ByteWriter(4096);
+  #holes_bytes = 0;
 
   /** Encodes the entry; the rest is filled in by `finish`. The view is valid until the next call. */
   entry(entry: Entry): Buffer {
     this.#writer.reset().raw(blank);
     encodeEntry(this.#writer, entry);
+    this.#holes_bytes = 0;
+    for (const segment of entry.content) if (segment.kind === 'hole') this.#holes_bytes += segment.size_bytes;
     return this.#writer.view().subarray(checksum_bytes + state_bytes);
   }
 
-  /** The whole state, still open, ready for Table.put. */
-  finish(from: number, row: number, directory: DirectoryId): Buffer {
+  /** The whole state, still open, ready for Table.put. `own`: a DirectoryId, or the row number of this very name. */
+  finish(from: number, row: number, own: number): Buffer {
     const sealed = this.#writer.view();
     sealed.writeUInt32LE(from, checksum_bytes + offset.from);
     sealed.writeUInt32LE(stillHolds, checksum_bytes + offset.to);
     sealed.writeUIntLE(row, checksum_bytes + offset.row, 6);
-    sealed.writeUIntLE(directory, checksum_bytes + offset.directory, 6);
+    sealed.writeUIntLE(own, checksum_bytes + offset.own, 6);
+    sealed.writeUInt32LE(this.#holes_bytes % 2 ** 32, checksum_bytes + offset.holes);
+    sealed.writeUInt32LE(Math.floor(this.#holes_bytes / 2 ** 32), checksum_bytes + offset.holes + 4);
     return sealed;
   }
 }

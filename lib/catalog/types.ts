@@ -1,5 +1,6 @@
 // The questions that the catalog answers. All answers are range reads of the local database; none asks the store.
 
+import type { EntryStatus } from '../manifest/status.js';
 import type { Entry } from '../manifest/types.js';
 import type { VersionHeader } from '../manifest/types.js';
 import type { ChunkId, ChunkPlace } from '../pack/types.js';
@@ -43,6 +44,26 @@ export interface CatalogEntry {
   readonly entry: Entry;
 }
 
+/** What stat(2) shows of an entry state: far cheaper than the whole entry, whose content may be long. */
+export interface CatalogRow {
+  readonly name: Buffer;
+  /** As in CatalogEntry. */
+  readonly id: number;
+  /** Where a listing goes on behind this name, in any thread: above 0, below 2^48. */
+  readonly position: number;
+  readonly directory: DirectoryId | undefined;
+  /** How many bytes of a file are holes. */
+  readonly holes_bytes: number;
+  readonly status: EntryStatus;
+}
+
+export interface EntryPlace {
+  readonly directory: DirectoryId;
+  readonly name: Buffer;
+}
+
+export type EntryExtras = Pick<Entry, 'target' | 'xattrs'>;
+
 export type ChangeKind = 'added' | 'changed' | 'moved' | 'removed' | 'metadata';
 
 export interface Change {
@@ -69,6 +90,10 @@ export interface CatalogReader {
   lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogEntry | undefined;
   /** Entries of a directory at a version in byte order of their names, those after `after` only. */
   list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry>;
+  /** The same as `lookup`, in short. */
+  lookupRow(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogRow | undefined;
+  /** Up to `limit` rows of a directory, from the start (0) or from the `position` of a row; fewer only at its end. */
+  listRows(directory: DirectoryId, sequence: number, position: number, limit: number): CatalogRow[];
   /** By path from the source's root ('' is the root itself). Symlinks are not followed. */
   find(stream: string, sequence: number, path: Uint8Array): CatalogEntry | undefined;
   /** Every state that the path ever had, oldest first; gaps between `to` and the next `from` are deletions. */
@@ -81,6 +106,21 @@ export interface CatalogReader {
   changes(stream: string, from: number, to: number): IterableIterator<Change>;
   /** Of a row number, as handed out in CatalogEntry.id. */
   entryById(id: number): CatalogEntry | undefined;
+  /** The same in short. */
+  row(id: number): CatalogRow | undefined;
+  /** Only the directory of it; undefined for what is none. */
+  directoryById(id: number): DirectoryId | undefined;
+  /** The target of a symlink and the xattrs of a row, without its content. */
+  extrasById(id: number): EntryExtras | undefined;
+  /**
+   * True for an xattr that programs ask every file for (ACLs, capabilities, SELinux) and that no entry of any version in this
+   * catalog has ever had.
+   */
+  isUnheardOf(xattr: Uint8Array): boolean;
+  /** Where the name of a row stands; of hard links, one of the names. */
+  placeOf(id: number): EntryPlace | undefined;
+  /** The same for a directory, whatever the version; undefined for the root of a stream. */
+  directoryPlace(directory: DirectoryId): EntryPlace | undefined;
   chunk(id: ChunkId): ChunkPlace | undefined;
   hasChunk(id: ChunkId): boolean;
   /** Lets the next read see what other threads and processes have written since. */

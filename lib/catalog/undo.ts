@@ -11,6 +11,7 @@ import {
   fromOf,
   isNewest,
   nameOfKey,
+  ownRowOf,
   rowKey,
   rowOf,
   stateKey,
@@ -78,8 +79,9 @@ function below(tables: Tables, parent: DirectoryId, name: Buffer): DirectoryId[]
 }
 
 function removeRow(tables: Tables, state: Buffer, sequence: number): void {
-  const key = rowKey(rowOf(state));
-  const place = tables.ids.get(key);
-  // A hard link may share the row number of a name from before.
-  if (place !== undefined && toPlace(place).from === sequence) tables.ids.remove(key);
+  for (const key of [rowKey(rowOf(state)), rowKey(ownRowOf(state))]) {
+    const place = tables.ids.get(key);
+    // A hard link may share the row number of a name from before.
+    if (place !== undefined && toPlace(place).from === sequence) tables.ids.remove(key);
+  }
 }

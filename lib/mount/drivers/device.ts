@@ -27,7 +27,9 @@ export function readRequest(device: number, buffer: Buffer): number | 'again' | 
 /** Answers one request. Nobody waits for it any more, or the mount is gone: fine. */
 export function writeReply(device: number, parts: readonly Uint8Array[]): void {
   try {
-    fs.writevSync(device, parts);
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined) fs.writeSync(device, only);
+    else fs.writevSync(device, parts);
   } catch (error) {
     const code = errorCode(error);
     if (code !== 'ENOENT' && code !== 'ENODEV' && code !== 'ECONNABORTED') throw error;

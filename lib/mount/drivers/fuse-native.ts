@@ -224,7 +224,7 @@ async function detach(mountpoint: string): Promise<void> {
 }
 
 function statOf(attributes: Attributes): Record<string, unknown> {
-  const mtime = Number(attributes.mtime_ns / 1_000_000n);
+  const mtime = toMilliseconds(attributes.mtime_s, attributes.mtimeRest_ns);
   return {
     mode: attributes.mode,
     uid: attributes.uid,
@@ -236,9 +236,12 @@ function statOf(attributes: Attributes): Record<string, unknown> {
     blocks: attributes.blocks,
     atime: mtime,
     mtime,
-    ctime: Number(attributes.ctime_ns / 1_000_000n),
+    ctime: toMilliseconds(attributes.ctime_s, attributes.ctimeRest_ns),
   };
 }
+
+const toMilliseconds = (time_s: number, rest_ns: number): number =>
+  time_s * 1000 + Math.floor(rest_ns / 1_000_000);
 
 function toText(name: Buffer): string {
   return isUtf8(name) ? name.toString('utf8') : printable(name);

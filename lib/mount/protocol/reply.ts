@@ -6,7 +6,7 @@ import { encodeNode, type NodeId } from '../tree/node.js';
 import type { DirectoryEntry, Found, Totals } from '../tree/index.js';
 import { page_bytes } from './constants.js';
 
-const replyHeader_bytes = 16;
+export const replyHeader_bytes = 16;
 // struct fuse_out_header
 const header = { len: 0, error: 4, unique: 8 } as const;
 
@@ -54,11 +54,13 @@ export interface Lifetimes {
   readonly attributes_s: number;
 }
 
-const billion = 1_000_000_000n;
+const half = 2 ** 32;
 const largestReply_bytes = 2 ** 20 + page_bytes;
 
 export class ReplyWriter {
   readonly #buffer = Buffer.alloc(replyHeader_bytes + largestReply_bytes);
+  /** The same bytes as numbers of the machine's own order, which is the kernel's: most of a reply is these. */
+  readonly #words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length >>> 2);
   #length = replyHeader_bytes;
 
   error(unique: bigint, number: number): Buffer {
@@ -78,7 +80,7 @@ export class ReplyWriter {
 
   number32(unique: bigint, value: number): Buffer {
     const at = this.#reserve(8);
-    this.#buffer.writeUInt32LE(value, at);
+    this.#write32(at, value);
     return this.#finish(unique, 0);
   }
 
@@ -90,7 +92,7 @@ export class ReplyWriter {
   /** struct fuse_open_out, without a handle. */
   opened(unique: bigint, flags: number): Buffer {
     const at = this.#reserve(16);
-    this.#buffer.writeUInt32LE(flags, at + 8);
+    this.#write32(at + 8, flags);
     return this.#finish(unique, 0);
   }
 
@@ -118,9 +120,9 @@ export class ReplyWriter {
     const at = this.#reserve(statfs.bytes);
     this.#write64(at + statfs.blocks, Math.ceil(totals.bytes / page_bytes));
     this.#write64(at + statfs.files, totals.files);
-    this.#buffer.writeUInt32LE(page_bytes, at + statfs.bsize);
-    this.#buffer.writeUInt32LE(255, at + statfs.namelen);
-    this.#buffer.writeUInt32LE(page_bytes, at + statfs.frsize);
+    this.#write32(at + statfs.bsize, page_bytes);
+    this.#write32(at + statfs.namelen, 255);
+    this.#write32(at + statfs.frsize, page_bytes);
     return this.#finish(unique, 0);
   }
 
@@ -129,43 +131,48 @@ export class ReplyWriter {
   }
 
   /** Adds an entry to a READDIR reply; false (and nothing added) where it would not fit into `room_bytes`. */
-  addEntry(entry: DirectoryEntry, room_bytes: number): boolean {
-    return this.#add(entry, 0, room_bytes) !== undefined;
+  addEntry(entry: DirectoryEntry, next: number, room_bytes: number): boolean {
+    return this.#add(entry, next, 0, room_bytes) !== undefined;
   }
 
   /** Adds an entry to a READDIRPLUS reply; without attributes it leaves the kernel to look the name up. */
-  addEntryPlus(entry: DirectoryEntry, lifetimes: Lifetimes, room_bytes: number): boolean {
-    const at = this.#add(entry, entryOut.bytes, room_bytes);
-    if (at !== undefined && entry.attributes !== undefined) {
-      this.#entryOut(at, entry.node, entry.attributes, lifetimes);
-    }
-    return at !== undefined;
+  addEntryPlus(entry: DirectoryEntry, next: number, lifetimes: Lifetimes, room_bytes: number): boolean {
+    const at = this.#add(entry, next, entryOut.bytes, room_bytes);
+    if (at === undefined) return false;
+    if (entry.attributes === undefined) this.#words.fill(0, at >>> 2, (at + entryOut.bytes) >>> 2);
+    else this.#entryOut(at, entry.node, entry.attributes, lifetimes);
+    return true;
   }
 
   finishDirectory(unique: bigint): Buffer {
     return this.#finish(unique, 0);
   }
 
-  #add(entry: DirectoryEntry, prefix_bytes: number, room_bytes: number): number | undefined {
-    const size = (prefix_bytes + dirent.name + entry.name.length + 7) & ~7;
+  /** Returns where the entry begins; its first `prefix_bytes` are still to be filled in. */
+  #add(entry: DirectoryEntry, next: number, prefix_bytes: number, room_bytes: number): number | undefined {
+    const { name } = entry;
+    const size = (prefix_bytes + dirent.name + name.length + 7) & ~7;
     const used = this.#length - replyHeader_bytes;
     if (used + size > Math.min(room_bytes, largestReply_bytes)) return undefined;
     const start = this.#length;
     this.#length += size;
-    this.#buffer.fill(0, start, this.#length);
     const at = start + prefix_bytes;
+    // The name is shorter than its room by less than this.
+    this.#words.fill(0, (start + size - 8) >>> 2, (start + size) >>> 2);
     this.#writeNode(at + dirent.ino, entry.node);
-    this.#write64(at + dirent.off, entry.next);
-    this.#buffer.writeUInt32LE(entry.name.length, at + dirent.namelen);
-    this.#buffer.writeUInt32LE(entry.type >>> 12, at + dirent.type);
-    this.#buffer.set(entry.name, at + dirent.name);
+    this.#write64(at + dirent.off, next);
+    this.#write32(at + dirent.namelen, name.length);
+    this.#write32(at + dirent.type, entry.type >>> 12);
+    for (let index = 0; index < name.length; index++) this.#buffer[at + dirent.name + index] = name[index]!;
     return start;
   }
 
   #entryOut(at: number, node: NodeId, attributes: Attributes, lifetimes: Lifetimes): void {
     this.#writeNode(at + entryOut.nodeid, node);
+    this.#write64(at + entryOut.generation, 0);
     this.#write64(at + entryOut.entry_valid, lifetimes.entry_s);
     this.#write64(at + entryOut.attr_valid, lifetimes.attributes_s);
+    this.#write64(at + entryOut.nsecs, 0);
     this.#attributes(at + entryOut.attr, node, attributes);
   }
 
@@ -173,22 +180,19 @@ export class ReplyWriter {
     this.#writeNode(at + attr.ino, node);
     this.#write64(at + attr.size, attributes.size_bytes);
     this.#write64(at + attr.blocks, attributes.blocks);
-    this.#time(at + attr.atime, at + attr.atimensec, attributes.mtime_ns);
-    this.#time(at + attr.mtime, at + attr.mtimensec, attributes.mtime_ns);
-    this.#time(at + attr.ctime, at + attr.ctimensec, attributes.ctime_ns);
-    this.#buffer.writeUInt32LE(attributes.mode, at + attr.mode);
-    this.#buffer.writeUInt32LE(Math.min(attributes.links, 0xffffffff), at + attr.nlink);
-    this.#buffer.writeUInt32LE(attributes.uid, at + attr.uid);
-    this.#buffer.writeUInt32LE(attributes.gid, at + attr.gid);
-    this.#buffer.writeUInt32LE(deviceNumber(attributes), at + attr.rdev);
-    this.#buffer.writeUInt32LE(page_bytes, at + attr.blksize);
-  }
-
-  /** Seconds rounded down, so that the nanoseconds are never negative, before 1970 too. */
-  #time(at: number, nanosecondsAt: number, time_ns: bigint): void {
-    const nanoseconds = ((time_ns % billion) + billion) % billion;
-    this.#buffer.writeBigInt64LE((time_ns - nanoseconds) / billion, at);
-    this.#buffer.writeUInt32LE(Number(nanoseconds), nanosecondsAt);
+    this.#write64(at + attr.atime, attributes.mtime_s);
+    this.#write64(at + attr.mtime, attributes.mtime_s);
+    this.#write64(at + attr.ctime, attributes.ctime_s);
+    this.#write32(at + attr.atimensec, attributes.mtimeRest_ns);
+    this.#write32(at + attr.mtimensec, attributes.mtimeRest_ns);
+    this.#write32(at + attr.ctimensec, attributes.ctimeRest_ns);
+    this.#write32(at + attr.mode, attributes.mode);
+    this.#write32(at + attr.nlink, Math.min(attributes.links, 0xffffffff));
+    this.#write32(at + attr.uid, attributes.uid);
+    this.#write32(at + attr.gid, attributes.gid);
+    this.#write32(at + attr.rdev, deviceNumber(attributes));
+    this.#write32(at + attr.blksize, page_bytes);
+    this.#write32(at + attr.flags, 0);
   }
 
   #reserve(size: number): number {
@@ -205,13 +209,19 @@ export class ReplyWriter {
 
   #writeNode(at: number, node: NodeId): void {
     const { high, low } = encodeNode(node);
-    this.#buffer.writeUInt32LE(low, at);
-    this.#buffer.writeUInt32LE(high, at + 4);
+    this.#words[at >>> 2] = low;
+    this.#words[(at >>> 2) + 1] = high;
   }
 
+  /** At a multiple of four. */
+  #write32(at: number, value: number): void {
+    this.#words[at >>> 2] = value;
+  }
+
+  /** Two's complement for what is below 0: a time before 1970. */
   #write64(at: number, value: number): void {
-    this.#buffer.writeUInt32LE(value % 2 ** 32, at);
-    this.#buffer.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
+    this.#words[at >>> 2] = value;
+    this.#words[(at >>> 2) + 1] = Math.floor(value / half);
   }
 }
 

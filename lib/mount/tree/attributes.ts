@@ -1,5 +1,7 @@
 // What stat(2) shows of a node, from a backed-up entry or made up for the directories that only the mount has.
 
+import type { CatalogRow } from '../../catalog/types.js';
+import type { EntryStatus } from '../../manifest/status.js';
 import type { Entry, EntryType } from '../../manifest/types.js';
 
 export interface Attributes {
@@ -13,8 +15,11 @@ export interface Attributes {
   readonly size_bytes: number;
   /** Of 512 bytes; holes do not count. */
   readonly blocks: number;
-  readonly mtime_ns: bigint;
-  readonly ctime_ns: bigint;
+  /** Rounded down, before 1970 too: what is left of the second is never negative. */
+  readonly mtime_s: number;
+  readonly mtimeRest_ns: number;
+  readonly ctime_s: number;
+  readonly ctimeRest_ns: number;
 }
 
 export interface Owner {
@@ -40,35 +45,52 @@ export function isDirectory(attributes: Attributes): boolean {
   return (attributes.mode & typeMask) === typeBits.directory;
 }
 
+export function rowAttributes({ status, holes_bytes }: CatalogRow): Attributes {
+  return statusAttributes(status, holes_bytes);
+}
+
 export function entryAttributes(entry: Entry): Attributes {
-  const size_bytes = shownSize(entry);
+  const [mtime_s, mtimeRest_ns] = splitTime(entry.mtime_ns);
+  const [ctime_s, ctimeRest_ns] = splitTime(entry.ctime_ns);
+  const times = { mtime_s, mtimeRest_ns, ctime_s, ctimeRest_ns };
+  let holes_bytes = 0;
+  for (const segment of entry.content) if (segment.kind === 'hole') holes_bytes += segment.size_bytes;
+  return statusAttributes({ ...entry, ...times, target_bytes: entry.target.length }, holes_bytes);
+}
+
+function statusAttributes(status: EntryStatus, holes_bytes: number): Attributes {
+  const size_bytes = shownSize(status);
   return {
-    mode: typeBits[entry.type] | entry.mode,
-    links: Math.max(1, entry.links),
-    uid: entry.uid,
-    gid: entry.gid,
-    rdevMajor: entry.rdevMajor,
-    rdevMinor: entry.rdevMinor,
+    mode: typeBits[status.type] | status.mode,
+    links: Math.max(1, status.links),
+    uid: status.uid,
+    gid: status.gid,
+    rdevMajor: status.rdevMajor,
+    rdevMinor: status.rdevMinor,
     size_bytes,
-    blocks: Math.ceil((size_bytes - holes_bytes(entry)) / 512),
-    mtime_ns: entry.mtime_ns,
-    ctime_ns: entry.ctime_ns,
+    blocks: Math.ceil((size_bytes - holes_bytes) / 512),
+    mtime_s: status.mtime_s,
+    mtimeRest_ns: status.mtimeRest_ns,
+    ctime_s: status.ctime_s,
+    ctimeRest_ns: status.ctimeRest_ns,
   };
 }
 
-function shownSize(entry: Entry): number {
-  if (entry.type === 'symlink') return entry.target.length;
-  return entry.type === 'directory' ? directorySize_bytes : entry.size_bytes;
+function shownSize(status: EntryStatus): number {
+  if (status.type === 'symlink') return status.target_bytes;
+  return status.type === 'directory' ? directorySize_bytes : status.size_bytes;
 }
 
-function holes_bytes(entry: Entry): number {
-  let sum = 0;
-  for (const segment of entry.content) if (segment.kind === 'hole') sum += segment.size_bytes;
-  return sum;
+const second_ns = 1_000_000_000n;
+
+function splitTime(time_ns: bigint): [seconds: number, rest_ns: number] {
+  const rest_ns = ((time_ns % second_ns) + second_ns) % second_ns;
+  return [Number((time_ns - rest_ns) / second_ns), Number(rest_ns)];
 }
 
 /** A directory that only the mount has; its time moves when its content may have, so that cached listings are dropped. */
 export function madeUpDirectory(owner: Owner, time_ns: bigint, permissions = 0o555): Attributes {
+  const [time_s, rest_ns] = splitTime(time_ns);
   return {
     mode: typeBits.directory | permissions,
     links: 1,
@@ -78,8 +100,10 @@ export function madeUpDirectory(owner: Owner, time_ns: bigint, permissions = 0o5
     rdevMinor: 0,
     size_bytes: directorySize_bytes,
     blocks: 8,
-    mtime_ns: time_ns,
-    ctime_ns: time_ns,
+    mtime_s: time_s,
+    mtimeRest_ns: rest_ns,
+    ctime_s: time_s,
+    ctimeRest_ns: rest_ns,
   };
 }
 

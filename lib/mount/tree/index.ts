@@ -6,7 +6,7 @@
 //   /hosts/<host>/<source>/  the same for every host
 //   /.trackerignore        empty; keeps indexers from reading, and so fetching, everything
 
-import type { CatalogEntry, CatalogReader, StreamInfo } from '../../catalog/types.js';
+import type { CatalogReader, DirectoryId, StreamInfo } from '../../catalog/types.js';
 import type { Entry, Xattr } from '../../manifest/types.js';
 import {
   entryAttributes,
@@ -14,13 +14,13 @@ import {
   madeUpDirectory,
   madeUpFile,
   madeUpSymlink,
+  rowAttributes,
   typeBits,
   typeMask,
   type Attributes,
   type Owner,
 } from './attributes.js';
 import { History, type HistoryPath } from './history.js';
-import { Listings } from './listing.js';
 import {
   entryNode,
   entryRow,
@@ -67,7 +67,6 @@ export class Tree {
   readonly history: History;
   readonly #catalog: CatalogReader;
   readonly #streams: Streams;
-  readonly #listings: Listings;
   readonly #options: TreeOptions;
   readonly #path: Buffer;
   readonly #madeUpOwner: Owner;
@@ -76,7 +75,6 @@ export class Tree {
     this.#catalog = catalog;
     this.#options = options;
     this.#streams = new Streams(catalog, options);
-    this.#listings = new Listings(catalog);
     this.#path = Buffer.from(options.path ?? []);
     this.#madeUpOwner = { uid: options.uid ?? options.owner.uid, gid: options.gid ?? options.owner.gid };
     this.history = new History(catalog, this.#streams, {
@@ -97,9 +95,10 @@ export class Tree {
 
   lookup(parent: NodeId, name: Buffer): Found | undefined {
     if (parent.kind === nodeKinds.directory) {
-      const directory = this.#directory(parent)?.directory;
-      const found = directory === undefined ? undefined : this.#catalog.lookup(directory, name, parent.upper);
-      return found && this.#found(found, parent.view, parent.upper);
+      const directory = this.#directory(parent);
+      if (directory === undefined) return undefined;
+      const row = this.#catalog.lookupRow(directory, name, parent.upper);
+      return row && this.#found(row.id, rowAttributes(row), parent.view, parent.upper);
     }
     const at = this.#historyPath(parent);
     if (at !== undefined) return this.history.lookup(at, name);
@@ -116,12 +115,12 @@ export class Tree {
   getattr(node: NodeId): Attributes | undefined {
     switch (node.kind) {
       case nodeKinds.entry: {
-        const found = this.#catalog.entryById(entryRow(node));
-        return found && this.#shown(entryAttributes(found.entry));
+        const row = this.#catalog.row(entryRow(node));
+        return row && this.#shown(rowAttributes(row));
       }
       case nodeKinds.directory: {
-        const found = this.#directory(node);
-        return found && this.#shown(entryAttributes(found.entry));
+        const row = this.#directory(node) === undefined ? undefined : this.#catalog.row(node.lower);
+        return row && this.#shown(rowAttributes(row));
       }
       case nodeKinds.fixed:
         return this.#fixedAttributes(node);
@@ -145,11 +144,14 @@ export class Tree {
     }
   }
 
-  /** From `position` on: 0, or the `next` of an entry. undefined for what is not a directory. */
-  readdir(node: NodeId, position: number): Iterable<DirectoryEntry> | undefined {
+  /**
+   * From `position` on: 0, or the `next` of an entry. undefined for what is not a directory. Whoever has no room for more than
+   * `limit` entries says so; more may come.
+   */
+  readdir(node: NodeId, position: number, limit = Infinity): Iterable<DirectoryEntry> | undefined {
     if (node.kind === nodeKinds.directory) {
-      const directory = this.#directory(node)?.directory;
-      return directory === undefined ? undefined : this.#listVersion(node, directory, position);
+      const directory = this.#directory(node);
+      return directory === undefined ? undefined : this.#listVersion(node, directory, position, limit);
     }
     const at = this.#historyPath(node);
     if (at !== undefined) return this.history.list(at, position);
@@ -168,20 +170,28 @@ export class Tree {
       const version = this.#version(node);
       return version && Buffer.from(version.name);
     }
-    const entry = this.entry(node);
-    return entry?.type === 'symlink' ? entry.target : undefined;
+    const target =
+      node.kind === nodeKinds.entry ? this.#catalog.extrasById(entryRow(node))?.target : undefined;
+    return target === undefined || target.length === 0 ? undefined : target;
   }
 
   /** undefined for a node that is not there. */
   xattrs(node: NodeId): readonly Xattr[] | undefined {
-    if (node.kind === nodeKinds.entry || node.kind === nodeKinds.directory) return this.entry(node)?.xattrs;
+    if (node.kind === nodeKinds.entry) return this.#catalog.extrasById(entryRow(node))?.xattrs;
+    if (node.kind === nodeKinds.directory)
+      return this.#directory(node) === undefined ? undefined : this.#catalog.extrasById(node.lower)?.xattrs;
     return this.getattr(node) === undefined ? undefined : [];
+  }
+
+  /** One that programs ask every file for, and that nothing in the whole mount has. */
+  isUnheardOf(xattr: Uint8Array): boolean {
+    return this.#catalog.isUnheardOf(xattr);
   }
 
   /** The backed-up entry behind a node; undefined for what only the mount has. */
   entry(node: NodeId): Entry | undefined {
     if (node.kind === nodeKinds.entry) return this.#catalog.entryById(entryRow(node))?.entry;
-    return this.#directory(node)?.entry;
+    return this.#directory(node) === undefined ? undefined : this.#catalog.entryById(node.lower)?.entry;
   }
 
   totals(): Totals {
@@ -200,12 +210,9 @@ export class Tree {
     this.#catalog.refresh();
   }
 
-  #found(found: CatalogEntry, view: View, sequence: number): Found {
-    const node =
-      found.entry.type === 'directory'
-        ? nodeId(nodeKinds.directory, view, sequence, found.id)
-        : entryNode(found.id);
-    return { node, attributes: this.#shown(entryAttributes(found.entry)) };
+  #found(id: number, attributes: Attributes, view: View, sequence: number): Found {
+    const node = isDirectory(attributes) ? nodeId(nodeKinds.directory, view, sequence, id) : entryNode(id);
+    return { node, attributes: this.#shown(attributes) };
   }
 
   /** With the owner and the group that are to stand in every entry. */
@@ -215,18 +222,23 @@ export class Tree {
     return { ...attributes, uid: uid ?? attributes.uid, gid: gid ?? attributes.gid };
   }
 
-  #directory(node: NodeId): CatalogEntry | undefined {
+  #directory(node: NodeId): DirectoryId | undefined {
     if (node.kind !== nodeKinds.directory) return undefined;
-    const found = this.#catalog.entryById(node.lower);
-    if (found?.directory === undefined || found.entry.type !== 'directory') return undefined;
-    return this.#catalog.isReadable(found.directory, node.upper) ? found : undefined;
+    const directory = this.#catalog.directoryById(node.lower);
+    if (directory === undefined || !this.#catalog.isReadable(directory, node.upper)) return undefined;
+    return directory;
   }
 
-  *#listVersion(node: NodeId, directory: number, position: number): Generator<DirectoryEntry> {
-    for (const [ordinal, entry] of this.#listings.from(directory, node.upper, position)) {
-      const found = this.#found(entry, node.view, node.upper);
-      yield { name: entry.name, type: found.attributes.mode & typeMask, next: ordinal + 1, ...found };
-    }
+  #listVersion(
+    { view, upper: sequence }: NodeId,
+    directory: DirectoryId,
+    position: number,
+    limit: number,
+  ): DirectoryEntry[] {
+    return this.#catalog.listRows(directory, sequence, position, limit).map((row) => {
+      const { node, attributes } = this.#found(row.id, rowAttributes(row), view, sequence);
+      return { name: row.name, node, type: attributes.mode & typeMask, attributes, next: row.position };
+    });
   }
 
   #historyPath(node: NodeId): HistoryPath | undefined {
@@ -259,7 +271,7 @@ export class Tree {
 
   #versionRoot(stream: StreamInfo, version: VersionName, view: View): Found | undefined {
     const root = this.#catalog.find(stream.id, version.sequence, this.#path);
-    return root && this.#found(root, view, version.sequence);
+    return root && this.#found(root.id, entryAttributes(root.entry), view, version.sequence);
   }
 
   #fixedInSource(stream: StreamInfo, view: View): DirectoryEntry[] {

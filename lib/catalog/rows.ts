@@ -1,0 +1,132 @@
+// Reads what stat(2) and a listing need of the states, and nothing more: what a mount is asked most. The whole entry with its
+// content is reader.ts's business. Never decodes content; works in any thread.
+
+import { decodeAttributes } from '../manifest/entry.js';
+import { ByteReader } from '../bytes/cursor.js';
+import type { Tables } from './database.js';
+import { catalogDamaged } from './failure.js';
+import { newestStates, stateAt, type StoredState } from './lookup.js';
+import { numberKey, directoryKey, toDirectoryPlace } from './records.js';
+import {
+  afterName,
+  directoryOf,
+  directoryStart,
+  entryBytesOf,
+  fromOf,
+  holdsAt,
+  nameOfKey,
+  rowKey,
+  stateKey,
+  toPlace,
+  toRow,
+} from './state.js';
+import { checksum_bytes } from './table.js';
+import type { CatalogRow, DirectoryId, EntryExtras } from './types.js';
+import { XattrKinds } from './xattr-kinds.js';
+
+/** Few enough that nothing waits long for them, enough that starting a read costs little. */
+const page = 512;
+/** Directories that need no look at the tables: what a row or a directory belongs to never changes. */
+const kept = 8192;
+
+export interface NamedState {
+  readonly name: Buffer;
+  readonly state: Buffer;
+}
+
+export class Rows {
+  readonly #tables: Tables;
+  readonly #xattrs: XattrKinds;
+  readonly #directories = new Map<number, DirectoryId>();
+  readonly #streams = new Map<DirectoryId, number>();
+
+  constructor(tables: Tables) {
+    this.#tables = tables;
+    this.#xattrs = new XattrKinds(tables.meta);
+  }
+
+  /** The state that a row number leads to. */
+  state(id: number): NamedState | undefined {
+    const value = this.#tables.ids.get(rowKey(id));
+    if (value === undefined) return undefined;
+    const { directory, name, from } = toPlace(value);
+    const newest = this.#tables.nodes.get(stateKey(directory, name));
+    const state =
+      newest !== undefined && fromOf(newest) === from
+        ? newest
+        : this.#tables.nodes.get(stateKey(directory, name, from));
+    if (state === undefined) throw catalogDamaged(`row ${id} is missing`);
+    return { name, state };
+  }
+
+  row(id: number): CatalogRow | undefined {
+    const found = this.state(id);
+    return found && toRow(found.name, found.state, 0);
+  }
+
+  directoryById(id: number): DirectoryId | undefined {
+    const known = this.#directories.get(id);
+    if (known !== undefined) return known;
+    const found = this.state(id);
+    const directory = found === undefined ? 0 : directoryOf(found.state);
+    return directory === 0 ? undefined : keep(this.#directories, id, directory);
+  }
+
+  extras(id: number): EntryExtras | undefined {
+    const found = this.state(id);
+    return found && decodeAttributes(new ByteReader(entryBytesOf(found.state), 'a row of the local catalog'));
+  }
+
+  isUnheardOf(xattr: Uint8Array): boolean {
+    return this.#xattrs.isUnheardOf(xattr);
+  }
+
+  /** Whether the directory's stream has the version. */
+  isReadable(directory: DirectoryId, sequence: number): boolean {
+    let stream = this.#streams.get(directory);
+    if (stream === undefined) {
+      const place = this.#tables.directories.get(directoryKey(directory));
+      if (place === undefined) return false;
+      stream = keep(this.#streams, directory, toDirectoryPlace(place).stream);
+    }
+    return this.#tables.versions.has(numberKey(stream, sequence));
+  }
+
+  lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogRow | undefined {
+    const state = stateAt(this.#tables.nodes, directory, name, sequence);
+    return state && toRow(Buffer.from(name), state, 0);
+  }
+
+  list(directory: DirectoryId, sequence: number, position: number, limit: number): CatalogRow[] {
+    const start = this.#startOf(directory, position);
+    const rows: CatalogRow[] = [];
+    for (let from = start; from !== undefined && rows.length < limit;) {
+      const states: StoredState[] = [];
+      from = newestStates(this.#tables.nodes, directory, from, Math.min(page, limit - rows.length), states);
+      for (const { key, stored } of states) {
+        const name = nameOfKey(key);
+        if (holdsAt(stored, checksum_bytes, sequence)) rows.push(toRow(name, stored, checksum_bytes));
+        else {
+          const newest = stored.subarray(checksum_bytes);
+          const state = stateAt(this.#tables.nodes, directory, name, sequence, newest);
+          if (state !== undefined) rows.push(toRow(name, state, 0));
+        }
+      }
+    }
+    return rows;
+  }
+
+  /** undefined: nothing of the directory follows such a position. */
+  #startOf(directory: DirectoryId, position: number): Buffer | undefined {
+    if (position === 0) return directoryStart(directory);
+    const value = this.#tables.ids.get(rowKey(position));
+    const place = value && toPlace(value);
+    return place?.directory === directory ? afterName(directory, place.name) : undefined;
+  }
+}
+
+function keep<V>(map: Map<number, V>, key: number, value: V): V {
+  if (map.size >= kept) map.clear();
+  map.set(key, value);
+  return value;
+}
