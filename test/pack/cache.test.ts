@@ -274,6 +274,19 @@ t.test('a run that reads much keeps the bound all the way', async (t) => {
   t.notOk(fs.existsSync(path.join(directory, big.info.name)), 'what never fits is not begun');
 });
 
+t.test('what waits for a slow disk is bounded', async (t) => {
+  const directory = path.join(scratchDirectory(t), 'blocks');
+  const cache = new DiskCache({ path: directory, maximum_bytes: 1024 * mebibyte });
+  const bytes = Buffer.alloc(8 * mebibyte, 1);
+  const names = Array.from({ length: 6 }, (_, index) => `${index}`.repeat(64));
+  for (const name of names) cache.keep(name, 0, bytes);
+  await cache.close();
+  t.strictSame(fs.readdirSync(directory).sort(), names.slice(0, 4));
+  cache.keep(names[5]!, 0, bytes);
+  await cache.close();
+  t.ok(fs.existsSync(path.join(directory, names[5]!)));
+});
+
 t.test('reading says that a file is of use, but not every time', async (t) => {
   const { store, places, directory, file } = await fixture(t, [noise(3000)]);
   await readOnce(store, directory, places);

@@ -33,14 +33,23 @@ export interface DiskCacheOptions {
   onWarning?(message: string): void;
 }
 
+/** Whole stored blocks, the bytes of a pack from an offset on. */
+interface Piece {
+  readonly pack: PackName;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
 export class DiskCache {
   readonly #options: DiskCacheOptions;
   readonly #clock: Clock;
   readonly #blocks: CachedBlocks;
-  /** Everything that is written and deleted, one after another. */
-  #work: Promise<void> = Promise.resolve();
-  #isCounted = false;
+  /** In order of arrival; those being written have left it. */
+  readonly #queue: Piece[] = [];
+  /** Of the queue and of what is being written. */
   #waiting_bytes = 0;
+  #writing: Promise<void> | undefined;
+  #isCounted = false;
   /** What may be written before the files are counted. */
   #allowed_bytes = 0;
   #pausedUntil_ms = -Infinity;
@@ -54,7 +63,8 @@ export class DiskCache {
 
   /** As LocalBlocks. */
   read(place: ChunkPlace): Buffer | undefined {
-    this.#countOnce();
+    // The maximum may be lower than it was when another process last wrote.
+    if (!this.#isCounted) this.#writing ??= this.#writeAll();
     return this.#blocks.read(place);
   }
 
@@ -68,43 +78,60 @@ export class DiskCache {
    * change until it is closed.
    */
   keep(pack: PackName, offset: number, bytes: Uint8Array): void {
-    this.#countOnce();
-    if (this.#waiting_bytes + bytes.length > waiting_bytes) return;
+    const isTooLarge = bytes.length + overhead_bytes > this.#options.maximum_bytes;
+    if (isTooLarge || this.#waiting_bytes + bytes.length > waiting_bytes) return;
     this.#waiting_bytes += bytes.length;
-    this.#enqueue(async () => {
-      this.#waiting_bytes -= bytes.length;
-      if (this.#clock.monotonic_ms() < this.#pausedUntil_ms) return;
-      if (await this.#makeRoom(bytes.length + overhead_bytes)) await this.#write(pack, offset, bytes);
-    });
+    this.#queue.push({ pack, offset, bytes });
+    this.#writing ??= this.#writeAll();
   }
 
   /** Settles when everything is on its way to the disk. Never rejects. */
   async close(): Promise<void> {
-    await this.#work;
+    await this.#writing;
     this.#blocks.close();
   }
 
-  /** The maximum may be lower than it was when another process last wrote. */
-  #countOnce(): void {
-    if (this.#isCounted) return;
+  /** Until nothing waits: what has come meanwhile is written at once together, for turns of a busy event loop are rare. */
+  async #writeAll(): Promise<void> {
+    if (!this.#isCounted) await this.#attempt(() => this.#count(0));
     this.#isCounted = true;
-    this.#enqueue(() => this.#count(0));
+    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
+      await this.#attempt(() => this.#writeBatch(batch));
+      this.#waiting_bytes -= batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    }
+    this.#writing = undefined;
   }
 
-  #enqueue(action: () => Promise<void>): void {
-    this.#work = this.#work.then(action).catch((error: unknown) => {
+  /** Errors end here: one warning, and no further attempt for a while. */
+  async #attempt(action: () => Promise<void>): Promise<void> {
+    if (this.#clock.monotonic_ms() < this.#pausedUntil_ms) return;
+    try {
+      await action();
+    } catch (error) {
       this.#pausedUntil_ms = this.#clock.monotonic_ms() + pause_ms;
       if (!this.#hasWarned) this.#options.onWarning?.(describe(this.#options.path, error));
       this.#hasWarned = true;
-    });
+    }
   }
 
-  /** False if so much never fits. */
-  async #makeRoom(needed_bytes: number): Promise<boolean> {
-    if (needed_bytes > this.#options.maximum_bytes) return false;
+  /** One piece at least, if there is one, and no more than may be written without counting. */
+  #nextBatch(): Piece[] {
+    let count = 0;
+    let needed_bytes = 0;
+    for (const piece of this.#queue) {
+      needed_bytes += neededFor(piece);
+      if (count > 0 && needed_bytes > this.#options.maximum_bytes * uncountedShare) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #writeBatch(batch: readonly Piece[]): Promise<void> {
+    const needed_bytes = batch.reduce((sum, piece) => sum + neededFor(piece), 0);
     if (needed_bytes > this.#allowed_bytes) await this.#count(needed_bytes);
     this.#allowed_bytes -= needed_bytes;
-    return true;
+    const results = await Promise.allSettled(batch.map((piece) => this.#write(piece)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async #count(needed_bytes: number): Promise<void> {
@@ -116,7 +143,7 @@ export class DiskCache {
     this.#allowed_bytes = Math.min(free_bytes, Math.max(needed_bytes, maximum_bytes * uncountedShare));
   }
 
-  async #write(pack: PackName, offset: number, bytes: Uint8Array): Promise<void> {
+  async #write({ pack, offset, bytes }: Piece): Promise<void> {
     const handle = await this.#open(path.join(this.#options.path, pack));
     if (handle === undefined) return;
     try {
@@ -144,6 +171,10 @@ async function openIfPossible(file: string): Promise<FileHandle | undefined> {
     if (isAbsence(error)) return undefined;
     throw error;
   }
+}
+
+function neededFor({ bytes }: Piece): number {
+  return bytes.length + overhead_bytes;
 }
 
 function describe(directory: string, error: unknown): string {
