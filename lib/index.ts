@@ -5,6 +5,8 @@
 //   for (const stream of repository.catalog.streams()) console.log(stream.host, stream.source, stream.head);
 //   await repository.close();
 
+import type * as BackupRoom from './backup/index.js';
+import type * as RecoverRoom from './check/recover.js';
 import { CachedContent } from './mount/cache/content.js';
 import { type MountDriver, type Mounted, mountRepository } from './mount/index.js';
 import type { Owner } from './mount/tree/attributes.js';
@@ -13,11 +15,9 @@ import type { ContentSource } from './mount/types.js';
 import { BlockDecoder } from './pack/index.js';
 import type { Run } from './progress.js';
 import type { Repository } from './repository/index.js';
-import { type RestoreOptions, type RestoreResult, restore as restoreFrom } from './restore/index.js';
+import type { RestoreOptions, RestoreResult } from './restore/index.js';
 
-export { backup, previewBackup } from './backup/index.js';
 export type { BackupOptions, BackupResult, PreviewResult } from './backup/index.js';
-export { recover } from './check/recover.js';
 export type { RecoverResult, RecoveredStream } from './check/recover.js';
 export { RrbackupError, exitStatus } from './errors/index.js';
 export { listPasswords, removePassword } from './keys/index.js';
@@ -27,12 +27,26 @@ export { unmountAt as unmount } from './mount/index.js';
 export type { RestoreOptions, RestoreResult };
 export type { ContentSource, MountDriver, Mounted, TreeOptions };
 
+// Each room is loaded when it is first called: a mount has to be up before a backup would even be loaded.
+
+/** Puts the present state of a source into the repository as a new version; see lib/backup. */
+export const backup: typeof BackupRoom.backup = async (...given) =>
+  (await import('./backup/index.js')).backup(...given);
+
+/** What a backup would do; see lib/backup. */
+export const previewBackup: typeof BackupRoom.previewBackup = async (...given) =>
+  (await import('./backup/index.js')).previewBackup(...given);
+
+/** Rebuilds lost log entries from the packs; see lib/check. */
+export const recover: typeof RecoverRoom.recover = async (...given) =>
+  (await import('./check/recover.js')).recover(...given);
+
 /** Puts a version, or a part of it, into a directory; see lib/restore. */
-export function restore(
+export async function restore(
   repository: Repository,
   options: Omit<RestoreOptions, 'repository'>,
 ): Promise<RestoreResult> {
-  return restoreFrom({ ...options, repository });
+  return (await import('./restore/index.js')).restore({ ...options, repository });
 }
 
 /** How often a mount looks for new versions in the store. */
@@ -41,7 +55,13 @@ const poll_ms = 60_000;
 /** Reads ranges of files out of the repository: what `cat` and the mount use. */
 export function openContent(repository: Repository): ContentSource {
   const { catalog, packs: reader, context, localBlocks: local } = repository;
-  return new CachedContent({ catalog, reader, decoder: new BlockDecoder(context), local, keys: context.keys });
+  return new CachedContent({
+    catalog,
+    reader,
+    decoder: new BlockDecoder(context),
+    local,
+    keys: context.keys,
+  });
 }
 
 export interface MountRepositoryOptions extends Run {

@@ -14,6 +14,8 @@ export interface MountEntry {
   /** 'ext4', 'fuse.rrbackup', … */
   readonly type: string;
   readonly source: string;
+  /** 'major:minor' */
+  readonly device: string;
 }
 
 export const fuseDevice = '/dev/fuse';
@@ -76,10 +78,10 @@ export function listMounts(): MountEntry[] {
   const entries: MountEntry[] = [];
   for (const line of fs.readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
     const [before, after] = line.split(' - ');
-    const mountpoint = before?.split(' ')[4];
+    const [, , device, , mountpoint] = before?.split(' ') ?? [];
     const [type, source] = after?.split(' ') ?? [];
-    if (mountpoint === undefined || type === undefined) continue;
-    entries.push({ mountpoint: unescape(mountpoint), type, source: unescape(source ?? '') });
+    if (mountpoint === undefined || device === undefined || type === undefined) continue;
+    entries.push({ mountpoint: unescape(mountpoint), type, source: unescape(source ?? ''), device });
   }
   return entries;
 }
@@ -88,6 +90,25 @@ export function listMounts(): MountEntry[] {
 export function mountAt(mountpoint: string): MountEntry | undefined {
   const wanted = Buffer.from(mountpoint).toString('latin1');
   return listMounts().findLast((entry) => entry.mountpoint === wanted);
+}
+
+/**
+ * Something to abort the connection of the FUSE file system that is mounted there now, even if it is detached later: every
+ * request ends with an error. Needs the file system that the kernel has for this (fusectl), does nothing without.
+ */
+export function fuseAborter(mountpoint: string): () => void {
+  const wanted = Buffer.from(mountpoint).toString('latin1');
+  const connection = listMounts()
+    .findLast((entry) => entry.mountpoint === wanted)
+    ?.device.split(':')[1];
+  return () => {
+    if (connection === undefined) return;
+    try {
+      fs.writeFileSync(`/sys/fs/fuse/connections/${connection}/abort`, '1');
+    } catch {
+      // Gone already, or there is no such control: nothing else is left to try.
+    }
+  };
 }
 
 function unescape(text: string): string {

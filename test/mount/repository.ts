@@ -6,6 +6,7 @@ import path from 'node:path';
 import { comparePaths } from '../../lib/bytes/path.js';
 import { openCatalog, type Catalog } from '../../lib/catalog/index.js';
 import type { Commit, Entry, EntryType, Row, Segment } from '../../lib/manifest/types.js';
+import type { Decoder } from '../../lib/mount/cache/local-content.js';
 import { CachedContent, type BlockReader } from '../../lib/mount/index.js';
 import type { ChunkId, ChunkPlace, PackInfo } from '../../lib/pack/types.js';
 
@@ -33,7 +34,7 @@ export const directory: Leaf = { type: 'directory' };
 
 const noon_ns = 1_790_000_000_000_000_000n;
 
-export class TestRepository implements BlockReader {
+export class TestRepository implements BlockReader, Decoder {
   readonly catalog: Catalog;
   readonly catalogPath: string;
   /** Hex ids of chunks whose blocks fail or never come. */
@@ -62,6 +63,7 @@ export class TestRepository implements BlockReader {
     return new CachedContent({
       catalog: this.catalog,
       reader: this,
+      decoder: this,
       ...(cache_bytes === undefined ? {} : { cache_bytes }),
     });
   }
@@ -152,6 +154,10 @@ export class TestRepository implements BlockReader {
       blocks.set(place.block, this.#chunks.get(id)!);
     }
     return blocks;
+  }
+
+  decode(): Buffer {
+    throw new Error('no block of this repository lies on this machine');
   }
 
   chunkFrom(block: Buffer, place: ChunkPlace, id: ChunkId): Buffer {

@@ -1,37 +1,54 @@
-// Bytes of files out of chunks: finds the segments that a read touches, has their blocks fetched, puts the answer together.
-// Sequential reads fetch ahead. Never gives a byte that was not checked against its chunk's id. Knows nothing of mounts.
+// Bytes of files for those who can wait: what is on this machine is taken from there, the rest is fetched. Sequential reads fetch
+// ahead. Never gives a byte that was not checked against its chunk's id. Knows nothing of mounts. Main thread only.
 
 import type { CatalogReader } from '../../catalog/types.js';
-import { damaged } from '../../errors/index.js';
+import type { RepositoryKeys } from '../../crypto/index.js';
+import { openLocalBlocks, type LocalBlocksSettings } from '../../pack/local-blocks.js';
 import type { Entry } from '../../manifest/types.js';
 import type { ChunkPlace } from '../../pack/types.js';
-import type { ContentSource } from '../types.js';
-import { BlockCache, type BlockReader } from './blocks.js';
+import type { ContentMemory, ContentSource } from '../types.js';
+import { FileLayout, placeOf, type Piece } from './file-layout.js';
+import { Flights, type BlockReader } from './flights.js';
+import { LocalContent, type Decoder } from './local-content.js';
+import { SharedBlocks } from './shared-blocks.js';
 
+const defaultCache_bytes = 128 * 1024 * 1024;
 const readahead_bytes = 4 * 1024 * 1024;
 
 export interface ContentOptions {
   readonly catalog: Pick<CatalogReader, 'chunk'>;
   readonly reader: BlockReader;
+  readonly decoder: Decoder;
+  /** Stored blocks on this machine. Default: none. */
+  readonly local?: LocalBlocksSettings;
+  /** Lets other threads read contents, too. */
+  readonly keys?: RepositoryKeys;
+  /** Bounds the plain blocks in memory. */
   readonly cache_bytes?: number;
 }
 
 /** One open file, as far as reads tell. */
 interface Position {
-  /** starts[i] is the offset of segment i. */
-  readonly starts: readonly number[];
+  readonly layout: FileLayout;
   /** Where the last read ended. */
   end: number;
 }
 
 export class CachedContent implements ContentSource {
+  readonly memory: ContentMemory | undefined;
   readonly #catalog: Pick<CatalogReader, 'chunk'>;
-  readonly #cache: BlockCache;
+  readonly #decoder: Decoder;
+  readonly #local: LocalContent;
+  readonly #flights: Flights;
   readonly #positions = new WeakMap<Entry, Position>();
 
-  constructor(options: ContentOptions) {
-    this.#catalog = options.catalog;
-    this.#cache = new BlockCache(options.reader, options.cache_bytes);
+  constructor({ catalog, reader, decoder, local = { kind: 'none' }, keys, cache_bytes }: ContentOptions) {
+    const shared = SharedBlocks.create(cache_bytes ?? defaultCache_bytes);
+    this.memory = keys && { shared: shared.memory, keys, local };
+    this.#catalog = catalog;
+    this.#decoder = decoder;
+    this.#flights = new Flights(reader, shared);
+    this.#local = new LocalContent({ catalog, shared, local: openLocalBlocks(local), decoder });
   }
 
   async read(entry: Entry, offset: number, size_bytes: number, signal: AbortSignal): Promise<Buffer> {
@@ -40,73 +57,41 @@ export class CachedContent implements ContentSource {
     const position = this.#position(entry);
     const isSequential = offset > 0 && offset === position.end;
     position.end = end;
-    const pieces: Promise<Buffer>[] = [];
-    let index = segmentAt(position.starts, offset);
-    for (; index < entry.content.length && position.starts[index]! < end; index++) {
-      const start = position.starts[index]!;
-      pieces.push(this.#piece(entry, index, Math.max(0, offset - start), end - start, signal));
-    }
-    if (isSequential) this.#readAhead(entry, index);
-    const done = await Promise.all(pieces);
-    const bytes = done.length === 1 ? done[0]! : Buffer.concat(done);
-    if (bytes.length !== end - offset)
-      throw damaged('mount.short_content', 'the content of a file is shorter than its size');
+    const bytes = Buffer.alloc(end - offset);
+    const pieces = position.layout.pieces(offset, end);
+    await Promise.all(pieces.map((piece) => this.#piece(piece, bytes, signal)));
+    if (isSequential) this.#readAhead(position.layout, end);
     return bytes;
   }
 
-  async #piece(entry: Entry, index: number, from: number, to: number, signal: AbortSignal): Promise<Buffer> {
-    const segment = entry.content[index]!;
-    const end = Math.min(to, segment.size_bytes);
-    if (segment.kind === 'hole') return Buffer.alloc(end - from);
-    const place = this.#catalog.chunk(segment.id);
-    if (place === undefined) {
-      const id = Buffer.from(segment.id).toString('hex').slice(0, 16);
-      throw damaged('mount.unknown_chunk', `no pack is known to hold the chunk ${id}…`);
-    }
-    if (place.size_bytes !== segment.size_bytes) {
-      throw damaged('mount.wrong_size', `a chunk in pack ${place.pack} has another size than its file says`);
-    }
-    return (await this.#cache.chunk(place, segment.id, signal)).subarray(from, end);
+  ahead(places: readonly ChunkPlace[]): Promise<void> {
+    return this.#flights.ahead(places);
   }
 
-  /** The chunks from segment `first` on that lie in one pack, up to a bound. */
-  #readAhead(entry: Entry, first: number): void {
+  async #piece(piece: Piece, target: Buffer, signal: AbortSignal): Promise<void> {
+    const place = placeOf(this.#catalog, piece);
+    if (this.#local.piece(place, piece, target)) return;
+    const block = await this.#flights.block(place, signal);
+    this.#decoder.chunkFrom(block, place, piece.id).copy(target, piece.at, piece.from, piece.to);
+  }
+
+  /** The chunks behind `offset` that lie in one pack, up to a bound. */
+  #readAhead(layout: FileLayout, offset: number): void {
     const places: ChunkPlace[] = [];
-    let room_bytes = readahead_bytes;
-    for (let index = first; index < entry.content.length; index++) {
-      const segment = entry.content[index]!;
-      if (segment.kind === 'hole') continue;
-      const place = this.#catalog.chunk(segment.id);
-      room_bytes -= place?.blockPlain_bytes ?? 0;
-      if (place === undefined || room_bytes < 0 || (places[0] ?? place).pack !== place.pack) break;
-      places.push(place);
+    const end = Math.min(offset + readahead_bytes, layout.entry.size_bytes);
+    for (const piece of layout.pieces(offset, end)) {
+      const place = this.#catalog.chunk(piece.id);
+      if (place === undefined || (places[0] ?? place).pack !== place.pack) break;
+      if (!this.#local.load(place, piece.id)) places.push(place);
     }
-    this.#cache.prefetch(places);
+    void this.ahead(places);
   }
 
   #position(entry: Entry): Position {
     const known = this.#positions.get(entry);
     if (known !== undefined) return known;
-    let sum = 0;
-    const starts = entry.content.map((segment) => {
-      const start = sum;
-      sum += segment.size_bytes;
-      return start;
-    });
-    const position = { starts, end: 0 };
+    const position = { layout: new FileLayout(entry), end: 0 };
     this.#positions.set(entry, position);
     return position;
   }
-}
-
-/** Index of the last segment that starts at or before `offset`. */
-function segmentAt(starts: readonly number[], offset: number): number {
-  let low = 0;
-  let high = starts.length;
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1;
-    if (starts[middle]! <= offset) low = middle;
-    else high = middle;
-  }
-  return low;
 }

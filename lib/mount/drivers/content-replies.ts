@@ -33,17 +33,22 @@ export class ContentReplies {
   readonly #files = new LRUCache<number, OpenFile>({ max: openFiles });
   #isClosed = false;
 
+  /** Reads that are not answered yet. */
+  get pending(): number {
+    return this.#reads.size;
+  }
+
   constructor(options: ContentRepliesOptions) {
     this.#options = options;
   }
 
-  /** A request that a worker handed over. */
-  handle(bytes: Buffer): void {
+  /** A request that a worker handed over. Settles when it is answered. */
+  async handle(bytes: Buffer): Promise<void> {
     if (this.#isClosed) return;
     const outcome = this.#options.session.answer(bytes);
     if (outcome.kind === 'reply') this.#write([outcome.bytes]);
     if (outcome.kind === 'interrupt') this.#interrupt(outcome.unique, outcome.target);
-    if (outcome.kind === 'read') void this.#read(outcome);
+    if (outcome.kind === 'read') await this.#read(outcome);
   }
 
   /** Drops all reads; nothing is written after this. */

@@ -1,14 +1,19 @@
 // One of the threads that serve a mount: a blocking loop that reads a request of the kernel, answers it from the catalog's
-// memory map, and hands what needs bytes or the history's table to the main thread. Never waits for anything but the kernel.
+// memory map and from contents on this machine, and hands what needs a network or the history's table to the main thread. Never
+// waits for anything but the kernel and this machine's disk.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../clock.js';
 import { threadNumber } from '../../posix/thread.js';
 import { openCatalogReader } from '../../catalog/index.js';
-import { requestBuffer_bytes } from '../protocol/constants.js';
+import { opcodes, requestBuffer_bytes } from '../protocol/constants.js';
+import { decodeHeader, decodeRead } from '../protocol/request.js';
+import { replyHeader_bytes } from '../protocol/reply.js';
 import { Tree } from '../tree/index.js';
+import { nodeKinds, type NodeId } from '../tree/node.js';
 import { readRequest, writeReply } from './device.js';
-import { shared, type StartMessage, type WorkerMessage, type WorkerSettings } from './messages.js';
+import { fileSlot, shared, type StartMessage, type WorkerMessage, type WorkerSettings } from './messages.js';
+import { Reads } from './reads.js';
 import { Session } from './session.js';
 
 const refresh_ms = 250;
@@ -43,10 +48,12 @@ send({ kind: 'ready', thread: threadNumber() });
 
 async function serve(device: number): Promise<void> {
   const buffer = Buffer.alloc(requestBuffer_bytes);
+  const { content: memory, hints } = settings;
+  const reads = memory && new Reads({ catalog, memory, device, hints, flags });
   let refreshed_ms = systemClock.monotonic_ms();
   while (Atomics.load(flags, shared.stop) === 0) {
     const length = readRequest(device, buffer);
-    if (length === 'gone') return;
+    if (length === 'gone') break;
     if (length === 'again' || systemClock.monotonic_ms() - refreshed_ms > refresh_ms) {
       catalog.refresh();
       // The catalog has something to tidy up whenever the event loop turns; otherwise this loop never lets it.
@@ -60,6 +67,30 @@ async function serve(device: number): Promise<void> {
       continue;
     }
     const outcome = session.answer(request);
-    if (outcome.kind === 'reply') writeReply(device, [outcome.bytes]);
+    if (outcome.kind === 'reply') {
+      writeReply(device, [outcome.bytes]);
+      if (outcome.bytes.length === replyHeader_bytes) listed(reads, request);
+    }
+    if (outcome.kind === 'read') {
+      await reads?.prepare();
+      if (reads?.answer(outcome) !== true) forward(request, outcome.node);
+    }
+  }
+  hints?.close();
+}
+
+function forward(request: Buffer, node: NodeId): void {
+  const slot = fileSlot(node.lower);
+  Atomics.add(flags, slot, 1);
+  send({ kind: 'request', bytes: Uint8Array.from(request), slot });
+}
+
+/** An empty page ends a listing: now the kernel knows every file in the directory. */
+function listed(reads: Reads | undefined, request: Buffer): void {
+  const header = decodeHeader(request);
+  const node = header?.node;
+  if (header?.opcode !== opcodes.READDIRPLUS || node?.kind !== nodeKinds.directory) return;
+  if ((decodeRead(header.body)?.offset ?? 0) > 0) {
+    reads?.hint({ kind: 'listed', row: node.lower, sequence: node.upper });
   }
 }

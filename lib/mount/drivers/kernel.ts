@@ -12,7 +12,13 @@ import type { MountOptions } from '../types.js';
 import { ContentReplies } from './content-replies.js';
 import type { Driver } from './driver.js';
 import { Prefetching } from './prefetching.js';
-import { shared, type StartMessage, type WorkerMessage, type WorkerSettings } from './messages.js';
+import {
+  shared,
+  threadLimits,
+  type StartMessage,
+  type WorkerMessage,
+  type WorkerSettings,
+} from './messages.js';
 import { Session } from './session.js';
 
 const workerCount = 2;
@@ -112,6 +118,7 @@ class KernelDriver implements Driver {
    * ends; whoever waits in the mount gets an error at once.
    */
   async #takeAway(): Promise<void> {
+    await this.#prefetching.stop();
     Atomics.store(this.#flags, shared.stop, 1);
     this.nudge();
     const timer = setInterval(() => {
@@ -124,6 +131,7 @@ class KernelDriver implements Driver {
 
   /** The process ends without having unmounted: its threads must leave the kernel, or it would never end. */
   #leaveNow(): void {
+    this.#prefetching.stopNow();
     Atomics.store(this.#flags, shared.stop, 1);
     for (let waited_ms = 0; waited_ms < grace_ms; waited_ms += wake_ms) {
       this.nudge();
@@ -146,7 +154,7 @@ class KernelDriver implements Driver {
     const { catalog, content, allowOther, onWarning } = this.#options;
     const tree = new Tree(catalog, this.#options.tree);
     const session = new Session({ tree, checkAccess: allowOther, onWarning, onInit: () => undefined });
-    return new ContentReplies({ device, session, catalog, content, flags: this.#flags, onWarning });
+    return new ContentReplies({ device, session, catalog, content, onWarning });
   }
 
   #readAhead(device: number): void {
@@ -181,6 +189,7 @@ class KernelDriver implements Driver {
     const worker = new Worker(new URL('./kernel-worker.js', import.meta.url), {
       workerData,
       transferList: hints === undefined ? [] : [hints],
+      resourceLimits: threadLimits,
     });
     this.#workers.push(worker);
     this.#alive++;
@@ -206,7 +215,10 @@ class KernelDriver implements Driver {
   #onMessage(message: WorkerMessage): void {
     if (message.kind === 'request') {
       const { buffer, byteOffset, byteLength } = message.bytes;
-      this.#replies?.handle(Buffer.from(buffer, byteOffset, byteLength));
+      const { slot } = message;
+      void this.#replies?.handle(Buffer.from(buffer, byteOffset, byteLength)).then(() => {
+        if (slot !== undefined) Atomics.sub(this.#flags, slot, 1);
+      });
     }
     if (message.kind === 'warning') this.#options.onWarning(message.message);
     if (message.kind === 'init') this.#onInit?.(message.isSupported);

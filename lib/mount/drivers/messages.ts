@@ -1,15 +1,36 @@
 // What the threads of the kernel driver say to each other.
 
+import type { MessagePort } from 'node:worker_threads';
+import type { ChunkPlace } from '../../pack/types.js';
+import type { ContentMemory } from '../types.js';
 import type { TreeOptions } from '../tree/options.js';
 
-/** What the main thread and the workers can tell each other while a worker is in its loop. */
+/** Decoded blocks live outside the heap; a small nursery has those that are done with collected early. */
+export const threadLimits = { maxYoungGenerationSizeMb: 8 };
+
+const fileSlots = 64;
+
+/** Words that the main thread and the workers share, because a worker in its loop hears no messages. */
 export const shared = {
   /** Not 0: leave the loop. */
   stop: 0,
   /** How many have left their loop. */
   left: 1,
-  size_bytes: 8,
+  /** Hints that the prefetcher has not heard yet. */
+  hints: 2,
+  /** Counts beginnings and ends of stores into the kernel's cache: odd while one is under way. */
+  stores: 3,
+  /** Not 0: no store may begin any more. */
+  noStores: 4,
+  /** Reads that wait for the network, by file: see `fileSlot`. */
+  files: 5,
+  size_bytes: 4 * (5 + fileSlots),
 } as const;
+
+/** The word that counts the reads of a file, by its row, which wait for the network. Files may share one. */
+export function fileSlot(row: number): number {
+  return shared.files + (row % fileSlots);
+}
 
 export interface WorkerSettings {
   readonly catalogPath: string;
@@ -18,7 +39,38 @@ export interface WorkerSettings {
   readonly checkAccess: boolean;
   /** Of Int32, see `shared`. */
   readonly shared: SharedArrayBuffer;
+  readonly content: ContentMemory | undefined;
+  /** Takes hints (lib/mount/prefetch); undefined where nothing is read ahead. */
+  readonly hints: MessagePort | undefined;
 }
+
+/** What the prefetching thread is given. */
+export interface PrefetchSettings {
+  readonly device: number;
+  readonly catalogPath: string;
+  readonly repositoryId: string;
+  readonly shared: SharedArrayBuffer;
+  readonly content: ContentMemory;
+  readonly hints: readonly MessagePort[];
+  /** Of a thread that helps with decoding. */
+  readonly helper: MessagePort | undefined;
+}
+
+export interface DecodeSettings {
+  readonly catalogPath: string;
+  readonly repositoryId: string;
+  readonly content: ContentMemory;
+  readonly wanted: MessagePort;
+}
+
+/** From the prefetching thread: have these fetched, they are of one pack, and say so. */
+export interface FetchRequest {
+  readonly id: number;
+  readonly places: readonly ChunkPlace[];
+}
+
+/** To the prefetching thread. */
+export type PrefetchMessage = { readonly fetched: number } | { readonly stop: true };
 
 /** To a worker, once, when the mount stands: serve this descriptor until it ends. */
 export interface StartMessage {
@@ -29,6 +81,6 @@ export type WorkerMessage =
   /** The catalog is open; `thread` for wakeThread. */
   | { readonly kind: 'ready'; readonly thread: number }
   | { readonly kind: 'init'; readonly isSupported: boolean }
-  /** A request for the main thread, as read. */
-  | { readonly kind: 'request'; readonly bytes: Uint8Array }
+  /** A request for the main thread, as read. `slot`: the word that counts it until it is answered. */
+  | { readonly kind: 'request'; readonly bytes: Uint8Array; readonly slot?: number }
   | { readonly kind: 'warning'; readonly message: string };

@@ -81,7 +81,7 @@ export class Session {
   isForMain(bytes: Buffer): boolean {
     const header = decodeHeader(bytes);
     if (header === undefined) return false;
-    if (header.opcode === opcodes.READ || header.opcode === opcodes.INTERRUPT) return true;
+    if (header.opcode === opcodes.INTERRUPT) return true;
     if (header.opcode === opcodes.BATCH_FORGET) {
       return decodeBatchForget(header.body).some(({ node }) => this.#tree.isHistory(node));
     }

@@ -1,0 +1,144 @@
+// Bytes of files that can be had without waiting for a network: out of the shared blocks, or out of stored blocks on this
+// machine, which are decoded into the shared ones on the way. Synchronous, for the threads that answer the kernel and for those
+// that read ahead. Never gives a byte that was not checked against its chunk's id.
+
+import type { CatalogReader } from '../../catalog/types.js';
+import { loadZstd } from '../../compression/index.js';
+import { cryptoReady } from '../../crypto/index.js';
+import type { ChunkId, ChunkPlace } from '../../pack/types.js';
+import { BlockDecoder } from '../../pack/index.js';
+import { openLocalBlocks, type LocalBlocks } from '../../pack/local-blocks.js';
+import type { ContentMemory } from '../types.js';
+import { placeOf, type FileLayout, type Piece } from './file-layout.js';
+import { SharedBlocks, type Pinned } from './shared-blocks.js';
+
+/** What BlockDecoder (lib/pack) offers; tests bring their own. */
+export interface Decoder {
+  decode(place: ChunkPlace, stored: Uint8Array): Buffer;
+  /** A view of the block, proven to be what the id names; throws otherwise. */
+  chunkFrom(block: Buffer, place: ChunkPlace, id: ChunkId): Buffer;
+}
+
+export interface LocalContentOptions {
+  readonly catalog: Pick<CatalogReader, 'chunk'>;
+  readonly shared: SharedBlocks;
+  readonly local: LocalBlocks;
+  readonly decoder: Decoder;
+}
+
+export class LocalContent {
+  readonly #options: LocalContentOptions;
+  #scratch = Buffer.alloc(0);
+
+  constructor(options: LocalContentOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Bytes `offset` to `end` of a file, which lie in it, into `target` from its beginning. False where some must be fetched;
+   * `target` is then anything. Throws 'mount.unknown_chunk', 'mount.wrong_size' and the pack's own (kind damaged).
+   */
+  read(layout: FileLayout, offset: number, end: number, target: Buffer): boolean {
+    const pieces = layout.pieces(offset, end);
+    let filled = 0;
+    for (const piece of pieces) {
+      target.fill(0, filled, piece.at);
+      if (!this.piece(placeOf(this.#options.catalog, piece), piece, target)) return false;
+      filled = piece.at + piece.to - piece.from;
+    }
+    target.fill(0, filled, end - offset);
+    return true;
+  }
+
+  /** One piece into its place in `target`; false where its block must be fetched. */
+  piece(place: ChunkPlace, piece: Piece, target: Buffer): boolean {
+    const block = this.#pinned(place, piece.id);
+    if (block === undefined) return false;
+    try {
+      this.#copy(block, place, piece, target.subarray(piece.at, piece.at + piece.to - piece.from));
+      return true;
+    } finally {
+      this.#options.shared.release(block);
+    }
+  }
+
+  /** Has the block of a chunk decoded into the shared ones; false where it must be fetched. */
+  load(place: ChunkPlace, id: ChunkId): boolean {
+    const block = this.#pinned(place, id);
+    if (block === undefined) return false;
+    this.#options.shared.release(block);
+    return true;
+  }
+
+  #pinned(place: ChunkPlace, id: ChunkId): Pinned | undefined {
+    const { shared } = this.#options;
+    const claim = shared.claim(place);
+    if (claim.kind === 'ready') return claim.block;
+    if (claim.kind === 'full') return undefined;
+    const plain = this.#decode(place, id);
+    if (plain === undefined) {
+      shared.abandon(claim.block);
+      return undefined;
+    }
+    if (isAlone(place)) shared.prove(claim.block);
+    shared.fill(claim.block, plain);
+    return claim.block;
+  }
+
+  /**
+   * A chunk that has its block for itself is checked here, others when they are read. Whoever fetches what is damaged here
+   * meets the damage again, or finds it whole where it comes from.
+   */
+  #decode(place: ChunkPlace, id: ChunkId): Buffer | undefined {
+    const { local, decoder } = this.#options;
+    try {
+      const stored = local.read(place);
+      if (stored === undefined) return undefined;
+      const plain = decoder.decode(place, stored);
+      if (isAlone(place)) decoder.chunkFrom(plain, place, id);
+      return plain;
+    } catch {
+      local.reject(place);
+      return undefined;
+    }
+  }
+
+  #copy(block: Pinned, place: ChunkPlace, piece: Piece, target: Buffer): void {
+    const { shared, decoder } = this.#options;
+    const { offset_bytes: start, size_bytes } = place;
+    if (shared.isProven(block)) {
+      shared.copy(block, start + piece.from, start + piece.to, target, 0);
+      return;
+    }
+    const isWhole = target.length === size_bytes;
+    const chunk = isWhole ? target : this.#scratchOf(size_bytes);
+    shared.copy(block, start, start + size_bytes, chunk, 0);
+    decoder.chunkFrom(chunk, { ...place, offset_bytes: 0 }, piece.id);
+    if (isAlone(place)) shared.prove(block);
+    if (!isWhole) chunk.copy(target, 0, piece.from, piece.to);
+  }
+
+  #scratchOf(size_bytes: number): Buffer {
+    if (this.#scratch.length < size_bytes) this.#scratch = Buffer.alloc(size_bytes);
+    return this.#scratch.subarray(0, size_bytes);
+  }
+}
+
+function isAlone(place: ChunkPlace): boolean {
+  return place.size_bytes === place.blockPlain_bytes;
+}
+
+/** For a thread of its own, with what the main thread handed over. */
+export async function openLocalContent(
+  catalog: CatalogReader,
+  { shared, keys, local }: ContentMemory,
+): Promise<LocalContent> {
+  await cryptoReady();
+  const decoder = new BlockDecoder({ keys, repositoryId: catalog.repositoryId, zstd: await loadZstd() });
+  return new LocalContent({
+    catalog,
+    shared: new SharedBlocks(shared),
+    local: openLocalBlocks(local),
+    decoder,
+  });
+}

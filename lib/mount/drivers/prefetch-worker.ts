@@ -1,0 +1,101 @@
+// The thread that reads ahead. The only one that stores into the kernel's page cache: such a call may wait for a page that a
+// reader has locked, so nothing that a reader waits for may ever wait for this thread.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { openCatalogReader } from '../../catalog/index.js';
+import type { ChunkPlace } from '../../pack/types.js';
+import { openLocalContent } from '../cache/local-content.js';
+import { SharedBlocks } from '../cache/shared-blocks.js';
+import { Prefetcher, type Hint, type Wanted } from '../prefetch/prefetcher.js';
+import { storeHeader } from '../protocol/notify.js';
+import { entryNode } from '../tree/node.js';
+import { writeReply } from './device.js';
+import {
+  fileSlot,
+  shared,
+  type FetchRequest,
+  type PrefetchMessage,
+  type PrefetchSettings,
+} from './messages.js';
+
+/** Of the shared blocks, at most this part is ahead of one reader. */
+const windowPart = 8;
+const initialWindow_bytes = 2 ** 20;
+const largestWindow_bytes = 32 * 2 ** 20;
+
+const settings = workerData as PrefetchSettings;
+const flags = new Int32Array(settings.shared);
+const catalog = openCatalogReader(settings.catalogPath, settings.repositoryId);
+const fetches = new Map<number, () => void>();
+let nextFetch = 0;
+let isWorking = false;
+let isStopped = false;
+
+function fetch(places: readonly ChunkPlace[]): Promise<void> {
+  const id = nextFetch++;
+  parentPort?.postMessage({ id, places } satisfies FetchRequest);
+  return new Promise((resolve) => fetches.set(id, resolve));
+}
+
+/** Never while a read of the file waits for the network: that could take long, and this thread with it. */
+function store(row: number, offset: number, bytes: Buffer): void {
+  if (Atomics.load(flags, fileSlot(row)) > 0) return;
+  Atomics.add(flags, shared.stores, 1);
+  try {
+    if (Atomics.load(flags, shared.noStores) !== 0) return;
+    // A file that the kernel does not know is fine, and so is a mount that is gone.
+    writeReply(settings.device, [storeHeader(entryNode(row), offset, bytes.length), bytes]);
+  } catch {
+    // A kernel that takes no stores reads instead.
+  } finally {
+    Atomics.add(flags, shared.stores, 1);
+    Atomics.notify(flags, shared.stores);
+  }
+}
+
+const { helper } = settings;
+const decode = helper && ((wanted: readonly Wanted[]): void => void helper.postMessage(wanted));
+
+const content = await openLocalContent(catalog, settings.content);
+const blocks = new SharedBlocks(settings.content.shared);
+const maximum_bytes = Math.min(largestWindow_bytes, blocks.capacity_bytes / windowPart);
+const prefetcher = new Prefetcher({
+  catalog,
+  shared: blocks,
+  content,
+  target: { fetch, store, wake: work, ...(decode && { decode }) },
+  limits: { initial_bytes: Math.min(initialWindow_bytes, maximum_bytes), maximum_bytes },
+});
+
+/** One step at a time, so that hints are heard in between. */
+function work(): void {
+  if (isWorking || isStopped) return;
+  isWorking = true;
+  const step = (): void => {
+    isWorking = !isStopped && prefetcher.work();
+    if (isWorking) setImmediate(step);
+  };
+  step();
+}
+
+for (const port of settings.hints) {
+  port.on('message', (hint: Hint) => {
+    Atomics.sub(flags, shared.hints, 1);
+    if (isStopped) return;
+    prefetcher.hear(hint);
+    work();
+  });
+}
+
+parentPort?.on('message', (message: PrefetchMessage) => {
+  if ('fetched' in message) {
+    fetches.get(message.fetched)?.();
+    fetches.delete(message.fetched);
+    return;
+  }
+  isStopped = true;
+  for (const port of settings.hints) port.close();
+  helper?.close();
+  parentPort?.close();
+  void catalog.close();
+});

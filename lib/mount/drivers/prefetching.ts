@@ -1,0 +1,147 @@
+// The main thread's side of reading ahead: starts the thread, fetches for it, ends it. If a store into the kernel's cache hangs
+// although nobody is waited for, the connection is aborted: better no mount than one that hangs.
+
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { fuseAborter } from '../../posix/mount.js';
+import type { ContentSource } from '../types.js';
+import {
+  shared,
+  threadLimits,
+  type DecodeSettings,
+  type FetchRequest,
+  type PrefetchMessage,
+  type PrefetchSettings,
+} from './messages.js';
+
+const watch_ms = 5000;
+/** A store that is under way at so many looks in a row will not come back. */
+const looks = 6;
+/** How long a store under way may take once it is to be the last. */
+const grace_ms = 2000;
+const step_ms = 20;
+
+export interface PrefetchingOptions extends Omit<PrefetchSettings, 'hints' | 'helper'> {
+  readonly mountpoint: string;
+  readonly source: Pick<ContentSource, 'ahead'>;
+  /** Reads that the main thread has not answered yet: a store may wait for those. */
+  pendingReads(): number;
+  onWarning(message: string): void;
+}
+
+export class Prefetching {
+  readonly #channels: MessageChannel[] = [];
+  #worker: Worker | undefined;
+  #flags: Int32Array | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #abort: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /** For one loop; before `start`. */
+  port(): MessagePort {
+    const channel = new MessageChannel();
+    this.#channels.push(channel);
+    return channel.port1;
+  }
+
+  start({ mountpoint, source, pendingReads, onWarning, ...settings }: PrefetchingOptions): void {
+    const flags = new Int32Array(settings.shared);
+    const abort = fuseAborter(mountpoint);
+    this.#flags = flags;
+    this.#abort = abort;
+    const hints = this.#channels.map(({ port2 }) => port2);
+    const helper = settings.content.local.kind === 'directory' ? startHelper(settings) : undefined;
+    const workerData: PrefetchSettings = { ...settings, hints, helper };
+    const worker = new Worker(new URL('./prefetch-worker.js', import.meta.url), {
+      workerData,
+      transferList: helper === undefined ? hints : [...hints, helper],
+      resourceLimits: threadLimits,
+    });
+    this.#worker = worker;
+    const send = (message: PrefetchMessage): void => {
+      worker.postMessage(message);
+    };
+    worker.on('message', ({ id, places }: FetchRequest) => {
+      void source.ahead(places).then(() => {
+        send({ fetched: id });
+      });
+    });
+    worker.on('error', (error) => {
+      onWarning(`nothing is read ahead any more: ${error.message}`);
+    });
+    const onHang = (): void => {
+      onWarning('the kernel does not take what it was given: the mount is ended');
+      abort();
+    };
+    this.#watch = setInterval(watchdog(flags, pendingReads, onHang), watch_ms);
+    this.#watch.unref();
+  }
+
+  /**
+   * Settles when the thread has ended. Call it while the loops still answer: a store that is under way may wait for a read. If
+   * it waits for longer than that should take, the connection is aborted.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#watch);
+    const worker = this.#worker;
+    if (worker === undefined) {
+      for (const { port1, port2 } of this.#channels) {
+        port1.close();
+        port2.close();
+      }
+      return;
+    }
+    const gone = new Promise((resolve) => worker.once('exit', resolve));
+    this.#tellToStop();
+    const timer = setTimeout(() => this.#abort?.(), grace_ms);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  /** The same for a process that ends now: waits for the store under way. */
+  stopNow(): void {
+    if (this.#flags === undefined) return;
+    this.#tellToStop();
+    for (let waited_ms = 0; waited_ms < grace_ms; waited_ms += step_ms) {
+      const stores = Atomics.load(this.#flags, shared.stores);
+      if (stores % 2 === 0) return;
+      Atomics.wait(this.#flags, shared.stores, stores, step_ms);
+    }
+    this.#abort?.();
+  }
+
+  #tellToStop(): void {
+    if (this.#flags !== undefined) Atomics.store(this.#flags, shared.noStores, 1);
+    this.#worker?.postMessage({ stop: true } satisfies PrefetchMessage);
+  }
+}
+
+/** Where contents lie on this machine, decoding is what takes time. The thread ends with the port. */
+function startHelper({ catalogPath, repositoryId, content }: Omit<DecodeSettings, 'wanted'>): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  const workerData: DecodeSettings = { catalogPath, repositoryId, content, wanted: port2 };
+  const worker = new Worker(new URL('./decode-worker.js', import.meta.url), {
+    workerData,
+    transferList: [port2],
+    resourceLimits: threadLimits,
+  });
+  // What it does not decode, others do.
+  worker.on('error', () => undefined);
+  return port1;
+}
+
+function watchdog(flags: Int32Array, pendingReads: () => number, onHang: () => void): () => void {
+  let last = 0;
+  let same = 0;
+  return () => {
+    const stores = Atomics.load(flags, shared.stores);
+    const isStuck = stores % 2 === 1 && stores === last && pendingReads() === 0;
+    same = isStuck ? same + 1 : 0;
+    last = stores;
+    if (same >= looks) onHang();
+  };
+}

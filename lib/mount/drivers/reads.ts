@@ -1,0 +1,89 @@
+// A loop's part of reading: what is on this machine is answered in the loop, from shared blocks or by decoding right there. What
+// must come over the network is left to the main thread. Tells the prefetcher what was asked for.
+
+import type { MessagePort } from 'node:worker_threads';
+import { LRUCache } from 'lru-cache';
+import type { CatalogReader } from '../../catalog/types.js';
+import { FileLayout } from '../cache/file-layout.js';
+import { openLocalContent, type LocalContent } from '../cache/local-content.js';
+import type { Hint } from '../prefetch/prefetcher.js';
+import { maximumRead_bytes } from '../protocol/constants.js';
+import { replyHeader } from '../protocol/reply.js';
+import { entryRow, nodeKinds } from '../tree/node.js';
+import type { ContentMemory } from '../types.js';
+import { writeReply } from './device.js';
+import { shared } from './messages.js';
+import type { Outcome } from './session.js';
+
+const openFiles = 256;
+/** More would only be old news when they are heard. */
+const unheardHints = 4096;
+
+export interface ReadsOptions {
+  readonly catalog: CatalogReader;
+  readonly memory: ContentMemory;
+  readonly device: number;
+  readonly hints: MessagePort | undefined;
+  /** See `shared`. */
+  readonly flags: Int32Array;
+}
+
+export class Reads {
+  readonly #options: ReadsOptions;
+  readonly #files = new LRUCache<number, FileLayout>({ max: openFiles });
+  readonly #bytes = Buffer.alloc(maximumRead_bytes);
+  #content: LocalContent | undefined;
+
+  constructor(options: ReadsOptions) {
+    this.#options = options;
+  }
+
+  /** What decoding needs is not loaded before somebody reads. */
+  async prepare(): Promise<void> {
+    this.#content ??= await openLocalContent(this.#options.catalog, this.#options.memory);
+  }
+
+  /**
+   * True if it is answered. Otherwise the main thread must answer: the bytes are not here, or something is wrong with them.
+   */
+  answer({ unique, node, offset, size_bytes }: Outcome & { readonly kind: 'read' }): boolean {
+    const file = node.kind === nodeKinds.entry ? this.#file(entryRow(node)) : undefined;
+    if (file === undefined) return false;
+    const end = Math.min(offset + Math.min(size_bytes, maximumRead_bytes), file.entry.size_bytes);
+    const bytes = this.#bytes.subarray(0, Math.max(0, end - offset));
+    if (bytes.length > 0) this.hint({ kind: 'read', row: entryRow(node), offset, end });
+    if (!this.#read(file, offset, end, bytes)) return false;
+    writeReply(this.#options.device, [replyHeader(unique, bytes.length), bytes]);
+    return true;
+  }
+
+  hint(hint: Hint): void {
+    const { hints, flags } = this.#options;
+    if (hints === undefined || Atomics.load(flags, shared.hints) >= unheardHints) return;
+    Atomics.add(flags, shared.hints, 1);
+    hints.postMessage(hint);
+  }
+
+  /** Whatever is wrong, the main thread meets it again and says so. */
+  #read(file: FileLayout, offset: number, end: number, bytes: Buffer): boolean {
+    try {
+      return offset >= end || this.#content?.read(file, offset, end, bytes) === true;
+    } catch {
+      return false;
+    }
+  }
+
+  #file(row: number): FileLayout | undefined {
+    const known = this.#files.get(row);
+    if (known !== undefined) return known;
+    try {
+      const found = this.#options.catalog.entryById(row);
+      if (found?.entry.type !== 'file') return undefined;
+      const file = new FileLayout(found.entry);
+      this.#files.set(row, file);
+      return file;
+    } catch {
+      return undefined;
+    }
+  }
+}

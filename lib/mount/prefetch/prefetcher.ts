@@ -1,0 +1,282 @@
+// Reads ahead of the mount's readers: has blocks decoded, or fetched, before they are asked for, and puts files into the kernel's
+// page cache, so that most reads never reach us. Goes by hints of what the kernel asks for. Knows neither threads nor devices.
+
+import { LRUCache } from 'lru-cache';
+import type { CatalogReader, DirectoryId } from '../../catalog/types.js';
+import type { ChunkId, ChunkPlace } from '../../pack/types.js';
+import { placeOf } from '../cache/file-layout.js';
+import type { LocalContent } from '../cache/local-content.js';
+import type { SharedBlocks } from '../cache/shared-blocks.js';
+import { fileOf, filesFrom, type WalkCatalog, type WalkedFile } from './walk.js';
+import { Window, type Item, type WindowLimits } from './window.js';
+
+export type Hint =
+  /** The kernel asked for bytes of a file. */
+  | { readonly kind: 'read'; readonly row: number; readonly offset: number; readonly end: number }
+  /** It has listed a directory of a version to its end, and so knows the files in it. */
+  | { readonly kind: 'listed'; readonly row: number; readonly sequence: number };
+
+export interface Wanted {
+  readonly place: ChunkPlace;
+  readonly id: ChunkId;
+}
+
+export interface PrefetchTarget {
+  /** Has blocks on this machine decoded into the shared ones by somebody else; undefined where nobody is. */
+  readonly decode?: (wanted: readonly Wanted[]) => void;
+  /** Fetches blocks of one pack over the network into the shared ones; settles in any case. */
+  fetch(places: readonly ChunkPlace[]): Promise<void>;
+  /** Puts bytes of a file into the kernel's page cache, or not; never throws. */
+  store(row: number, offset: number, bytes: Buffer): void;
+  /** There is work again. */
+  wake(): void;
+}
+
+export interface PrefetcherOptions {
+  readonly catalog: WalkCatalog & Pick<CatalogReader, 'chunk'>;
+  readonly shared: SharedBlocks;
+  readonly content: LocalContent;
+  readonly target: PrefetchTarget;
+  readonly limits: WindowLimits;
+}
+
+const keptReaders = 64;
+const keptFiles = 64;
+const keptItems = 16_384;
+const keptDirectories = 65_536;
+/** Items behind a first read that cost nothing, because their blocks came with its own. */
+const freeItems = 512;
+/** What is brought at once: plain bytes of blocks, and items. */
+const largestBatch_bytes = 2 * 2 ** 20;
+const largestBatch = 256;
+const parallelFetches = 4;
+const item_bytes = 2 ** 20;
+const page_bytes = 4096;
+
+interface Reader {
+  readonly window: Window;
+  /** How many items may still be taken that cost nothing. */
+  free: number;
+  /** It has come along since it began. */
+  isFollowed: boolean;
+  /** Of the file read last. */
+  row: number;
+  directory: DirectoryId;
+  end: number;
+}
+
+interface Taken {
+  readonly reader: Reader;
+  readonly item: Item;
+  readonly position: number;
+}
+
+export class Prefetcher {
+  readonly #options: PrefetcherOptions;
+  /** By how long ago each was met: the last one is the most recent. */
+  readonly #readers = new Set<Reader>();
+  /** By file: what was taken of it. */
+  readonly #taken = new LRUCache<number, Taken[]>({ max: keptItems });
+  /** By directory: the version in which the kernel listed it. */
+  readonly #listed = new LRUCache<DirectoryId, number>({ max: keptDirectories });
+  /** By directory: what may be stored once the kernel knows the files. */
+  readonly #parked = new LRUCache<DirectoryId, Item[]>({ max: keptItems });
+  readonly #files = new LRUCache<number, WalkedFile>({ max: keptFiles });
+  readonly #bytes = Buffer.alloc(item_bytes);
+  #fetches = 0;
+
+  constructor(options: PrefetcherOptions) {
+    this.#options = options;
+  }
+
+  hear(hint: Hint): void {
+    if (hint.kind === 'read') this.#read(hint.row, hint.offset, hint.end);
+    else this.#list(hint.row, hint.sequence);
+  }
+
+  /** Does a little of what there is to do; false if there is nothing at present. */
+  work(): boolean {
+    for (const reader of [...this.#readers].reverse()) {
+      if (this.#fetches >= parallelFetches) return false;
+      const item = this.#next(reader);
+      if (item === undefined) continue;
+      this.#bring(reader, item);
+      return true;
+    }
+    return false;
+  }
+
+  #list(row: number, sequence: number): void {
+    const directory = this.#options.catalog.entryById(row)?.directory;
+    if (directory === undefined) return;
+    this.#listed.set(directory, sequence);
+    const items = this.#parked.get(directory) ?? [];
+    this.#parked.delete(directory);
+    for (const item of items) this.#store(item);
+  }
+
+  #read(row: number, offset: number, end: number): void {
+    const taken = this.#taken.get(row)?.findLast(({ item }) => item.start <= offset && offset < item.end);
+    const known = taken?.reader ?? this.#waitingAt(row, offset);
+    if (known === undefined) {
+      this.#begin(row, offset, end);
+      return;
+    }
+    const isNext = known.row === row && known.end === offset;
+    known.row = row;
+    known.end = end;
+    known.isFollowed = true;
+    known.directory = taken?.item.file.directory ?? known.directory;
+    known.window.seen(taken?.position);
+    if (isNext && known.window.isEmpty) known.window.grow();
+    this.#met(known);
+  }
+
+  #waitingAt(row: number, offset: number): Reader | undefined {
+    for (const reader of this.#readers) {
+      if (reader.row === row && reader.end === offset) return reader;
+      const next = reader.window.peek();
+      if (next?.file.row === row && next.start <= offset && offset < next.end) return reader;
+    }
+    return undefined;
+  }
+
+  /** Somebody begins to read. What came with the block that was read is put to use at once. */
+  #begin(row: number, offset: number, end: number): void {
+    const { catalog, limits } = this.#options;
+    const file = this.#files.get(row) ?? fileOf(catalog, row);
+    if (file === undefined) return;
+    this.#files.set(row, file);
+    const { directory } = file;
+    const sequence = this.#listed.get(directory) ?? catalog.entryById(row)?.from ?? 0;
+    // A reader that leaves files out, or takes them in another order, is still one that goes through a directory.
+    const before = [...this.#readers].at(-1);
+    const isGoingOn = before?.isFollowed === true && before.directory === directory && before.row !== row;
+    const size_bytes = isGoingOn ? limits.initial_bytes : 0;
+    const from = this.#storeChunk(file, offset);
+    const window = new Window(filesFrom(catalog, file, sequence), from, limits, size_bytes);
+    this.#met({ window, free: freeItems, isFollowed: false, row, directory, end });
+  }
+
+  /** Puts the chunk around `offset` into the kernel's cache; gives where the rest of the file begins. */
+  #storeChunk(file: WalkedFile, offset: number): number {
+    const size_bytes = file.layout.entry.size_bytes;
+    const bounds = file.layout.segmentAround(offset);
+    const start = Math.ceil(bounds.start / page_bytes) * page_bytes;
+    const end = bounds.end === size_bytes ? size_bytes : Math.floor(bounds.end / page_bytes) * page_bytes;
+    for (let at = start; at < end; at += item_bytes) {
+      const item = { file, start: at, end: Math.min(at + item_bytes, end), isMarker: false };
+      if (this.#isHere(item)) this.#store(item);
+    }
+    return Math.max(offset, end);
+  }
+
+  #met(reader: Reader): void {
+    this.#readers.delete(reader);
+    this.#readers.add(reader);
+    const [oldest] = this.#readers;
+    if (this.#readers.size > keptReaders && oldest !== undefined) this.#readers.delete(oldest);
+  }
+
+  #next(reader: Reader): Item | undefined {
+    const item = reader.window.peek();
+    if (item === undefined) return undefined;
+    if (reader.window.hasRoom) return item;
+    return reader.free > 0 && this.#isHere(item) ? (reader.free--, item) : undefined;
+  }
+
+  #bring(reader: Reader, first: Item): void {
+    const items: Item[] = [];
+    const wanted = new Map<string, Wanted>();
+    let batch_bytes = 0;
+    for (let next: Item | undefined = first; next !== undefined;) {
+      this.#note(reader, next);
+      items.push(next);
+      for (const each of this.#wanted(next)) {
+        const key = `${each.place.pack} ${each.place.block}`;
+        if (wanted.has(key) || this.#options.shared.has(each.place)) continue;
+        wanted.set(key, each);
+        batch_bytes += each.place.blockPlain_bytes;
+      }
+      next = batch_bytes < largestBatch_bytes && items.length < largestBatch ? this.#next(reader) : undefined;
+    }
+    const missing = this.#load([...wanted.values()]);
+    const deliver = (): void => {
+      for (const item of items) this.#deliver(reader, item);
+    };
+    if (missing.size === 0) {
+      deliver();
+      return;
+    }
+    this.#fetches++;
+    void Promise.all([...missing.values()].map((places) => this.#options.target.fetch(places))).then(() => {
+      this.#fetches--;
+      deliver();
+      this.#options.target.wake();
+    });
+  }
+
+  /** Decodes what is on this machine; gives the rest, by pack. */
+  #load(wanted: readonly Wanted[]): Map<string, ChunkPlace[]> {
+    const { content, target } = this.#options;
+    const isOther = (index: number): boolean => target.decode !== undefined && index % 2 === 1;
+    const others = wanted.filter((_, index) => isOther(index));
+    if (others.length > 0) target.decode?.(others);
+    const missing = new Map<string, ChunkPlace[]>();
+    wanted.forEach(({ place, id }, index) => {
+      if (isOther(index) || content.load(place, id)) return;
+      missing.set(place.pack, [...(missing.get(place.pack) ?? []), place]);
+    });
+    return missing;
+  }
+
+  #note(reader: Reader, item: Item): void {
+    const position = reader.window.take(item);
+    const { row } = item.file;
+    const known = (this.#taken.get(row) ?? [])
+      .filter((taken) => this.#readers.has(taken.reader))
+      .slice(-keptReaders);
+    this.#taken.set(row, [...known, { reader, item, position }]);
+  }
+
+  /** What the reader has read already is in the kernel's cache by itself. */
+  #deliver(reader: Reader, item: Item): void {
+    if (item.isMarker || (item.file.row === reader.row && item.end <= reader.end)) return;
+    const { directory } = item.file;
+    if (this.#listed.has(directory)) this.#store(item);
+    else this.#park(directory, item);
+  }
+
+  #park(directory: DirectoryId, item: Item): void {
+    const parked = this.#parked.get(directory);
+    if (parked === undefined) this.#parked.set(directory, [item]);
+    else parked.push(item);
+  }
+
+  #store({ file, start, end }: Item): void {
+    const bytes = this.#bytes.subarray(0, end - start);
+    try {
+      if (!this.#options.content.read(file.layout, start, end, bytes)) return;
+    } catch {
+      // Whoever reads the file is told.
+      return;
+    }
+    this.#options.target.store(file.row, start, bytes);
+  }
+
+  #isHere(item: Item): boolean {
+    return this.#wanted(item).every(({ place }) => this.#options.shared.has(place));
+  }
+
+  /** What is damaged is nobody's business before it is read. */
+  #wanted({ file, start, end }: Item): Wanted[] {
+    const { catalog } = this.#options;
+    try {
+      return file.layout
+        .pieces(start, end)
+        .map((piece) => ({ place: placeOf(catalog, piece), id: piece.id }));
+    } catch {
+      return [];
+    }
+  }
+}

@@ -1,0 +1,97 @@
+// How far ahead of a reader to go. A window follows one reader through the files of a version in path order. It begins with
+// nothing, since most readers want one file; each sign that the reader came along doubles it. Signs are reads that reach us: what
+// lies in the kernel's cache causes none, so one item in each half of a window is not put there. Pure.
+
+import type { WalkedFile } from './walk.js';
+
+/** A part of a file, whole pages of it or up to its end. */
+export interface Item {
+  readonly file: WalkedFile;
+  readonly start: number;
+  readonly end: number;
+  /** To be at hand, but not in the kernel's cache: the read of it is the sign that the reader is here. */
+  readonly isMarker: boolean;
+}
+
+export interface WindowLimits {
+  /** The first window that is not empty. */
+  readonly initial_bytes: number;
+  readonly maximum_bytes: number;
+}
+
+/** The largest item: what one read of the kernel may span at most. */
+const item_bytes = 2 ** 20;
+/** What an item costs besides its bytes, so that a million empty files do not fit into a window. */
+const overhead_bytes = 512;
+
+export class Window {
+  readonly #files: Iterator<WalkedFile, void>;
+  readonly #limits: WindowLimits;
+  #size_bytes: number;
+  #file: WalkedFile | undefined;
+  #offset = 0;
+  /** Behind the last item taken, counted from the window's beginning. */
+  #taken_bytes = 0;
+  #seen_bytes = 0;
+  #unmarked_bytes = 0;
+
+  /** Goes on behind byte `offset` of the first of the files. */
+  constructor(files: Iterator<WalkedFile, void>, offset: number, limits: WindowLimits, size_bytes = 0) {
+    this.#files = files;
+    this.#limits = limits;
+    this.#size_bytes = size_bytes;
+    this.#file = files.next().value ?? undefined;
+    this.#offset = offset;
+    this.#skipDone();
+  }
+
+  get isEmpty(): boolean {
+    return this.#size_bytes === 0;
+  }
+
+  get hasRoom(): boolean {
+    return this.#file !== undefined && this.#taken_bytes - this.#seen_bytes < this.#size_bytes;
+  }
+
+  /** What comes next, if anything. */
+  peek(): Item | undefined {
+    const file = this.#file;
+    if (file === undefined) return undefined;
+    const end = Math.min(this.#offset + item_bytes, file.layout.entry.size_bytes);
+    return {
+      file,
+      start: this.#offset,
+      end,
+      isMarker: this.#unmarked_bytes * 2 > this.#size_bytes && !this.isEmpty,
+    };
+  }
+
+  /** Takes what `peek` shows; gives its position for `seen`. */
+  take({ start, end, isMarker }: Item): number {
+    const cost_bytes = end - start + overhead_bytes;
+    this.#taken_bytes += cost_bytes;
+    this.#unmarked_bytes = isMarker ? 0 : this.#unmarked_bytes + cost_bytes;
+    this.#offset = end;
+    this.#skipDone();
+    return this.#taken_bytes;
+  }
+
+  /** The reader was met at an item taken before, or (without position) at the next one. */
+  seen(position = this.#taken_bytes): void {
+    this.#seen_bytes = Math.max(this.#seen_bytes, position);
+    if (this.#taken_bytes - this.#seen_bytes <= this.#size_bytes / 2) this.grow();
+  }
+
+  grow(): void {
+    const { initial_bytes, maximum_bytes } = this.#limits;
+    this.#size_bytes = Math.min(maximum_bytes, Math.max(initial_bytes, this.#size_bytes * 2));
+  }
+
+  /** To the next file that has bytes left. */
+  #skipDone(): void {
+    while (this.#file !== undefined && this.#offset >= this.#file.layout.entry.size_bytes) {
+      this.#file = this.#files.next().value ?? undefined;
+      this.#offset = 0;
+    }
+  }
+}
