@@ -33,7 +33,7 @@ function chooseTools(session, { node, dist, isTool }) {
 
 function workDirectory(session, { work, quick }) {
   const directory = work === undefined ? mkdtempSync(join(tmpdir(), 'rrbackup-bench.')) : resolve(work);
-  if (work === undefined) session.defer(() => rmSync(directory, { recursive: true, force: true }));
+  if (work === undefined) session.defer(async () => rmSync(directory, { recursive: true, force: true }));
   const own = join(directory, quick ? 'quick' : 'full');
   mkdirSync(own, { recursive: true });
   return own;
@@ -143,10 +143,10 @@ if (options.help) {
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
     process.exitCode = result.failures.length > 0 ? 1 : 0;
   } catch (error) {
-    process.stderr.write(`bench: ${error.message}\n`);
+    if (!session.isInterrupted) process.stderr.write(`bench: ${error.message}\n`);
     process.exitCode = 1;
   } finally {
     await session.end();
   }
-  process.exit();
+  process.exit(session.isInterrupted ? 130 : process.exitCode);
 }

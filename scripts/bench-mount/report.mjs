@@ -43,10 +43,11 @@ export function evaluate({ lines, measured, tools, floors }) {
       disk: disk && medians[disk.name],
       floors,
     };
+    const isTime = unit === 's' || unit === 'round trips';
     const ours = of('ours').map(({ name }) => ({
       name,
-      timesFasterThanPeers: figures.peer && figures.peer / medians[name],
-      timesTheDisk: figures.disk && medians[name] / figures.disk,
+      timesFasterThanPeers: isTime && figures.peer ? figures.peer / medians[name] : undefined,
+      timesTheDisk: isTime && figures.disk ? medians[name] / figures.disk : undefined,
       goals: goals.map((goal) => judge(goal, { ...figures, ours: medians[name] })).filter(Boolean),
     }));
     rows.push({ id, title, unit, values: Object.fromEntries(values), medians, ours });
@@ -60,6 +61,10 @@ function figure(value) {
   return Number.isInteger(value) ? String(value) : value.toFixed(value < 1 ? 3 : 2);
 }
 
+function ratios(values) {
+  return values.some((value) => value !== undefined) ? values.map(figure).join(' / ') : '';
+}
+
 /** The table as lines of text. */
 export function table(rows, tools) {
   const cells = [
@@ -68,8 +73,8 @@ export function table(rows, tools) {
       title,
       unit,
       ...tools.map(({ name }) => figure(medians[name])),
-      ours.map(({ timesFasterThanPeers }) => figure(timesFasterThanPeers)).join(' / '),
-      ours.map(({ timesTheDisk }) => figure(timesTheDisk)).join(' / '),
+      ratios(ours.map(({ timesFasterThanPeers }) => timesFasterThanPeers)),
+      ratios(ours.map(({ timesTheDisk }) => timesTheDisk)),
       (ours[0]?.goals ?? [])
         .map(({ text }, index) => {
           const reached = ours.map(({ goals }) => (goals[index]?.isReached ? 'yes' : 'NO'));

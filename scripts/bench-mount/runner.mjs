@@ -49,6 +49,7 @@ export class Runner {
       process.stderr.write(`  ${tool.name}: ${figures.join(', ')}\n`);
       if (check !== undefined) this.#compare(first, check);
     } catch (error) {
+      if (this.#options.session.isInterrupted) throw error;
       this.failures.push({
         tool: tool.name,
         lines: scenario.lines,

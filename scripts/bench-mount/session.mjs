@@ -9,39 +9,50 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const limit_ms = 30 * 60_000;
 
 export class Session {
-  #cleanups = [];
+  /** { undo, done }: `done` is the promise of its being undone, once that has begun. */
+  #cleanups = new Set();
   #running = new Set();
-  #isEnding = false;
+  #ending;
+  isInterrupted = false;
 
   constructor() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
       process.on(signal, () => {
         process.stderr.write(`\n${signal}: putting everything away\n`);
+        this.isInterrupted = true;
         void this.end().finally(() => process.exit(130));
       });
   }
 
-  /** `undo` runs at the end, the last one first, or when the function given back is called. */
+  /** `undo` runs once: at the end, the last one first, or when the function given back is called. */
   defer(undo) {
-    this.#cleanups.push(undo);
-    return async () => {
-      const at = this.#cleanups.indexOf(undo);
-      if (at < 0) return;
-      this.#cleanups.splice(at, 1);
-      await undo();
-    };
+    const cleanup = { undo, done: undefined };
+    this.#cleanups.add(cleanup);
+    return () => this.#undo(cleanup);
   }
 
-  async end() {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
+  async #undo(cleanup) {
+    cleanup.done ??= cleanup.undo();
+    try {
+      await cleanup.done;
+    } finally {
+      this.#cleanups.delete(cleanup);
+    }
+  }
+
+  /** Ends what runs and undoes what was deferred; safe to call again. */
+  end() {
+    return (this.#ending ??= this.#end());
+  }
+
+  async #end() {
     // Readers that hang on a mount end once its server has gone, which is among the cleanups.
     for (const child of this.#running) child.kill('SIGTERM');
     for (let times = 0; times < 100 && this.#running.size > 0; times++) await sleep(20);
     for (const child of this.#running) child.kill('SIGKILL');
-    while (this.#cleanups.length > 0) {
+    for (const cleanup of [...this.#cleanups].reverse()) {
       try {
-        await this.#cleanups.pop()();
+        await this.#undo(cleanup);
       } catch (error) {
         process.stderr.write(`bench: ${error.message}\n`);
       }
@@ -50,7 +61,7 @@ export class Session {
 
   /** A process of its own group, so that Ctrl-C reaches this program alone. */
   start(command, args, { env = {}, stdio, cwd } = {}) {
-    if (this.#isEnding) throw new Error('the benchmark is ending');
+    if (this.#ending !== undefined) throw new Error('the benchmark is ending');
     const child = spawn(command, args, { env: { ...process.env, ...env }, stdio, cwd, detached: true });
     this.#running.add(child);
     child.on('exit', () => this.#running.delete(child));

@@ -1,5 +1,6 @@
 // A far-away S3 server: Ceph on this machine behind the project's slow proxy. Repositories are filled past the proxy.
 
+import { execFileSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +13,6 @@ export async function startSlowS3(session, { directory, dist, roundTrip_ms, band
   const state = join(directory, 's3-server');
   process.stderr.write('starting an S3 server (Ceph)\n');
   session.defer(async () => {
-    const { execFileSync } = await import('node:child_process');
     execFileSync(script, ['down', state], { stdio: 'ignore' });
   });
   const { stdout } = await session.run(script, ['up', state]);
@@ -35,7 +35,7 @@ export async function startSlowS3(session, { directory, dist, roundTrip_ms, band
     ],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
-  session.defer(() => proxy.kill('SIGKILL'));
+  session.defer(async () => proxy.kill('SIGKILL'));
   const answers = createInterface({ input: proxy.stdout })[Symbol.asyncIterator]();
   const answer = async () => {
     const { done, value } = await answers.next();
