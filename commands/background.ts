@@ -1,18 +1,26 @@
 // Goes on in the background: the same command again as a process of its own, with a channel to the one that the user
 // started, who waits until the other is ready or has said why it is not. A password goes over the channel only: never in
-// arguments, in the environment or in a file.
+// arguments, in the environment or in a file. Imports next to nothing: the child is started before the program is loaded, so
+// that both load at the same time.
 
-import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type PlainError, RrbackupError, interrupted, toRrbackupError } from '../lib/errors/index.js';
+import type { Progress } from '../lib/progress.js';
 
 /** Marks the process in the background; not for people. */
 export const backgroundOption = '--in-background';
 
-type FromParent = { readonly kind: 'begin'; readonly password: string | undefined };
+interface Begin {
+  readonly kind: 'begin';
+  readonly password: string | undefined;
+  /** Where the child's output goes from then on. */
+  readonly logFile: string;
+}
 type FromChild =
   | { readonly kind: 'waiting' }
+  | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly error: PlainError };
 
@@ -20,6 +28,7 @@ type FromChild =
 export interface ParentProcess {
   /** Leaves the current directory, then waits for the go-ahead; gives the password, if there is one. */
   begin(): Promise<string | undefined>;
+  progress(progress: Progress): void;
   /** Lets the parent end; nothing can be said after. */
   ready(): void;
   failed(error: unknown): void;
@@ -32,69 +41,112 @@ export function parentProcess(): ParentProcess | undefined {
     if (process.connected) process.send?.(message, undefined, {}, then);
   };
   return {
-    begin: () =>
-      new Promise((resolve, reject) => {
-        process.chdir('/');
+    begin: async () => {
+      process.chdir('/');
+      const { password, logFile } = await new Promise<Begin>((resolve, reject) => {
+        if (!process.connected) reject(interrupted());
         process.once('disconnect', () => reject(interrupted()));
-        process.once('message', ({ password }: FromParent) => resolve(password));
+        process.once('message', resolve);
         send({ kind: 'waiting' });
-      }),
+      });
+      const { redirectOutput } = await import('../lib/posix/output.js');
+      redirectOutput(logFile);
+      return password;
+    },
+    progress: (progress) => send({ kind: 'progress', progress }),
     ready: () => send({ kind: 'ready' }, () => process.disconnect()),
     failed: (error) =>
       send({ kind: 'failed', error: toRrbackupError(error).toPlain() }, () => process.disconnect()),
   };
 }
 
-export interface BackgroundOptions {
+export interface ChildOptions {
   /** Interpreter, its options, script, arguments. */
   readonly command: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** A child that has been started and does nothing before it is told to. */
+export class BackgroundChild {
+  readonly #process: ChildProcess;
+  readonly #ended: Promise<string>;
+  #isWaiting = false;
+  #onMessage: ((message: FromChild) => void) | undefined;
+
+  constructor({ command, cwd, environment }: ChildOptions) {
+    const [interpreter, ...rest] = [...command, backgroundOption];
+    this.#process = spawn(interpreter!, rest, {
+      cwd,
+      env: { ...environment },
+      detached: true,
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#process.on('error', (error) => resolve(error.message));
+      this.#process.on('exit', (status, killedBy) => resolve(killedBy ?? `status ${status}`));
+    });
+    this.#process.on('message', (message: FromChild) => {
+      if (message.kind === 'waiting') this.#isWaiting = true;
+      this.#onMessage?.(message);
+    });
+  }
+
+  /** Lets it begin; resolves with its process id once it is ready, rejects with its own error. */
+  async begin({ logFile, password, signal, onProgress }: BeginOptions): Promise<number> {
+    mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
+    const stop = (): void => void this.#process.kill('SIGTERM');
+    signal.addEventListener('abort', stop);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const go = (): void => void this.#process.send({ kind: 'begin', password, logFile } satisfies Begin);
+        this.#onMessage = (message) => {
+          if (message.kind === 'waiting') go();
+          else if (message.kind === 'progress') onProgress?.(message.progress);
+          else if (message.kind === 'ready') resolve();
+          else reject(RrbackupError.fromPlain(message.error));
+        };
+        void this.#ended.then((how) => reject(signal.aborted ? interrupted() : ended(how, logFile)));
+        if (signal.aborted) stop();
+        else if (this.#isWaiting) go();
+      });
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#letGo();
+    }
+    return this.#process.pid!;
+  }
+
+  /** Ends it. */
+  kill(): void {
+    this.#process.kill('SIGKILL');
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.#process.connected) this.#process.disconnect();
+    this.#process.unref();
+  }
+}
+
+export interface BeginOptions {
   /** Where the child's output goes; made anew, readable for the user alone. */
   readonly logFile: string;
   readonly password: string | undefined;
   readonly signal: AbortSignal;
+  onProgress?(progress: Progress): void;
 }
 
 /** Resolves with the process id once the child is ready; rejects with the child's own error. */
-export async function startInBackground(options: BackgroundOptions): Promise<number> {
-  const { command, cwd, environment, logFile, password, signal } = options;
-  mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
-  const log = openSync(logFile, 'w', 0o600);
-  const [interpreter, ...rest] = [...command, backgroundOption];
-  const child = spawn(interpreter!, rest, {
-    cwd,
-    env: { ...environment },
-    detached: true,
-    stdio: ['ignore', log, log, 'ipc'],
+export function startInBackground(options: ChildOptions & BeginOptions): Promise<number> {
+  return new BackgroundChild(options).begin(options);
+}
+
+function ended(how: string, logFile: string): RrbackupError {
+  return new RrbackupError({
+    code: 'background.ended',
+    kind: 'failure',
+    message: `the process in the background ended with ${how}`,
+    guidance: `its last words are in ${logFile}`,
   });
-  closeSync(log);
-  const stop = (): void => void child.kill('SIGTERM');
-  signal.addEventListener('abort', stop);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('message', (message: FromChild) => {
-        if (message.kind === 'waiting') child.send({ kind: 'begin', password } satisfies FromParent);
-        else if (message.kind === 'ready') resolve();
-        else reject(RrbackupError.fromPlain(message.error));
-      });
-      child.on('exit', (status, killedBy) => {
-        if (signal.aborted) return reject(interrupted());
-        reject(
-          new RrbackupError({
-            code: 'background.ended',
-            kind: 'failure',
-            message: `the process in the background ended with ${killedBy ?? `status ${status}`}`,
-            guidance: `its last words are in ${logFile}`,
-          }),
-        );
-      });
-    });
-  } finally {
-    signal.removeEventListener('abort', stop);
-    if (child.connected) child.disconnect();
-    child.unref();
-  }
-  return child.pid!;
 }

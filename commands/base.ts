@@ -1,11 +1,10 @@
 // What all commands share: the global options, the configuration, the repository, and what happens when something goes wrong.
 
 import { Command, Option } from 'clipanion';
-import { removeCatalog } from '../lib/catalog/index.js';
 import { loadConfiguration } from '../lib/config/load.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
-import { type OpenOptions, type Repository, openRepository } from '../lib/index.js';
+import type { OpenOptions, Repository } from '../lib/index.js';
 import type { Run } from '../lib/progress.js';
 import type { CommandContext } from './context.js';
 import { Report } from './presentation/report.js';
@@ -69,6 +68,7 @@ export abstract class BaseCommand extends Command<CommandContext> {
   ): Promise<Result> {
     const configuration = await this.configuration(report);
     const run = report.run(this.context.signal);
+    const { openRepository } = await import('../lib/index.js');
     const repository = await openRepository(configuration, {
       ...run,
       ...options,
@@ -91,7 +91,7 @@ export abstract class BaseCommand extends Command<CommandContext> {
       throw error;
     } finally {
       await repository.close();
-      if (isDamaged) removeCatalog(path);
+      if (isDamaged) (await import('../lib/catalog/index.js')).removeCatalog(path);
     }
   }
 }

@@ -1,7 +1,7 @@
 // What every command is given: the world as main found it. Commands read nothing from the process themselves.
 
 import type { BaseContext } from 'clipanion';
-import type { ParentProcess } from './background.js';
+import type { BackgroundChild, ParentProcess } from './background.js';
 
 export type CommandContext = BaseContext & {
   /** Absolute. */
@@ -16,6 +16,8 @@ export type CommandContext = BaseContext & {
   readonly argv: readonly string[];
   /** The process that started this one to go on in the background. */
   readonly parent: ParentProcess | undefined;
+  /** The process that was started ahead to go on in the background; whoever takes it has it begin or kills it. */
+  takeChild?(): BackgroundChild | undefined;
 };
 
 /** True for a stream that ends on a terminal. */

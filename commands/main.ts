@@ -1,43 +1,26 @@
 #!/usr/bin/env node
-// The program: hands the process's world to the command line, and what the command line says to the process.
+// The program's first lines: what is to go on in the background is started as its own process at once, before the rest of
+// the program is loaded here and there.
 
-import { homedir } from 'node:os';
-import { exitStatus } from '../lib/errors/index.js';
-import { commandWords, createCli } from './cli.js';
-import { parentProcess } from './background.js';
+import { BackgroundChild, backgroundOption } from './background.js';
+import { commandIndex, commandWords } from './command-word.js';
 import { fromMountHelper } from './mount-helper.js';
-import { runCommandLine } from './usage.js';
-
-// Somebody who closes the pipe has seen enough: `rrbackup files latest | head`.
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
-
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => {
-    if (stop.signal.aborted) process.exit(exitStatus.interrupted);
-    stop.abort();
-    if (process.stderr.isTTY) process.stderr.write('\nrrbackup: stopping; once more to stop at once\n');
-  });
 
 const argv = fromMountHelper(process.argv.slice(2), commandWords);
-// `isTTY` is undefined in a pipe, and that would leave it to the parser to guess.
-const colors = Boolean(process.stdout.isTTY) && !process.env['NO_COLOR'];
-process.exitCode = await runCommandLine(createCli({ colors }), commandWords, argv, {
-  env: process.env,
-  stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  colorDepth: 1,
-  cwd: process.cwd(),
-  home: homedir(),
-  signal: stop.signal,
-  program: [process.execPath, ...process.execArgv, process.argv[1]!],
-  argv,
-  parent: parentProcess(),
-});
-// What a library still holds open (a connection kept alive) is no reason to stay.
-setTimeout(() => process.exit(), 1000).unref();
+const program = [process.execPath, ...process.execArgv, process.argv[1]!];
+
+/** Options of `mount` with which nothing goes on in the background. */
+const inForeground = ['--foreground', backgroundOption, '--help', '-h'];
+const isForBackground =
+  argv[commandIndex(argv, commandWords)] === 'mount' && !inForeground.some((option) => argv.includes(option));
+
+const child = isForBackground
+  ? new BackgroundChild({
+      command: [...program, ...argv],
+      cwd: process.cwd(),
+      // The password goes over the channel; the process that stays need not carry it in its environment.
+      environment: { ...process.env, RRBACKUP_PASSWORD: undefined },
+    })
+  : undefined;
+const { run } = await import('./program.js');
+await run({ program, argv, child });

@@ -3,6 +3,7 @@
 import type { Cli, Definition } from 'clipanion';
 import { distance, nearest } from '../lib/config/nearest.js';
 import { RrbackupError } from '../lib/errors/index.js';
+import { commandIndex } from './command-word.js';
 import type { CommandContext } from './context.js';
 import { Report } from './presentation/report.js';
 
@@ -42,17 +43,6 @@ function sentence(reason: string): string {
   if (reason.startsWith('Not enough arguments to option'))
     return `the option ${reason.split(' ').at(-1)!.replace(/\.$/, '')} needs a value`;
   return reason.split('\n', 1)[0]!.replace(/\.$/, '');
-}
-
-/**
- * Where the command stands: the first argument that is one, or else the first that is neither an option nor the value of
- * -c; -1 for none.
- */
-function commandIndex(argv: readonly string[], words: readonly string[]): number {
-  const isValue = (index: number): boolean => ['-c', '--config'].includes(argv[index - 1] ?? '');
-  const known = argv.findIndex((argument, index) => words.includes(argument) && !isValue(index));
-  if (known >= 0) return known;
-  return argv.findIndex((argument, index) => !argument.startsWith('-') && !isValue(index));
 }
 
 /** The parser wants options behind the command; people write `rrbackup -c FILE backup` too. */

@@ -1,0 +1,59 @@
+// Hands the process's world to the command line, and what the command line says to the process.
+
+import { homedir } from 'node:os';
+import { exitStatus } from '../lib/errors/index.js';
+import { type BackgroundChild, parentProcess } from './background.js';
+import { commandWords } from './command-word.js';
+import { loadCli } from './load.js';
+import { runCommandLine } from './usage.js';
+
+/** `child`: a process that the command may go on in; killed if it does not. */
+export async function run({
+  program,
+  argv,
+  child,
+}: {
+  readonly program: readonly string[];
+  readonly argv: readonly string[];
+  readonly child: BackgroundChild | undefined;
+}): Promise<void> {
+  // Somebody who closes the pipe has seen enough: `rrbackup files latest | head`.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(exitStatus.interrupted);
+      stop.abort();
+      if (process.stderr.isTTY) process.stderr.write('\nrrbackup: stopping; once more to stop at once\n');
+    });
+
+  let spare = child;
+  // `isTTY` is undefined in a pipe, and that would leave it to the parser to guess.
+  const colors = Boolean(process.stdout.isTTY) && !process.env['NO_COLOR'];
+  process.exitCode = await runCommandLine(await loadCli(argv, { colors }), commandWords, argv, {
+    env: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    colorDepth: 1,
+    cwd: process.cwd(),
+    home: homedir(),
+    signal: stop.signal,
+    program,
+    argv,
+    parent: parentProcess(),
+    takeChild: () => {
+      const taken = spare;
+      spare = undefined;
+      return taken;
+    },
+  });
+  spare?.kill();
+  // What a library still holds open (a connection kept alive) is no reason to stay.
+  setTimeout(() => process.exit(), 1000).unref();
+}
