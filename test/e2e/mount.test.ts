@@ -1,11 +1,21 @@
 // What people expect of the directory that `rrbackup mount` shows, with the real command, the real mount(8) and real tools.
 
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import t, { type Test } from 'tap';
 import { noMount } from '../mount/live.js';
 import { command, newHome, type Home } from './cli.js';
 
 const skip = noMount;
+const nobody = 65534;
+
+/** Why no ordinary user can mount here; false if one can. */
+function whyNotUser(): string | false {
+  if (noMount !== false) return noMount;
+  if ((fs.statSync('/dev/fuse').mode & 0o006) !== 0o006) return 'needs a /dev/fuse that everybody may open';
+  const readable = spawnSync('test', ['-r', command], { uid: nobody, gid: nobody });
+  return readable.status === 0 ? false : 'needs a project that another user may read';
+}
 
 /** Two versions of two sources, and a mount point. */
 async function newUser(t: Test): Promise<Home> {
@@ -101,6 +111,23 @@ void t.test('through mount(8), as by hand, in fstab and in a unit of systemd', {
   });
 });
 
+void t.test('by an ordinary user, whom a line of /etc/fstab allows it', { skip: whyNotUser() }, async (t) => {
+  const home = await newUser(t);
+  const table = home.at('fstab');
+  fs.writeFileSync(
+    table,
+    `${home.at('rrbackup.ini')} ${home.at('mnt')} fuse.rrbackup noauto,user,time_format=%s 0 0\n`,
+  );
+  await home.run('chown', '-R', `${nobody}:${nobody}`, home.directory);
+  const user = `setpriv --reuid=${nobody} --regid=${nobody} --clear-groups`;
+  const script = `
+    mount --bind "$1" /etc/fstab && ${user} mount "$2" && ${user} ls "$2/photos" &&
+    ${user} umount "$2" && ${user} ls "$2"`;
+  const [version, ...others] = (await asInstalled(home, script, table, home.at('mnt'))).split('\n');
+  t.match(version, /^\d{10}$/);
+  t.strictSame(others, ['current', 'history', '']);
+});
+
 void t.test('what is to be seen', { skip }, async (t) => {
   const home = await newUser(t);
   const at = home.at('mnt');
@@ -113,7 +140,7 @@ void t.test('what is to be seen', { skip }, async (t) => {
       'sh',
       at,
     );
-    await home.ok('umount', at);
+    await home.run('umount', at);
     return found.trim().split('\n');
   };
   const source = (name: string): string[] => [`./${name}`, `./${name}/current`];
