@@ -2,6 +2,8 @@
 
 import fc from 'fast-check';
 import t from 'tap';
+import type { VersionInfo } from '../../lib/catalog/types.js';
+import { versionNames } from '../../lib/catalog/version-argument.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { timeFormatter } from '../../lib/mount/tree/time-format.js';
 
@@ -87,6 +89,41 @@ void t.test('whatever is asked for, it is the name of a file, or refused', async
       },
     ),
     { numRuns: 2000 },
+  );
+  test.pass();
+});
+
+void t.test('no two versions have one name, however coarse the format', async (test) => {
+  const piece = fc.constantFrom(
+    '%Y',
+    '%m',
+    '%d',
+    '%H',
+    '%s',
+    '%z',
+    '%B',
+    '%A',
+    '%p',
+    '%j',
+    '-',
+    '-2',
+    '2',
+    ' ',
+  );
+  const pattern = fc.array(piece, { minLength: 1, maxLength: 6 }).map((pieces) => `%H${pieces.join('')}`);
+  // Near each other, and around 10^9 seconds, where %s grows longer.
+  const time = fc.oneof(
+    fc.integer({ min: 0, max: 200_000 }),
+    fc.integer({ min: 999_999_900, max: 1_000_000_100 }),
+  );
+  fc.assert(
+    fc.property(pattern, fc.array(time, { maxLength: 30 }), (format, times) => {
+      const versions = times.map((seconds) => ({ header: { started_ns: BigInt(seconds) * 1_000_000_000n } }));
+      const format_ns = timeFormatter(format);
+      const names = versionNames(versions as VersionInfo[], ({ header }) => format_ns(header.started_ns));
+      return new Set(names.values()).size === versions.length;
+    }),
+    { numRuns: 3000 },
   );
   test.pass();
 });
