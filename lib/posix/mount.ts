@@ -97,18 +97,30 @@ export function mountAt(mountpoint: string): MountEntry | undefined {
  * request ends with an error. Needs the file system that the kernel has for this (fusectl), does nothing without.
  */
 export function fuseAborter(mountpoint: string): () => void {
-  const wanted = Buffer.from(mountpoint).toString('latin1');
-  const connection = listMounts()
-    .findLast((entry) => entry.mountpoint === wanted)
-    ?.device.split(':')[1];
+  const connection = deviceOf(mountpoint)?.split(':')[1];
   return () => {
-    if (connection === undefined) return;
-    try {
-      fs.writeFileSync(`/sys/fs/fuse/connections/${connection}/abort`, '1');
-    } catch {
-      // Gone already, or there is no such control: nothing else is left to try.
-    }
+    if (connection !== undefined) tryToWrite(`/sys/fs/fuse/connections/${connection}/abort`, '1');
   };
+}
+
+/** Lets sequential readers of a mount be read ahead for in larger pieces than the usual 128 KiB. Only root can. */
+export function raiseReadahead(mountpoint: string, size_bytes: number): void {
+  const device = deviceOf(mountpoint);
+  if (device !== undefined) tryToWrite(`/sys/class/bdi/${device}/read_ahead_kb`, String(size_bytes / 1024));
+}
+
+function deviceOf(mountpoint: string): string | undefined {
+  const wanted = Buffer.from(mountpoint).toString('latin1');
+  return listMounts().findLast((entry) => entry.mountpoint === wanted)?.device;
+}
+
+/** To a file of the kernel's that this user may write, if it is there. */
+function tryToWrite(file: string, text: string): void {
+  try {
+    fs.writeFileSync(file, text);
+  } catch {
+    // Not ours, gone, or not on this kernel: it goes on without.
+  }
 }
 
 function unescape(text: string): string {

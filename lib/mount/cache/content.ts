@@ -12,7 +12,8 @@ import { Flights, type BlockReader } from './flights.js';
 import { LocalContent, type Decoder } from './local-content.js';
 import { SharedBlocks } from './shared-blocks.js';
 
-const defaultCache_bytes = 128 * 1024 * 1024;
+/** Little, because the kernel keeps what was read. */
+const defaultCache_bytes = 64 * 1024 * 1024;
 const readahead_bytes = 4 * 1024 * 1024;
 
 export interface ContentOptions {

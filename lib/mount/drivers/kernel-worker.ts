@@ -72,7 +72,10 @@ async function serve(device: number): Promise<void> {
       if (outcome.bytes.length === replyHeader_bytes) listed(reads, request);
     }
     if (outcome.kind === 'read') {
-      await reads?.prepare();
+      if (reads?.isPrepared === false) {
+        send({ kind: 'reading' });
+        await reads.prepare();
+      }
       if (reads?.answer(outcome) !== true) forward(request, outcome.node);
     }
   }

@@ -4,7 +4,8 @@
 import fs from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { RrbackupError, toRrbackupError } from '../../errors/index.js';
-import { mountAt, mountFuse, mountType, unmountFuse } from '../../posix/mount.js';
+import { mountAt, mountFuse, mountType, raiseReadahead, unmountFuse } from '../../posix/mount.js';
+import { returnFreedMemory } from '../../posix/memory.js';
 import { prepareWaking, wakeThread } from '../../posix/thread.js';
 import { maximumRead_bytes } from '../protocol/constants.js';
 import { Tree } from '../tree/index.js';
@@ -66,6 +67,7 @@ class KernelDriver implements Driver {
     const { mountpoint, allowOther, noExec, fsname } = this.#options;
     try {
       prepareWaking();
+      returnFreedMemory();
       await Promise.all(Array.from({ length: workerCount }, () => this.#startWorker()));
       const device = await mountFuse({
         mountpoint,
@@ -75,6 +77,7 @@ class KernelDriver implements Driver {
         fsname,
       });
       this.#device = device;
+      raiseReadahead(mountpoint, maximumRead_bytes);
       process.on('exit', this.#onExit);
       this.#replies = this.#contentReplies(device);
       const isSupported = new Promise<boolean>((resolve) => (this.#onInit = resolve));
@@ -82,7 +85,6 @@ class KernelDriver implements Driver {
       for (const worker of this.#workers) worker.postMessage(start);
       const died = this.closed.then(() => false);
       if (!(await Promise.race([isSupported, died]))) throw tooOld();
-      this.#readAhead(device);
     } catch (error) {
       await this.#giveUp(error);
       throw toRrbackupError(error);
@@ -157,10 +159,12 @@ class KernelDriver implements Driver {
     return new ContentReplies({ device, session, catalog, content, onWarning });
   }
 
-  #readAhead(device: number): void {
+  /** Somebody reads a file, for the first time: before, nobody needs these threads. */
+  #readAhead(): void {
     const { catalogPath, repositoryId, content: source, mountpoint, onWarning } = this.#options;
     const content = source.memory;
-    if (content === undefined || this.#alive === 0) return;
+    const device = this.#device;
+    if (content === undefined || device === undefined) return;
     this.#prefetching.start({
       device,
       catalogPath,
@@ -220,6 +224,7 @@ class KernelDriver implements Driver {
         if (slot !== undefined) Atomics.sub(this.#flags, slot, 1);
       });
     }
+    if (message.kind === 'reading') this.#readAhead();
     if (message.kind === 'warning') this.#options.onWarning(message.message);
     if (message.kind === 'init') this.#onInit?.(message.isSupported);
   }

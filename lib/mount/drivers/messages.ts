@@ -83,4 +83,6 @@ export type WorkerMessage =
   | { readonly kind: 'init'; readonly isSupported: boolean }
   /** A request for the main thread, as read. `slot`: the word that counts it until it is answered. */
   | { readonly kind: 'request'; readonly bytes: Uint8Array; readonly slot?: number }
+  /** The first read has come. */
+  | { readonly kind: 'reading' }
   | { readonly kind: 'warning'; readonly message: string };

@@ -43,7 +43,9 @@ export class Prefetching {
     return channel.port1;
   }
 
+  /** Once: later calls do nothing. */
   start({ mountpoint, source, pendingReads, onWarning, ...settings }: PrefetchingOptions): void {
+    if (this.#worker !== undefined || this.#stopped !== undefined) return;
     const flags = new Int32Array(settings.shared);
     const abort = fuseAborter(mountpoint);
     this.#flags = flags;

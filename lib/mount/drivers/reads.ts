@@ -38,9 +38,13 @@ export class Reads {
     this.#options = options;
   }
 
-  /** What decoding needs is not loaded before somebody reads. */
+  get isPrepared(): boolean {
+    return this.#content !== undefined;
+  }
+
+  /** Loads what decoding needs. */
   async prepare(): Promise<void> {
-    this.#content ??= await openLocalContent(this.#options.catalog, this.#options.memory);
+    this.#content = await openLocalContent(this.#options.catalog, this.#options.memory);
   }
 
   /**

@@ -1,7 +1,7 @@
 // Answers requests of the kernel out of the tree. Runs in the worker threads and, for history and for reads, in the main
 // thread. Whatever the request holds and whatever the tree throws, the answer is an errno at worst. Touches no descriptor.
 
-import type { Tree, DirectoryEntry } from '../tree/index.js';
+import type { Tree, ListedEntry } from '../tree/index.js';
 import { isDirectory, typeBits } from '../tree/attributes.js';
 import type { NodeId } from '../tree/node.js';
 import { errno, opcodes, seek, writingOpcodes } from '../protocol/constants.js';
@@ -49,8 +49,14 @@ const forever_s = 24 * 60 * 60;
 const growing_s = 1;
 /** '.' and '..' come before the tree's own positions. */
 const dots = 2;
-const dot = Buffer.from('.');
-const dotDot = Buffer.from('..');
+/** The kernel knows the parent's inode number itself and takes nothing from these two but their names. */
+const dotEntries = ['.', '..'].map((name, index) => ({
+  nameBytes: Buffer.from(name),
+  nameStart: 0,
+  nameEnd: name.length,
+  type: typeBits.directory,
+  next: index + 1,
+}));
 /** What an entry of the shortest name takes in a reply. */
 const leastEntry_bytes = 32;
 const leastEntryPlus_bytes = 160;
@@ -141,7 +147,7 @@ export class Session {
       case opcodes.READLINK: {
         const target = this.#tree.readlink(node);
         return target === undefined
-          ? this.#error(header, errno.EINVAL)
+          ? this.#error(header, this.#missing(node, errno.EINVAL))
           : reply(this.#replies.bytes(unique, target));
       }
       case opcodes.READ: {
@@ -182,8 +188,10 @@ export class Session {
     if (found !== undefined) {
       return reply(this.#replies.entry(header.unique, found, this.#lifetimes(parent, found.node)));
     }
-    if (this.#tree.isImmutable(parent)) return reply(this.#replies.noEntry(header.unique, forever_s));
-    return this.#error(header, errno.ENOENT);
+    if (!this.#tree.isImmutable(parent)) return this.#error(header, errno.ENOENT);
+    // What is missing in a version is missing for ever, but the version itself may have been removed.
+    if (this.#tree.getattr(parent) === undefined) return this.#error(header, errno.ESTALE);
+    return reply(this.#replies.noEntry(header.unique, forever_s));
   }
 
   #readdir(header: RequestHeader, node: NodeId): Outcome {
@@ -191,27 +199,26 @@ export class Session {
     if (read === undefined) return this.#error(header, errno.EINVAL);
     const isPlus = header.opcode === opcodes.READDIRPLUS;
     const { offset, size_bytes } = read;
-    const limit = Math.ceil(size_bytes / (isPlus ? leastEntryPlus_bytes : leastEntry_bytes));
-    const entries = this.#tree.readdir(node, Math.max(0, offset - dots), limit);
-    if (entries === undefined) return this.#error(header, this.#missing(node, errno.ENOTDIR));
     this.#replies.beginDirectory();
     let count = 0;
-    const add = (entry: DirectoryEntry, next: number): boolean => {
-      const hasRoom = isPlus
+    let hasRoom = true;
+    const add = (entry: ListedEntry, next: number): boolean => {
+      hasRoom = isPlus
         ? this.#replies.addEntryPlus(entry, next, this.#lifetimes(node, entry.node), size_bytes)
         : this.#replies.addEntry(entry, next, size_bytes);
       if (hasRoom) count++;
-      return hasRoom;
+      return !hasRoom;
     };
-    // The kernel knows the parent's inode number itself and takes nothing from these two but their names.
-    let hasRoom = offset >= 1 || add({ name: dot, node, type: typeBits.directory, next: 1 }, 1);
-    hasRoom &&= offset >= dots || add({ name: dotDot, node, type: typeBits.directory, next: dots }, dots);
-    if (hasRoom) {
-      for (const entry of entries) {
-        hasRoom = add(entry, entry.next + dots);
-        if (!hasRoom) break;
-      }
-    }
+    const expected = Math.ceil(size_bytes / (isPlus ? leastEntryPlus_bytes : leastEntry_bytes));
+    const isFull =
+      offset < dots && dotEntries.some((entry) => entry.next > offset && add({ ...entry, node }, entry.next));
+    const isDirectory = this.#tree.visit(
+      node,
+      Math.max(0, offset - dots),
+      expected,
+      (entry) => isFull || add(entry, entry.next + dots),
+    );
+    if (!isDirectory) return this.#error(header, this.#missing(node, errno.ENOTDIR));
     if (!hasRoom && count === 0) return this.#error(header, errno.EINVAL);
     return reply(this.#replies.finishDirectory(header.unique));
   }
@@ -250,7 +257,8 @@ export class Session {
     if (request === undefined || (request.whence !== seek.DATA && request.whence !== seek.HOLE)) {
       return this.#error(header, errno.EINVAL);
     }
-    if (entry?.type !== 'file' || request.offset >= entry.size_bytes) return this.#error(header, errno.ENXIO);
+    if (entry?.type !== 'file') return this.#error(header, this.#missing(node, errno.ENXIO));
+    if (request.offset >= entry.size_bytes) return this.#error(header, errno.ENXIO);
     const wanted = request.whence === seek.DATA ? 'chunk' : 'hole';
     let start = 0;
     for (const segment of entry.content) {
