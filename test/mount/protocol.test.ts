@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { Session, type Outcome } from '../../lib/mount/drivers/session.js';
-import { errno, opcodes } from '../../lib/mount/protocol/constants.js';
+import { errno, opcodes, seek } from '../../lib/mount/protocol/constants.js';
 import { Tree } from '../../lib/mount/tree/index.js';
 import { nodeNumber, rootNode, type NodeId } from '../../lib/mount/tree/node.js';
 import { scratchDirectory } from '../trees.js';
@@ -39,17 +39,20 @@ const testOf = async (test: Parameters<typeof scratchDirectory>[0], warnings: st
   });
   const tree = new Tree(repository.catalog, { host: 'here', owner: { uid: 0, gid: 0 } });
   const inits: boolean[] = [];
-  const session = new Session({
-    tree,
-    checkAccess: false,
-    onWarning: (message) => warnings.push(message),
-    onInit: (isSupported) => inits.push(isSupported),
-  });
+  const sessionOf = (checkAccess: boolean) =>
+    new Session({
+      tree,
+      checkAccess,
+      onWarning: (message) => warnings.push(message),
+      onInit: (isSupported) => inits.push(isSupported),
+    });
+  const session = sessionOf(false);
   const node = (...names: string[]): NodeId =>
     names.reduce((parent, name) => tree.lookup(parent, Buffer.from(name))!.node, rootNode);
   const version = node('docs', '2026-11-21T03-00-00Z');
   return {
     session,
+    checking: sessionOf(true),
     tree,
     inits,
     version: nodeNumber(version),
@@ -124,9 +127,71 @@ void t.test('what would write is refused; what is unknown is not there', async (
   );
 });
 
+void t.test(
+  'nodes of a version that is not there any more are stale, whatever is asked of them',
+  async (test) => {
+    const { session, version, file } = await testOf(test);
+    const removed = version + (1n << 40n); // the same directory, one version later
+    const name = Buffer.from('file\0');
+    const page = Buffer.alloc(40);
+    page.writeUInt32LE(4096, 16);
+    const data = Buffer.concat([u32(0, 0, 0, 0), u32(seek.DATA, 0)]);
+    for (const [opcode, node, body] of [
+      [opcodes.GETATTR, removed, Buffer.alloc(16)],
+      [opcodes.LOOKUP, removed, name],
+      [opcodes.LOOKUP, removed, Buffer.from('absent\0')],
+      [opcodes.READDIR, removed, page],
+      [opcodes.READDIRPLUS, removed, page],
+      [opcodes.LISTXATTR, removed, u32(100, 0)],
+      [opcodes.GETATTR, file + 1000n, Buffer.alloc(16)],
+      [opcodes.READLINK, file + 1000n, Buffer.alloc(0)],
+      [opcodes.LISTXATTR, file + 1000n, u32(100, 0)],
+      [opcodes.LSEEK, file + 1000n, data],
+    ] as const)
+      test.equal(replyOf(session.answer(request(opcode, node, body))).error, errno.ESTALE, `${opcode}`);
+  },
+);
+
+void t.test('a listing as the kernel asks for it', async (test) => {
+  const { session, version, file } = await testOf(test);
+  const names: string[] = [];
+  for (let offset = 0n, isLast = false; !isLast;) {
+    const body = Buffer.alloc(40);
+    body.writeBigUInt64LE(offset, 8);
+    // Room for one entry, sometimes for two.
+    body.writeUInt32LE(320, 16);
+    const reply = replyOf(session.answer(request(opcodes.READDIRPLUS, version, body))).body;
+    isLast = reply.length === 0;
+    for (let at = 0; at < reply.length;) {
+      const length = reply.readUInt32LE(at + 128 + 16);
+      const name = reply.toString('latin1', at + 152, at + 152 + length);
+      offset = reply.readBigUInt64LE(at + 128 + 8);
+      names.push(name);
+      if (name === 'file') {
+        test.equal(reply.readBigUInt64LE(at), file);
+        test.strictSame([reply.readBigInt64LE(at + 72), reply.readUInt32LE(at + 92)], [-1n, 999_999_999]);
+      }
+      at += (152 + length + 7) & ~7;
+    }
+  }
+  test.strictSame(names, ['.', '..', 'd', 'file', 'link']);
+});
+
+void t.test('ACLs that no entry has: not supported at all, unless the kernel enforces them', async (test) => {
+  const { session, checking, file } = await testOf(test);
+  const get = (from: Session, name: string) =>
+    replyOf(
+      from.answer(request(opcodes.GETXATTR, file, Buffer.concat([u32(0, 0), Buffer.from(`${name}\0`)]))),
+    ).error;
+  test.equal(get(session, 'system.posix_acl_access'), errno.EOPNOTSUPP);
+  test.equal(get(session, 'security.selinux'), errno.EOPNOTSUPP);
+  test.equal(get(session, 'user.b'), errno.ENODATA);
+  test.equal(get(checking, 'system.posix_acl_access'), errno.ENODATA);
+});
+
 void t.test('no bytes make it throw', async (test) => {
   const warnings: string[] = [];
-  const { session, version, file } = await testOf(test, warnings);
+  const { session, checking, version, file } = await testOf(test, warnings);
   const known = Object.values(opcodes);
   const anyNode = fc.oneof(
     fc.constantFrom(1n, 2n, version, file),
@@ -136,14 +201,32 @@ void t.test('no bytes make it throw', async (test) => {
       .map(([kind, low]) => (BigInt(kind) << 61n) | low),
   );
   const anyOpcode = fc.oneof(fc.constantFrom(...known), fc.integer({ min: 0, max: 5000 }));
+  const anyNumber = fc.oneof(fc.bigInt({ min: 0n, max: 300n }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
+  const numbers = fc.array(anyNumber, { maxLength: 8 }).map((values) => {
+    const bytes = Buffer.alloc(values.length * 8);
+    values.forEach((value, index) => bytes.writeBigUInt64LE(value, index * 8));
+    return bytes;
+  });
+  const names = fc
+    .tuple(
+      fc.constantFrom('', 'file', 'd', '..', 'user.a', 'system.posix_acl_access', 'x'.repeat(300)),
+      fc.nat(8),
+    )
+    .map(([name, before]) => Buffer.concat([Buffer.alloc(before), Buffer.from(`${name}\0`)]));
+  const anyBody = fc.oneof(
+    numbers,
+    names,
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+  );
   const whole = fc
-    .tuple(anyOpcode, anyNode, fc.uint8Array({ maxLength: 200 }))
-    .map(([opcode, node, body]) => request(opcode, node, Buffer.from(body)));
+    .tuple(anyOpcode, anyNode, anyBody)
+    .map(([opcode, node, body]) => request(opcode, node, body));
   const cut = fc.tuple(whole, fc.nat(240)).map(([bytes, length]) => bytes.subarray(0, length));
   const noise = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
   fc.assert(
     fc.property(fc.oneof(whole, cut, noise), (bytes) => {
       session.isForMain(bytes);
+      checking.answer(bytes);
       const outcome = session.answer(bytes);
       if (outcome.kind !== 'reply') return;
       if (outcome.bytes.readUInt32LE(0) !== outcome.bytes.length)
@@ -155,3 +238,35 @@ void t.test('no bytes make it throw', async (test) => {
   );
   test.strictSame(warnings, [], 'and nothing went wrong inside');
 });
+
+void t.test(
+  'every opcode on every kind of node, cut at every length, is answered with an errno',
+  async (test) => {
+    const warnings: string[] = [];
+    const { session, version, file } = await testOf(test, warnings);
+    const body = Buffer.concat([u32(1, 0, 0, 0, 4096, 0, 0, 0, 0, 0), Buffer.from('name\0')]);
+    const nodes = [
+      0n,
+      1n,
+      2n,
+      version,
+      file,
+      ...Array.from({ length: 8 }, (_, kind) => (BigInt(kind) << 61n) | 3n),
+    ];
+    let answers = 0;
+    for (const opcode of [...Object.values(opcodes), 0, 9, 4096]) {
+      for (const node of nodes) {
+        const whole = request(opcode, node, body);
+        for (let length = 0; length <= whole.length; length++) {
+          const outcome = session.answer(whole.subarray(0, length));
+          if (outcome.kind !== 'reply') continue;
+          answers++;
+          const error = -outcome.bytes.readInt32LE(4);
+          if (error < 0 || error > 200) test.fail(`${opcode} of ${length} bytes: ${error}`);
+        }
+      }
+    }
+    test.ok(answers > 10_000);
+    test.strictSame(warnings, []);
+  },
+);
