@@ -5,10 +5,10 @@ import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { printable } from '../lib/bytes/path.js';
 import type { CatalogReader } from '../lib/catalog/types.js';
-import type { MountRepositoryOptions, TreeOptions } from '../lib/index.js';
+import type { MountRepositoryOptions, Repository, TreeOptions } from '../lib/index.js';
 import { timeFormatter } from '../lib/mount/tree/time-format.js';
 import { mountDrivers } from '../lib/mount/types.js';
-import type { Progress } from '../lib/progress.js';
+import type { Progress, Run } from '../lib/progress.js';
 import { BackgroundChild, backgroundOption } from './background.js';
 import { pathGuidance, pathReadings } from './path-argument.js';
 import type { Report } from './presentation/report.js';
@@ -111,8 +111,7 @@ export class MountCommand extends ReadingCommand {
     // It goes over the channel; the process that stays need not carry it in its environment.
     const environment = { ...this.context.env, RRBACKUP_PASSWORD: undefined };
     const child =
-      this.context.takeChild?.() ??
-      new BackgroundChild({ command: [...program, ...argv], cwd, environment });
+      this.context.takeChild?.() ?? new BackgroundChild({ command: [...program, ...argv], cwd, environment });
     const pid = await child.begin({ logFile, password, ...report.run(signal), signal });
     report.clearProgress();
     await report.json({ mountpoint, pid, log: logFile });
@@ -135,13 +134,17 @@ export class MountCommand extends ReadingCommand {
     return { mountpoint, driver, allowOther, noExec, fsname, tree: { hidesHistory, timeFormat, ...owner } };
   }
 
+  get #isWhole(): boolean {
+    return this.host === undefined && this.source === undefined && this.directory === undefined;
+  }
+
   /** What --host, --source and --path leave to be seen. Throws where that is nothing. */
   #part(
     catalog: CatalogReader,
     configuration: Configuration,
   ): Pick<TreeOptions, 'source' | 'path'> & { host?: string } {
     const { host, source, directory: path } = this;
-    if (host === undefined && source === undefined && path === undefined) return {};
+    if (this.#isWhole) return {};
     const streams = this.streams(catalog, configuration);
     const part = { ...(host === undefined ? {} : { host }), ...(source === undefined ? {} : { source }) };
     if (path === undefined) return part;
@@ -154,6 +157,20 @@ export class MountCommand extends ReadingCommand {
       message: `there is no directory ${printable(Buffer.from(path))} in any version of ${streams.map((stream) => stream.source).join(', ')}`,
       guidance: pathGuidance(path, streams[0]!.sourcePath),
     });
+  }
+
+  /**
+   * What the catalog holds is served before the store is asked whether it still has that history; whoever waits for the mount
+   * waits for the answer. A store that shows another history ends the mount; one that does not answer is asked again later.
+   */
+  async #lookAtStore(repository: Repository, run: Run & { onWarning(message: string): void }): Promise<void> {
+    if (repository.isSynced) return;
+    try {
+      await repository.sync(run);
+    } catch (error) {
+      if (!(error instanceof RrbackupError) || error.kind !== 'store') throw error;
+      run.onWarning(`new versions cannot be looked for: ${error.message}`);
+    }
   }
 
   async #serve(
@@ -172,13 +189,25 @@ export class MountCommand extends ReadingCommand {
     const when = (): string => (this.inBackground ? `${formatLocalTime(systemClock.now_ns())} ` : '');
     const onWarning = (message: string): void => report.warn(when() + message);
     const note = (message: string): void => report.note(when() + message);
-    const repository = await openRepository(configuration, { ...run, access: 'read', note });
+    const repository = await openRepository(configuration, {
+      ...run,
+      access: 'read',
+      // What is asked for by name may be newer than the catalog.
+      sync: this.#isWhole ? 'if-behind' : true,
+      note,
+    });
     await this.closing(repository, async () => {
       const tree = { ...options.tree, ...this.#part(repository.catalog, configuration) };
       const mounted = await mount(repository, { ...run, ...options, tree, onWarning });
       const stop = (): void => void mounted.unmount();
       if (signal.aborted) stop();
       else signal.addEventListener('abort', stop, { once: true });
+      try {
+        await this.#lookAtStore(repository, { ...run, onWarning });
+      } catch (error) {
+        await mounted.unmount();
+        throw error;
+      }
       await report.flush();
       onReady();
       await mounted.closed;

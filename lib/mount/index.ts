@@ -1,9 +1,9 @@
 // The room's door: a repository's versions as a read-only directory. Checks the mount point, chooses the driver, keeps the
 // catalog up to date while the mount stands. Never prints, never ends the process.
 
-import type { Driver } from './drivers/driver.js';
 import { mountByKernel } from './drivers/kernel.js';
 import { checkFuse, prepareMountpoint } from './mountpoint.js';
+import { Polling } from './polling.js';
 import { timeFormatter } from './tree/time-format.js';
 import type { Mounted, MountOptions } from './types.js';
 import { WarningLimiter } from './warnings.js';
@@ -13,8 +13,6 @@ export { CachedContent } from './cache/content.js';
 export { unmountAt } from './mountpoint.js';
 export { mountDrivers } from './types.js';
 export type { ContentSource, MountDriver, Mounted, MountOptions } from './types.js';
-
-const defaultPoll_ms = 30_000;
 
 /**
  * Mounts and resolves once the mount answers. Errors, all with a way out: 'mount.missing', '.not_a_directory', '.not_empty',
@@ -38,36 +36,10 @@ export async function mountRepository(options: MountOptions): Promise<Mounted> {
   const driver = await (settings.driver === 'kernel'
     ? mountByKernel(settings)
     : (await import('./drivers/fuse-native.js')).mountByFuseNative(settings));
-  const stopPolling = poll(settings, driver);
-  const closed = driver.closed.finally(stopPolling);
+  const polling = new Polling(settings, driver);
+  const closed = driver.closed.finally(() => {
+    polling.stop();
+  });
   closed.catch(() => undefined);
   return { mountpoint, closed, unmount: () => driver.unmount() };
-}
-
-function poll(
-  { catalog, onPoll, poll_ms = defaultPoll_ms, onWarning }: MountOptions,
-  driver: Driver,
-): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  let isStopped = false;
-  const next = (): void => {
-    if (!isStopped) timer = setTimeout(() => void once(), poll_ms);
-  };
-  const once = async (): Promise<void> => {
-    try {
-      await onPoll?.();
-      catalog.refresh();
-      driver.nudge();
-    } catch (error) {
-      onWarning(
-        `new versions cannot be looked for: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
-    next();
-  };
-  next();
-  return () => {
-    isStopped = true;
-    clearTimeout(timer);
-  };
 }

@@ -1,8 +1,8 @@
 // A store that shows an older or another history than this machine has seen is not believed. Here that is said in words.
 
-import type { Catalog } from '../catalog/index.js';
+import type { Catalog, VersionInfo } from '../catalog/index.js';
 import { RrbackupError } from '../errors/index.js';
-import type { LocationState } from './state.js';
+import type { LocationState, Pin } from './state.js';
 
 const wayOut =
   'if streams/ was deleted, rrbackup recover rebuilds it from the packs; if you have put an older copy of the store back, or ' +
@@ -61,15 +61,28 @@ function alarm(code: string, message: string, cause?: unknown): RrbackupError {
   return new RrbackupError({ code, kind: 'tampered', message, guidance: wayOut, cause });
 }
 
+/** Whether every version pinned here is in the catalog as it was. */
+export function holdsPins(catalog: Catalog, state: LocationState): boolean {
+  return missedPins(catalog, state).next().done === true;
+}
+
 /** Throws unless every version pinned here is in the catalog as it was. */
 export function checkPins(catalog: Catalog, state: LocationState): void {
-  for (const [stream, pin] of Object.entries(state.recall()?.pins ?? {})) {
-    if (pin.sequence === 0) continue;
-    const version = catalog.version(stream, pin.sequence);
-    if (version?.hash === pin.hash) continue;
+  for (const { stream, pin, version } of missedPins(catalog, state)) {
     const what = `version ${pin.sequence} of ${streamName(catalog, stream)}, which this machine has seen,`;
     throw version === undefined
       ? alarm('repository.rolled_back', `${what} is gone from the store`)
       : alarm('repository.forked', `${what} is not the one that the store shows now`);
+  }
+}
+
+/** Pinned versions that the catalog has not, or has another in their place. */
+function* missedPins(
+  catalog: Catalog,
+  state: LocationState,
+): Generator<{ stream: string; pin: Pin; version: VersionInfo | undefined }, void, undefined> {
+  for (const [stream, pin] of Object.entries(state.recall()?.pins ?? {})) {
+    const version = catalog.version(stream, pin.sequence);
+    if (pin.sequence > 0 && version?.hash !== pin.hash) yield { stream, pin, version };
   }
 }

@@ -51,8 +51,11 @@ export interface OpenOptions extends Run {
   readonly create?: 'never' | 'if-new';
   /** Take what stands at the place now: what this machine remembers of it is forgotten once the new is opened. */
   readonly adopt?: boolean;
-  /** Bring the catalog up to date and check the pins; default true. */
-  readonly sync?: boolean;
+  /**
+   * Bring the catalog up to date and check the pins; default true. 'if-behind': only where the catalog does not hold all that
+   * this machine has seen of the repository; the caller syncs as soon as it has something to show for.
+   */
+  readonly sync?: boolean | 'if-behind';
   /** Something that was done on the way and that the user should know. */
   note(message: string): void;
   readonly clock?: Clock;
@@ -195,6 +198,7 @@ async function localBlocksOf(
 
 async function syncAtOpening(repository: Repository, options: OpenOptions): Promise<void> {
   try {
+    if (options.sync === 'if-behind' && repository.isAsSeen) return;
     await repository.sync(options);
   } catch (error) {
     if (!(error instanceof RrbackupError) || error.code !== 'catalog.damaged') throw error;

@@ -13,7 +13,7 @@ import { ChainReader } from '../manifest/chain.js';
 import { DiskCache, type LocalBlocksSettings, PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import type { ObjectStore } from '../store/types.js';
-import { checkPins, explainChainError, isGap } from './alarm.js';
+import { checkPins, explainChainError, holdsPins, isGap } from './alarm.js';
 import type { LocationState } from './state.js';
 
 /** What every reader and writer of stored objects needs. */
@@ -49,6 +49,7 @@ export class Repository {
   #catalog: Catalog;
   /** By stream: why its history could not be read to its end. */
   readonly #gaps = new Map<string, RrbackupError>();
+  #isSynced = false;
   readonly chain: ChainReader;
   readonly packs: PackReader;
   readonly #cache: DiskCache | undefined;
@@ -146,8 +147,19 @@ export class Repository {
       }
     }
     checkPins(catalog, state);
+    this.#isSynced = true;
     if (this.#parts.scratch !== undefined) return;
     for (const { id, head, headHash } of catalog.streams()) state.pin(id, { sequence: head, hash: headHash });
+  }
+
+  /** Whether the store has been asked since this repository was opened, and showed the history that this machine knows. */
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  /** Whether the catalog has versions, all that this machine has seen among them: what a look at the store would start from. */
+  get isAsSeen(): boolean {
+    return this.#catalog.streams().length > 0 && holdsPins(this.#catalog, this.state);
   }
 
   /** Throws if the last sync met a gap in the stream's history: nothing may be added behind it. */

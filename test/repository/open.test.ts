@@ -140,3 +140,29 @@ void t.test('a creation that is interrupted anywhere can be done again', async (
     }
   }
 });
+
+void t.test('opened without a look at the store where the catalog has all that was seen', async (t) => {
+  const { machine, stores } = await backedUp(t, 2);
+  const repository = await machine.open({ sync: 'if-behind' });
+  t.notOk(repository.isSynced);
+  t.equal(repository.catalog.streams()[0]?.head, 2);
+  const other = await machine.open();
+  machine.write('a', '3');
+  await backup(other, machine.source);
+  await repository.sync();
+  t.ok(repository.isSynced);
+  t.equal(repository.catalog.streams()[0]?.head, 3);
+
+  const rolledBack = await machine.open({ sync: 'if-behind' }, { store: stores[0]! });
+  await t.rejects(rolledBack.sync(), { code: 'repository.rolled_back', exitStatus: 17 });
+  t.notOk(rolledBack.isSynced);
+
+  fs.rmSync(machine.at('cache'), { recursive: true });
+  const anew = await machine.open({ sync: 'if-behind' });
+  t.ok(anew.isSynced, 'without a catalog the store is read first');
+  t.equal(anew.catalog.streams()[0]?.head, 3);
+  fs.rmSync(machine.at('cache'), { recursive: true });
+  await t.rejects(machine.open({ sync: 'if-behind' }, { store: stores[0]! }), {
+    code: 'repository.rolled_back',
+  });
+});

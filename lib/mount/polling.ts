@@ -1,0 +1,73 @@
+// Keeps a mount current: asks now and then whether the store has new versions, and notices at once when another process of
+// this machine has brought the catalog up to date. Never asks twice at once, and never ends the mount.
+
+import { type FSWatcher, watch } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import type { Driver } from './drivers/driver.js';
+import type { MountOptions } from './types.js';
+
+const defaultPoll_ms = 30_000;
+
+export class Polling {
+  readonly #options: MountOptions;
+  readonly #driver: Pick<Driver, 'nudge'>;
+  readonly #watcher: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  constructor(options: MountOptions, driver: Pick<Driver, 'nudge'>) {
+    this.#options = options;
+    this.#driver = driver;
+    this.#watcher = this.#watch();
+    this.#wait();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#watcher?.close();
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await this.#options.onPoll?.();
+      this.#show();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.onWarning(`new versions cannot be looked for: ${why}`);
+    }
+    this.#wait();
+  }
+
+  /** What is in the catalog by now. */
+  #show(): void {
+    if (this.#isStopped) return;
+    this.#options.catalog.refresh();
+    this.#driver.nudge();
+  }
+
+  #wait(): void {
+    const { poll_ms = defaultPoll_ms } = this.#options;
+    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#look(), poll_ms);
+  }
+
+  /**
+   * Whoever writes to the catalog seals it afterwards, in a file beside it. Where that cannot be watched, a change shows when
+   * the threads look anew, which they do before they answer somebody who has let them rest.
+   */
+  #watch(): FSWatcher | undefined {
+    const { catalogPath } = this.#options;
+    const seal = `${basename(catalogPath)}-seal`;
+    try {
+      const watcher = watch(dirname(catalogPath), { persistent: false }, (_event, name) => {
+        if (name === seal) this.#show();
+      });
+      watcher.on('error', () => {
+        watcher.close();
+      });
+      return watcher;
+    } catch {
+      return undefined;
+    }
+  }
+}
