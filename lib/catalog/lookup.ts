@@ -28,11 +28,8 @@ export function olderState(
   return nodes.range(stateKey(directory, name, sequence), afterName(directory, name), 1)[0]?.value;
 }
 
-export interface StoredState {
-  readonly key: Buffer;
-  /** The state, with its checksum before it. */
-  readonly stored: Buffer;
-}
+/** Keys and stored states in turn; a stored state has its checksum before it. */
+export type StoredStates = Buffer[];
 
 /** More older states of one name than this are jumped over instead of read. */
 const patience = 8;
@@ -43,7 +40,7 @@ export function newestStates(
   directory: DirectoryId,
   start: Buffer,
   limit: number,
-  found: StoredState[],
+  found: StoredStates,
 ): Buffer | undefined {
   let read = 0;
   let older = 0;
@@ -53,7 +50,7 @@ export function newestStates(
     last = key;
     if (isNewest(key)) {
       older = 0;
-      found.push({ key, stored });
+      found.push(key, stored);
     } else older++;
     return older > patience;
   });

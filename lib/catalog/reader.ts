@@ -8,7 +8,7 @@ import type { ChunkId, ChunkPlace } from '../pack/types.js';
 import { compareVersions } from './changes.js';
 import { openDatabase, type CatalogDatabase } from './database.js';
 import { catalogMissing } from './failure.js';
-import { newestStates, olderState, stateAt, type StoredState } from './lookup.js';
+import { newestStates, olderState, stateAt, type StoredStates } from './lookup.js';
 import { PackTable } from './packs.js';
 import {
   childKey,
@@ -109,8 +109,14 @@ export class Reader implements CatalogReader {
     return this.rows.lookup(directory, name, sequence);
   }
 
-  listRows(directory: DirectoryId, sequence: number, position: number, limit: number): CatalogRow[] {
-    return this.rows.list(directory, sequence, position, limit);
+  visitRows(
+    directory: DirectoryId,
+    sequence: number,
+    position: number,
+    expected: number,
+    visit: (row: CatalogRow) => boolean,
+  ): void {
+    this.rows.visit(directory, sequence, position, expected, visit);
   }
 
   *list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {
@@ -127,10 +133,10 @@ export class Reader implements CatalogReader {
   ): Generator<{ name: Buffer; state: Buffer }, void, undefined> {
     let from: Buffer | undefined = start;
     for (let limit = 16; from !== undefined; limit = Math.min(limit * 2, 512)) {
-      const found: StoredState[] = [];
+      const found: StoredStates = [];
       from = newestStates(this.database.tables.nodes, directory, from, limit, found);
-      for (const { key, stored } of found)
-        yield { name: nameOfKey(key), state: stored.subarray(checksum_bytes) };
+      for (let index = 0; index < found.length; index += 2)
+        yield { name: nameOfKey(found[index]!), state: found[index + 1]!.subarray(checksum_bytes) };
     }
   }
 

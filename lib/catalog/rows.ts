@@ -5,7 +5,7 @@ import { decodeAttributes } from '../manifest/entry.js';
 import { ByteReader } from '../bytes/cursor.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
-import { newestStates, stateAt, type StoredState } from './lookup.js';
+import { newestStates, stateAt, type StoredStates } from './lookup.js';
 import { numberKey, directoryKey, toDirectoryPlace } from './records.js';
 import {
   afterName,
@@ -14,18 +14,19 @@ import {
   entryBytesOf,
   fromOf,
   holdsAt,
+  MutableRow,
   nameOfKey,
   rowKey,
   stateKey,
   toPlace,
-  toRow,
 } from './state.js';
 import { checksum_bytes } from './table.js';
 import type { CatalogRow, DirectoryId, EntryExtras } from './types.js';
 import { XattrKinds } from './xattr-kinds.js';
 
-/** Few enough that nothing waits long for them, enough that starting a read costs little. */
-const page = 512;
+/** Rows that are read at once: to start a read costs as much as some rows, and all of them are held in memory. */
+const least = 16;
+const most = 1024;
 /** Directories that need no look at the tables: what a row or a directory belongs to never changes. */
 const kept = 8192;
 
@@ -61,7 +62,7 @@ export class Rows {
 
   row(id: number): CatalogRow | undefined {
     const found = this.state(id);
-    return found && toRow(found.name, found.state, 0);
+    return found && new MutableRow().set(found.state, 0).setName(found.name, 0, found.name.length);
   }
 
   directoryById(id: number): DirectoryId | undefined {
@@ -94,26 +95,36 @@ export class Rows {
 
   lookup(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogRow | undefined {
     const state = stateAt(this.#tables.nodes, directory, name, sequence);
-    return state && toRow(Buffer.from(name), state, 0);
+    return state && new MutableRow().set(state, 0).setName(name, 0, name.length);
   }
 
-  list(directory: DirectoryId, sequence: number, position: number, limit: number): CatalogRow[] {
-    const start = this.#startOf(directory, position);
-    const rows: CatalogRow[] = [];
-    for (let from = start; from !== undefined && rows.length < limit;) {
-      const states: StoredState[] = [];
-      from = newestStates(this.#tables.nodes, directory, from, Math.min(page, limit - rows.length), states);
-      for (const { key, stored } of states) {
-        const name = nameOfKey(key);
-        if (holdsAt(stored, checksum_bytes, sequence)) rows.push(toRow(name, stored, checksum_bytes));
+  visit(
+    directory: DirectoryId,
+    sequence: number,
+    position: number,
+    expected: number,
+    visit: (row: CatalogRow) => boolean,
+  ): void {
+    const { nodes } = this.#tables;
+    const row = new MutableRow();
+    const states: StoredStates = [];
+    const limit = Math.min(Math.max(expected, least), most);
+    for (let from = this.#startOf(directory, position); from !== undefined;) {
+      states.length = 0;
+      from = newestStates(nodes, directory, from, limit, states);
+      for (let index = 0; index < states.length; index += 2) {
+        const key = states[index]!;
+        const stored = states[index + 1]!;
+        if (holdsAt(stored, checksum_bytes, sequence)) row.set(stored, checksum_bytes);
         else {
           const newest = stored.subarray(checksum_bytes);
-          const state = stateAt(this.#tables.nodes, directory, name, sequence, newest);
-          if (state !== undefined) rows.push(toRow(name, state, 0));
+          const state = stateAt(nodes, directory, nameOfKey(key), sequence, newest);
+          if (state === undefined) continue;
+          row.set(state, 0);
         }
+        if (visit(row.setNameOfKey(key))) return;
       }
     }
-    return rows;
   }
 
   /** undefined: nothing of the directory follows such a position. */

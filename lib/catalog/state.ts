@@ -13,7 +13,7 @@
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { sha256 } from '../crypto/index.js';
 import { decodeEntry, encodeEntry } from '../manifest/entry.js';
-import { decodeStatus } from '../manifest/status.js';
+import { decodeStatus, MutableStatus } from '../manifest/status.js';
 import { entryTypes, type Entry } from '../manifest/types.js';
 import { checksum_bytes } from './table.js';
 import type { CatalogEntry, CatalogRow, DirectoryId } from './types.js';
@@ -92,19 +92,39 @@ export function toCatalogEntry(name: Buffer, state: Buffer): CatalogEntry {
   };
 }
 
-/** A state as a row; `state` may begin anywhere in `bytes`. Allocates little: listings make many of these. */
-export function toRow(name: Buffer, bytes: Buffer, at: number): CatalogRow {
-  const row = read48(bytes, at + offset.row);
-  const own = read48(bytes, at + offset.own);
-  const isDirectory = bytes[at + offset.entry] === directoryCode;
-  return {
-    name,
-    id: row,
-    position: isDirectory ? row : own,
-    directory: isDirectory ? own : undefined,
-    holes_bytes: read32(bytes, at + offset.holes) + read32(bytes, at + offset.holes + 4) * 2 ** 32,
-    status: decodeStatus(bytes, at + offset.entry),
-  };
+/** A state as a row. One object serves a whole listing. */
+export class MutableRow implements CatalogRow {
+  nameBytes: Uint8Array = new Uint8Array(0);
+  nameStart = 0;
+  nameEnd = 0;
+  id = 0;
+  position = 0;
+  directory: DirectoryId | undefined;
+  holes_bytes = 0;
+  readonly status = new MutableStatus();
+
+  /** The state begins at `at`. */
+  set(state: Buffer, at: number): this {
+    const own = read48(state, at + offset.own);
+    const isDirectory = state[at + offset.entry] === directoryCode;
+    this.id = read48(state, at + offset.row);
+    this.position = isDirectory ? this.id : own;
+    this.directory = isDirectory ? own : undefined;
+    this.holes_bytes = read32(state, at + offset.holes) + read32(state, at + offset.holes + 4) * 2 ** 32;
+    decodeStatus(state, at + offset.entry, this.status);
+    return this;
+  }
+
+  setName(bytes: Uint8Array, start: number, end: number): this {
+    this.nameBytes = bytes;
+    this.nameStart = start;
+    this.nameEnd = end;
+    return this;
+  }
+
+  setNameOfKey(key: Buffer): this {
+    return this.setName(key, directory_bytes, key.length - age_bytes - 1);
+  }
 }
 
 /** Whether the state that begins there holds in a version. */

@@ -46,7 +46,10 @@ export interface CatalogEntry {
 
 /** What stat(2) shows of an entry state: far cheaper than the whole entry, whose content may be long. */
 export interface CatalogRow {
-  readonly name: Buffer;
+  /** The name where it lies. */
+  readonly nameBytes: Uint8Array;
+  readonly nameStart: number;
+  readonly nameEnd: number;
   /** As in CatalogEntry. */
   readonly id: number;
   /** Where a listing goes on behind this name, in any thread: above 0, below 2^48. */
@@ -92,8 +95,17 @@ export interface CatalogReader {
   list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry>;
   /** The same as `lookup`, in short. */
   lookupRow(directory: DirectoryId, name: Uint8Array, sequence: number): CatalogRow | undefined;
-  /** Up to `limit` rows of a directory, from the start (0) or from the `position` of a row; fewer only at its end. */
-  listRows(directory: DirectoryId, sequence: number, position: number, limit: number): CatalogRow[];
+  /**
+   * Walks through a directory, from the start (0) or from the `position` of a row on, until `visit` says true. Whoever expects
+   * to take about `expected` rows says so. A row is the visitor's only until it returns.
+   */
+  visitRows(
+    directory: DirectoryId,
+    sequence: number,
+    position: number,
+    expected: number,
+    visit: (row: CatalogRow) => boolean,
+  ): void;
   /** By path from the source's root ('' is the root itself). Symlinks are not followed. */
   find(stream: string, sequence: number, path: Uint8Array): CatalogEntry | undefined;
   /** Every state that the path ever had, oldest first; gaps between `to` and the next `from` are deletions. */

@@ -4,23 +4,25 @@
 import { damaged, newerFormat } from '../errors/index.js';
 import { entryTypes, type EntryType } from './types.js';
 
-export interface EntryStatus {
-  readonly type: EntryType;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
+/** Filled in again for each entry of a listing, so that listing makes no garbage. */
+export class MutableStatus {
+  type: EntryType = 'file';
+  mode = 0;
+  uid = 0;
+  gid = 0;
   /** Rounded down; what is left of the second is never negative. */
-  readonly mtime_s: number;
-  readonly mtimeRest_ns: number;
-  readonly ctime_s: number;
-  readonly ctimeRest_ns: number;
-  readonly links: number;
-  readonly size_bytes: number;
-  readonly rdevMajor: number;
-  readonly rdevMinor: number;
+  mtime_s = 0;
+  mtimeRest_ns = 0;
+  ctime_s = 0;
+  ctimeRest_ns = 0;
+  links = 0;
+  size_bytes = 0;
+  rdevMajor = 0;
+  rdevMinor = 0;
   /** Length of a symlink's target. */
-  readonly target_bytes: number;
+  target_bytes = 0;
 }
+export type EntryStatus = Readonly<MutableStatus>;
 
 /** More bytes than that no number has. */
 const longestVarint_bytes = 8;
@@ -30,42 +32,28 @@ let bytes: Uint8Array = new Uint8Array(0);
 let at = 0;
 
 /** Of the entry that begins at `start`. Throws 'format.damaged', or 'format.newer' for an unknown type. */
-export function decodeStatus(source: Uint8Array, start: number): EntryStatus {
+export function decodeStatus(source: Uint8Array, start: number, into: MutableStatus): void {
   bytes = source;
   at = start;
   const type = entryTypes[bytes[at++]! - 1];
   if (type === undefined) throw newerFormat('an entry of an unknown type');
-  const mode = varint();
-  const uid = varint();
-  const gid = varint();
-  const mtime_s = seconds();
-  const mtimeRest_ns = varint();
-  const ctime_s = seconds();
-  const ctimeRest_ns = varint();
+  into.type = type;
+  into.mode = varint();
+  into.uid = varint();
+  into.gid = varint();
+  into.mtime_s = seconds();
+  into.mtimeRest_ns = varint();
+  into.ctime_s = seconds();
+  into.ctimeRest_ns = varint();
   // Inode and device, two halves each.
   for (let half = 0; half < 4; half++) varint();
-  const links = varint();
-  const size_bytes = varint();
+  into.links = varint();
+  into.size_bytes = varint();
   const isDevice = type === 'character-device' || type === 'block-device';
-  const rdevMajor = isDevice ? varint() : 0;
-  const rdevMinor = isDevice ? varint() : 0;
-  const target_bytes = type === 'symlink' ? varint() : 0;
+  into.rdevMajor = isDevice ? varint() : 0;
+  into.rdevMinor = isDevice ? varint() : 0;
+  into.target_bytes = type === 'symlink' ? varint() : 0;
   if (at > bytes.length) throw damaged('format.damaged', 'an entry ends early');
-  return {
-    type,
-    mode,
-    uid,
-    gid,
-    mtime_s,
-    mtimeRest_ns,
-    ctime_s,
-    ctimeRest_ns,
-    links,
-    size_bytes,
-    rdevMajor,
-    rdevMinor,
-    target_bytes,
-  };
 }
 
 function seconds(): number {

@@ -3,7 +3,7 @@
 
 import { typeBits, typeMask, type Attributes } from '../tree/attributes.js';
 import { encodeNode, type NodeId } from '../tree/node.js';
-import type { DirectoryEntry, Found, Totals } from '../tree/index.js';
+import type { ListedEntry, Found, Totals } from '../tree/index.js';
 import { page_bytes } from './constants.js';
 
 export const replyHeader_bytes = 16;
@@ -131,12 +131,12 @@ export class ReplyWriter {
   }
 
   /** Adds an entry to a READDIR reply; false (and nothing added) where it would not fit into `room_bytes`. */
-  addEntry(entry: DirectoryEntry, next: number, room_bytes: number): boolean {
+  addEntry(entry: ListedEntry, next: number, room_bytes: number): boolean {
     return this.#add(entry, next, 0, room_bytes) !== undefined;
   }
 
   /** Adds an entry to a READDIRPLUS reply; without attributes it leaves the kernel to look the name up. */
-  addEntryPlus(entry: DirectoryEntry, next: number, lifetimes: Lifetimes, room_bytes: number): boolean {
+  addEntryPlus(entry: ListedEntry, next: number, lifetimes: Lifetimes, room_bytes: number): boolean {
     const at = this.#add(entry, next, entryOut.bytes, room_bytes);
     if (at === undefined) return false;
     if (entry.attributes === undefined) this.#words.fill(0, at >>> 2, (at + entryOut.bytes) >>> 2);
@@ -149,9 +149,10 @@ export class ReplyWriter {
   }
 
   /** Returns where the entry begins; its first `prefix_bytes` are still to be filled in. */
-  #add(entry: DirectoryEntry, next: number, prefix_bytes: number, room_bytes: number): number | undefined {
-    const { name } = entry;
-    const size = (prefix_bytes + dirent.name + name.length + 7) & ~7;
+  #add(entry: ListedEntry, next: number, prefix_bytes: number, room_bytes: number): number | undefined {
+    const { nameBytes, nameStart } = entry;
+    const name_bytes = entry.nameEnd - nameStart;
+    const size = (prefix_bytes + dirent.name + name_bytes + 7) & ~7;
     const used = this.#length - replyHeader_bytes;
     if (used + size > Math.min(room_bytes, largestReply_bytes)) return undefined;
     const start = this.#length;
@@ -161,9 +162,10 @@ export class ReplyWriter {
     this.#words.fill(0, (start + size - 8) >>> 2, (start + size) >>> 2);
     this.#writeNode(at + dirent.ino, entry.node);
     this.#write64(at + dirent.off, next);
-    this.#write32(at + dirent.namelen, name.length);
+    this.#write32(at + dirent.namelen, name_bytes);
     this.#write32(at + dirent.type, entry.type >>> 12);
-    for (let index = 0; index < name.length; index++) this.#buffer[at + dirent.name + index] = name[index]!;
+    for (let index = 0; index < name_bytes; index++)
+      this.#buffer[at + dirent.name + index] = nameBytes[nameStart + index]!;
     return start;
   }
 
@@ -229,6 +231,11 @@ function writeHeader(buffer: Buffer, length: number, error: number, unique: bigi
   buffer.writeUInt32LE(length, header.len);
   buffer.writeInt32LE(error, header.error);
   buffer.writeBigUInt64LE(unique, header.unique);
+}
+
+/** Completes a reply whose body stands behind the room for its header. */
+export function writeReplyHeader(reply: Buffer, unique: bigint): void {
+  writeHeader(reply, reply.length, 0, unique);
 }
 
 /** The header of a reply whose body is written from elsewhere, in one writev with it. */

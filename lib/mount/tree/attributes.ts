@@ -4,23 +4,25 @@ import type { CatalogRow } from '../../catalog/types.js';
 import type { EntryStatus } from '../../manifest/status.js';
 import type { Entry, EntryType } from '../../manifest/types.js';
 
-export interface Attributes {
+/** Filled in again for each entry of a listing, so that listing makes no garbage. */
+export interface MutableAttributes {
   /** Type and permission bits, as in st_mode. */
-  readonly mode: number;
-  readonly links: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly rdevMajor: number;
-  readonly rdevMinor: number;
-  readonly size_bytes: number;
+  mode: number;
+  links: number;
+  uid: number;
+  gid: number;
+  rdevMajor: number;
+  rdevMinor: number;
+  size_bytes: number;
   /** Of 512 bytes; holes do not count. */
-  readonly blocks: number;
+  blocks: number;
   /** Rounded down, before 1970 too: what is left of the second is never negative. */
-  readonly mtime_s: number;
-  readonly mtimeRest_ns: number;
-  readonly ctime_s: number;
-  readonly ctimeRest_ns: number;
+  mtime_s: number;
+  mtimeRest_ns: number;
+  ctime_s: number;
+  ctimeRest_ns: number;
 }
+export type Attributes = Readonly<MutableAttributes>;
 
 export interface Owner {
   readonly uid: number;
@@ -45,8 +47,25 @@ export function isDirectory(attributes: Attributes): boolean {
   return (attributes.mode & typeMask) === typeBits.directory;
 }
 
-export function rowAttributes({ status, holes_bytes }: CatalogRow): Attributes {
-  return statusAttributes(status, holes_bytes);
+export function noAttributes(): MutableAttributes {
+  return {
+    mode: 0,
+    links: 1,
+    uid: 0,
+    gid: 0,
+    rdevMajor: 0,
+    rdevMinor: 0,
+    size_bytes: 0,
+    blocks: 0,
+    mtime_s: 0,
+    mtimeRest_ns: 0,
+    ctime_s: 0,
+    ctimeRest_ns: 0,
+  };
+}
+
+export function rowAttributes({ status, holes_bytes }: CatalogRow, into = noAttributes()): MutableAttributes {
+  return setAttributes(into, status, holes_bytes);
 }
 
 export function entryAttributes(entry: Entry): Attributes {
@@ -55,25 +74,27 @@ export function entryAttributes(entry: Entry): Attributes {
   const times = { mtime_s, mtimeRest_ns, ctime_s, ctimeRest_ns };
   let holes_bytes = 0;
   for (const segment of entry.content) if (segment.kind === 'hole') holes_bytes += segment.size_bytes;
-  return statusAttributes({ ...entry, ...times, target_bytes: entry.target.length }, holes_bytes);
+  return setAttributes(
+    noAttributes(),
+    { ...entry, ...times, target_bytes: entry.target.length },
+    holes_bytes,
+  );
 }
 
-function statusAttributes(status: EntryStatus, holes_bytes: number): Attributes {
-  const size_bytes = shownSize(status);
-  return {
-    mode: typeBits[status.type] | status.mode,
-    links: Math.max(1, status.links),
-    uid: status.uid,
-    gid: status.gid,
-    rdevMajor: status.rdevMajor,
-    rdevMinor: status.rdevMinor,
-    size_bytes,
-    blocks: Math.ceil((size_bytes - holes_bytes) / 512),
-    mtime_s: status.mtime_s,
-    mtimeRest_ns: status.mtimeRest_ns,
-    ctime_s: status.ctime_s,
-    ctimeRest_ns: status.ctimeRest_ns,
-  };
+function setAttributes(into: MutableAttributes, status: EntryStatus, holes_bytes: number): MutableAttributes {
+  into.mode = typeBits[status.type] | status.mode;
+  into.links = Math.max(1, status.links);
+  into.uid = status.uid;
+  into.gid = status.gid;
+  into.rdevMajor = status.rdevMajor;
+  into.rdevMinor = status.rdevMinor;
+  into.size_bytes = shownSize(status);
+  into.blocks = Math.ceil((into.size_bytes - holes_bytes) / 512);
+  into.mtime_s = status.mtime_s;
+  into.mtimeRest_ns = status.mtimeRest_ns;
+  into.ctime_s = status.ctime_s;
+  into.ctimeRest_ns = status.ctimeRest_ns;
+  return into;
 }
 
 function shownSize(status: EntryStatus): number {
@@ -92,12 +113,10 @@ function splitTime(time_ns: bigint): [seconds: number, rest_ns: number] {
 export function madeUpDirectory(owner: Owner, time_ns: bigint, permissions = 0o555): Attributes {
   const [time_s, rest_ns] = splitTime(time_ns);
   return {
+    ...noAttributes(),
     mode: typeBits.directory | permissions,
-    links: 1,
     uid: owner.uid,
     gid: owner.gid,
-    rdevMajor: 0,
-    rdevMinor: 0,
     size_bytes: directorySize_bytes,
     blocks: 8,
     mtime_s: time_s,

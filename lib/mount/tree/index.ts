@@ -16,13 +16,12 @@ import {
   madeUpSymlink,
   rowAttributes,
   typeBits,
-  typeMask,
   type Attributes,
   type Owner,
 } from './attributes.js';
 import { History, type HistoryPath } from './history.js';
+import { nodeInVersion, VersionListing } from './listing.js';
 import {
-  entryNode,
   entryRow,
   hostsNode,
   noIndexNode,
@@ -51,6 +50,13 @@ export interface DirectoryEntry {
   readonly next: number;
 }
 
+/** An entry of a listing under way: its name is a part of `nameBytes`. The visitor's only until it returns. */
+export interface ListedEntry extends Omit<DirectoryEntry, 'name'> {
+  readonly nameBytes: Uint8Array;
+  readonly nameStart: number;
+  readonly nameEnd: number;
+}
+
 /** Totals for df. */
 export interface Totals {
   readonly bytes: number;
@@ -67,6 +73,7 @@ export class Tree {
   readonly history: History;
   readonly #catalog: CatalogReader;
   readonly #streams: Streams;
+  readonly #listing: VersionListing;
   readonly #options: TreeOptions;
   readonly #path: Buffer;
   readonly #madeUpOwner: Owner;
@@ -75,6 +82,7 @@ export class Tree {
     this.#catalog = catalog;
     this.#options = options;
     this.#streams = new Streams(catalog, options);
+    this.#listing = new VersionListing(catalog, options);
     this.#path = Buffer.from(options.path ?? []);
     this.#madeUpOwner = { uid: options.uid ?? options.owner.uid, gid: options.gid ?? options.owner.gid };
     this.history = new History(catalog, this.#streams, {
@@ -145,13 +153,28 @@ export class Tree {
   }
 
   /**
-   * From `position` on: 0, or the `next` of an entry. undefined for what is not a directory. Whoever has no room for more than
-   * `limit` entries says so; more may come.
+   * Visits entries from `position` on (0, or the `next` of an entry) until `visit` says true. Whoever has room for about
+   * `expected` entries says so. False for what is not a directory.
    */
-  readdir(node: NodeId, position: number, limit = Infinity): Iterable<DirectoryEntry> | undefined {
+  visit(node: NodeId, position: number, expected: number, visit: (entry: ListedEntry) => boolean): boolean {
     if (node.kind === nodeKinds.directory) {
       const directory = this.#directory(node);
-      return directory === undefined ? undefined : this.#listVersion(node, directory, position, limit);
+      if (directory === undefined) return false;
+      this.#listing.visit(node, directory, position, expected, visit);
+      return true;
+    }
+    const entries = this.readdir(node, position);
+    if (entries === undefined) return false;
+    for (const { name, ...rest } of entries)
+      if (visit({ ...rest, nameBytes: name, nameStart: 0, nameEnd: name.length })) break;
+    return true;
+  }
+
+  /** The same for those who are in no hurry. undefined for what is not a directory. */
+  readdir(node: NodeId, position: number): Iterable<DirectoryEntry> | undefined {
+    if (node.kind === nodeKinds.directory) {
+      const directory = this.#directory(node);
+      return directory === undefined ? undefined : this.#listing.list(node, directory, position);
     }
     const at = this.#historyPath(node);
     if (at !== undefined) return this.history.list(at, position);
@@ -211,8 +234,7 @@ export class Tree {
   }
 
   #found(id: number, attributes: Attributes, view: View, sequence: number): Found {
-    const node = isDirectory(attributes) ? nodeId(nodeKinds.directory, view, sequence, id) : entryNode(id);
-    return { node, attributes: this.#shown(attributes) };
+    return { node: nodeInVersion(id, attributes, view, sequence), attributes: this.#shown(attributes) };
   }
 
   /** With the owner and the group that are to stand in every entry. */
@@ -227,18 +249,6 @@ export class Tree {
     const directory = this.#catalog.directoryById(node.lower);
     if (directory === undefined || !this.#catalog.isReadable(directory, node.upper)) return undefined;
     return directory;
-  }
-
-  #listVersion(
-    { view, upper: sequence }: NodeId,
-    directory: DirectoryId,
-    position: number,
-    limit: number,
-  ): DirectoryEntry[] {
-    return this.#catalog.listRows(directory, sequence, position, limit).map((row) => {
-      const { node, attributes } = this.#found(row.id, rowAttributes(row), view, sequence);
-      return { name: row.name, node, type: attributes.mode & typeMask, attributes, next: row.position };
-    });
   }
 
   #historyPath(node: NodeId): HistoryPath | undefined {
