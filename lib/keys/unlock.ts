@@ -1,10 +1,6 @@
-// From a password and the key slots that a store holds to the repository secret. One slot that is damaged or foreign does
-// not keep the others from opening.
+// From a password and the key slots that a store holds to the repository secret. Never keeps either.
 
-import { cryptoReady } from '../crypto/index.js';
-import { damaged, RrbackupError, toRrbackupError } from '../errors/index.js';
-import { openParsedSlot, parseSlot } from './slots.js';
-import type { KeySlot } from './slots.js';
+import { WorkerPool } from '../workers/pool.js';
 
 export interface StoredSlot {
   /** The object's key, keys/<slot>. */
@@ -22,43 +18,15 @@ export interface UnlockOptions {
 /**
  * The repository secret (32 bytes; the caller wipes it when the keys are derived) and the id of the slot that gave it.
  * Errors: 'keys.wrong_password'; 'keys.none' if there is no slot at all; and where no slot is even readable, what is
- * wrong with the first of them.
+ * wrong with the first of them. Works in a thread of its own, which leaves the caller's free and gives its memory back.
  */
 export async function unlock(options: UnlockOptions): Promise<{ secret: Buffer; slot: string }> {
-  await cryptoReady();
-  const { readable, problems } = readSlots(options);
-  for (const slot of readable) {
-    const secret = openParsedSlot(slot, options.password);
-    if (secret !== undefined) return { secret, slot: slot.slot };
+  const script = new URL('./unlock-worker.js', import.meta.url);
+  const pool = new WorkerPool<UnlockOptions, { secret: Uint8Array; slot: string }>({ script, size: 1 });
+  try {
+    const { secret, slot } = await pool.run(options);
+    return { secret: Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength), slot };
+  } finally {
+    void pool.close();
   }
-  if (readable.length === 0)
-    throw problems[0] ?? damaged('keys.none', 'the repository has no key slots: nothing is left under keys/');
-  const ids = new Set(readable.map((slot) => slot.slot)).size;
-  const unreadable = problems.length === 0 ? '' : ` (${problems.length} more are not readable)`;
-  throw new RrbackupError({
-    code: 'keys.wrong_password',
-    kind: 'wrong_password',
-    message: `wrong password: it opens none of the ${ids} key slots of this repository${unreadable}`,
-    guidance:
-      'give the password that the repository was made with, or one that was added with rrbackup key add',
-    ...(problems.length === 0 ? {} : { cause: problems[0] }),
-  });
-}
-
-/** Cheapest first, so that a slot planted to cost time is tried after the right one. */
-function readSlots(options: UnlockOptions): { readable: KeySlot[]; problems: RrbackupError[] } {
-  const readable: KeySlot[] = [];
-  const problems: RrbackupError[] = [];
-  for (const { key, bytes } of options.slots) {
-    try {
-      const slot = parseSlot(bytes, options.repositoryId);
-      if (key !== `keys/${slot.slot}`)
-        throw damaged('keys.damaged', `the key slot at ${key} is that of another place`);
-      readable.push(slot);
-    } catch (error) {
-      problems.push(toRrbackupError(error));
-    }
-  }
-  const work = ({ cost }: KeySlot): number => cost.ops * cost.memory_bytes;
-  return { readable: readable.sort((a, b) => work(a) - work(b)), problems };
 }
