@@ -7,7 +7,7 @@ import { openLocalBlocks, type LocalBlocksSettings } from '../../pack/local-bloc
 import type { Entry } from '../../manifest/types.js';
 import type { ChunkPlace } from '../../pack/types.js';
 import type { ContentMemory, ContentSource } from '../types.js';
-import { FileLayout, placeOf, type Piece } from './file-layout.js';
+import { FileLayout, placed, type Piece } from './file-layout.js';
 import { Flights, type BlockReader } from './flights.js';
 import { LocalContent, type Decoder } from './local-content.js';
 import { SharedBlocks } from './shared-blocks.js';
@@ -49,7 +49,7 @@ export class CachedContent implements ContentSource {
     this.#catalog = catalog;
     this.#decoder = decoder;
     this.#flights = new Flights(reader, shared);
-    this.#local = new LocalContent({ catalog, shared, local: openLocalBlocks(local), decoder });
+    this.#local = new LocalContent({ shared, local: openLocalBlocks(local), decoder });
   }
 
   async read(entry: Entry, offset: number, size_bytes: number, signal: AbortSignal): Promise<Buffer> {
@@ -70,10 +70,10 @@ export class CachedContent implements ContentSource {
   }
 
   async #piece(piece: Piece, target: Buffer, signal: AbortSignal): Promise<void> {
-    const place = placeOf(this.#catalog, piece);
-    if (this.#local.piece(place, piece, target)) return;
-    const block = await this.#flights.block(place, signal);
-    this.#decoder.chunkFrom(block, place, piece.id).copy(target, piece.at, piece.from, piece.to);
+    const located = placed(this.#catalog, piece);
+    if (this.#local.piece(located, target)) return;
+    const block = await this.#flights.block(located.place, signal);
+    this.#decoder.chunkFrom(block, located.place, piece.id).copy(target, piece.at, piece.from, piece.to);
   }
 
   /** The chunks behind `offset` that lie in one pack, up to a bound. */
@@ -83,7 +83,7 @@ export class CachedContent implements ContentSource {
     for (const piece of layout.pieces(offset, end)) {
       const place = this.#catalog.chunk(piece.id);
       if (place === undefined || (places[0] ?? place).pack !== place.pack) break;
-      if (!this.#local.load(place, piece.id)) places.push(place);
+      if (!this.#local.load({ place, id: piece.id })) places.push(place);
     }
     void this.ahead(places);
   }

@@ -75,11 +75,13 @@ export class FileLayout {
   }
 }
 
-/** Where a piece's chunk lies. Throws where the catalog knows of none, or of one of another size. */
-export function placeOf(
-  catalog: { chunk(id: ChunkId): ChunkPlace | undefined },
-  { id, chunk_bytes }: Piece,
-): ChunkPlace {
+export interface PlacedPiece extends Piece {
+  readonly place: ChunkPlace;
+}
+
+/** With where its chunk lies. Throws where the catalog knows of no place, or of one of another size. */
+export function placed(catalog: { chunk(id: ChunkId): ChunkPlace | undefined }, piece: Piece): PlacedPiece {
+  const { id, chunk_bytes } = piece;
   const place = catalog.chunk(id);
   if (place === undefined) {
     const hex = Buffer.from(id).toString('hex').slice(0, 16);
@@ -88,5 +90,5 @@ export function placeOf(
   if (place.size_bytes !== chunk_bytes) {
     throw damaged('mount.wrong_size', `a chunk in pack ${place.pack} has another size than its file says`);
   }
-  return place;
+  return { ...piece, place };
 }

@@ -2,14 +2,13 @@
 // machine, which are decoded into the shared ones on the way. Synchronous, for the threads that answer the kernel and for those
 // that read ahead. Never gives a byte that was not checked against its chunk's id.
 
-import type { CatalogReader } from '../../catalog/types.js';
 import { loadZstd } from '../../compression/index.js';
 import { cryptoReady } from '../../crypto/index.js';
 import type { ChunkId, ChunkPlace } from '../../pack/types.js';
 import { BlockDecoder } from '../../pack/index.js';
 import { openLocalBlocks, type LocalBlocks } from '../../pack/local-blocks.js';
 import type { ContentMemory } from '../types.js';
-import { placeOf, type FileLayout, type Piece } from './file-layout.js';
+import type { PlacedPiece } from './file-layout.js';
 import { SharedBlocks, type Pinned } from './shared-blocks.js';
 
 /** What BlockDecoder (lib/pack) offers; tests bring their own. */
@@ -19,8 +18,13 @@ export interface Decoder {
   chunkFrom(block: Buffer, place: ChunkPlace, id: ChunkId): Buffer;
 }
 
+/** A chunk and where it lies. */
+export interface Wanted {
+  readonly place: ChunkPlace;
+  readonly id: ChunkId;
+}
+
 export interface LocalContentOptions {
-  readonly catalog: Pick<CatalogReader, 'chunk'>;
   readonly shared: SharedBlocks;
   readonly local: LocalBlocks;
   readonly decoder: Decoder;
@@ -35,27 +39,26 @@ export class LocalContent {
   }
 
   /**
-   * Bytes `offset` to `end` of a file, which lie in it, into `target` from its beginning. False where some must be fetched;
-   * `target` is then anything. Throws 'mount.unknown_chunk', 'mount.wrong_size' and the pack's own (kind damaged).
+   * A range of a file: its pieces, and zeros between them, into `target`, which is as long as the range. False where some must
+   * be fetched; `target` is then anything. Throws the pack's errors (kind damaged).
    */
-  read(layout: FileLayout, offset: number, end: number, target: Buffer): boolean {
-    const pieces = layout.pieces(offset, end);
+  read(pieces: readonly PlacedPiece[], target: Buffer): boolean {
     let filled = 0;
     for (const piece of pieces) {
-      target.fill(0, filled, piece.at);
-      if (!this.piece(placeOf(this.#options.catalog, piece), piece, target)) return false;
+      if (filled < piece.at) target.fill(0, filled, piece.at);
+      if (!this.piece(piece, target)) return false;
       filled = piece.at + piece.to - piece.from;
     }
-    target.fill(0, filled, end - offset);
+    if (filled < target.length) target.fill(0, filled);
     return true;
   }
 
   /** One piece into its place in `target`; false where its block must be fetched. */
-  piece(place: ChunkPlace, piece: Piece, target: Buffer): boolean {
-    const block = this.#pinned(place, piece.id);
+  piece(piece: PlacedPiece, target: Buffer): boolean {
+    const block = this.#pinned(piece);
     if (block === undefined) return false;
     try {
-      this.#copy(block, place, piece, target.subarray(piece.at, piece.at + piece.to - piece.from));
+      this.#copy(block, piece, target.subarray(piece.at, piece.at + piece.to - piece.from));
       return true;
     } finally {
       this.#options.shared.release(block);
@@ -63,14 +66,14 @@ export class LocalContent {
   }
 
   /** Has the block of a chunk decoded into the shared ones; false where it must be fetched. */
-  load(place: ChunkPlace, id: ChunkId): boolean {
-    const block = this.#pinned(place, id);
+  load(wanted: Wanted): boolean {
+    const block = this.#pinned(wanted);
     if (block === undefined) return false;
     this.#options.shared.release(block);
     return true;
   }
 
-  #pinned(place: ChunkPlace, id: ChunkId): Pinned | undefined {
+  #pinned({ place, id }: Wanted): Pinned | undefined {
     const { shared } = this.#options;
     const claim = shared.claim(place);
     if (claim.kind === 'ready') return claim.block;
@@ -103,7 +106,7 @@ export class LocalContent {
     }
   }
 
-  #copy(block: Pinned, place: ChunkPlace, piece: Piece, target: Buffer): void {
+  #copy(block: Pinned, { place, ...piece }: PlacedPiece, target: Buffer): void {
     const { shared, decoder } = this.#options;
     const { offset_bytes: start, size_bytes } = place;
     if (shared.isProven(block)) {
@@ -130,13 +133,12 @@ function isAlone(place: ChunkPlace): boolean {
 
 /** For a thread of its own, with what the main thread handed over. */
 export async function openLocalContent(
-  catalog: CatalogReader,
+  repositoryId: string,
   { shared, keys, local }: ContentMemory,
 ): Promise<LocalContent> {
   await cryptoReady();
-  const decoder = new BlockDecoder({ keys, repositoryId: catalog.repositoryId, zstd: await loadZstd() });
+  const decoder = new BlockDecoder({ keys, repositoryId, zstd: await loadZstd() });
   return new LocalContent({
-    catalog,
     shared: new SharedBlocks(shared),
     local: openLocalBlocks(local),
     decoder,

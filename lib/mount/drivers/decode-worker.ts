@@ -2,16 +2,12 @@
 // closed.
 
 import { workerData } from 'node:worker_threads';
-import { openCatalogReader } from '../../catalog/index.js';
-import { openLocalContent } from '../cache/local-content.js';
-import type { Wanted } from '../prefetch/prefetcher.js';
+import { openLocalContent, type Wanted } from '../cache/local-content.js';
 import type { DecodeSettings } from './messages.js';
 
 const settings = workerData as DecodeSettings;
-const catalog = openCatalogReader(settings.catalogPath, settings.repositoryId);
-const content = await openLocalContent(catalog, settings.content);
+const content = await openLocalContent(settings.repositoryId, settings.content);
 
 settings.wanted.on('message', (wanted: readonly Wanted[]) => {
-  for (const { place, id } of wanted) content.load(place, id);
+  for (const each of wanted) content.load(each);
 });
-settings.wanted.on('close', () => void catalog.close());

@@ -6,7 +6,7 @@ import type { ContentMemory } from '../types.js';
 import type { TreeOptions } from '../tree/options.js';
 
 /** Decoded blocks live outside the heap; a small nursery has those that are done with collected early. */
-export const threadLimits = { maxYoungGenerationSizeMb: 8 };
+export const threadLimits = { maxYoungGenerationSizeMb: 32 };
 
 const fileSlots = 64;
 
@@ -57,7 +57,6 @@ export interface PrefetchSettings {
 }
 
 export interface DecodeSettings {
-  readonly catalogPath: string;
   readonly repositoryId: string;
   readonly content: ContentMemory;
   readonly wanted: MessagePort;

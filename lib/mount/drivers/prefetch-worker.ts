@@ -4,10 +4,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { openCatalogReader } from '../../catalog/index.js';
 import type { ChunkPlace } from '../../pack/types.js';
-import { openLocalContent } from '../cache/local-content.js';
+import { openLocalContent, type Wanted } from '../cache/local-content.js';
 import { SharedBlocks } from '../cache/shared-blocks.js';
-import { Prefetcher, type Hint, type Wanted } from '../prefetch/prefetcher.js';
-import { storeHeader } from '../protocol/notify.js';
+import { Prefetcher, type Hint } from '../prefetch/prefetcher.js';
+import { storeHeader_bytes, writeStoreHeader } from '../protocol/notify.js';
 import { entryNode } from '../tree/node.js';
 import { writeReply } from './device.js';
 import {
@@ -38,13 +38,14 @@ function fetch(places: readonly ChunkPlace[]): Promise<void> {
 }
 
 /** Never while a read of the file waits for the network: that could take long, and this thread with it. */
-function store(row: number, offset: number, bytes: Buffer): void {
+function store(row: number, offset: number, message: Buffer): void {
   if (Atomics.load(flags, fileSlot(row)) > 0) return;
   Atomics.add(flags, shared.stores, 1);
   try {
     if (Atomics.load(flags, shared.noStores) !== 0) return;
     // A file that the kernel does not know is fine, and so is a mount that is gone.
-    writeReply(settings.device, [storeHeader(entryNode(row), offset, bytes.length), bytes]);
+    writeStoreHeader(message, entryNode(row), offset);
+    writeReply(settings.device, [message]);
   } catch {
     // A kernel that takes no stores reads instead.
   } finally {
@@ -56,7 +57,7 @@ function store(row: number, offset: number, bytes: Buffer): void {
 const { helper } = settings;
 const decode = helper && ((wanted: readonly Wanted[]): void => void helper.postMessage(wanted));
 
-const content = await openLocalContent(catalog, settings.content);
+const content = await openLocalContent(settings.repositoryId, settings.content);
 const blocks = new SharedBlocks(settings.content.shared);
 const maximum_bytes = Math.min(largestWindow_bytes, blocks.capacity_bytes / windowPart);
 const prefetcher = new Prefetcher({
@@ -64,6 +65,7 @@ const prefetcher = new Prefetcher({
   shared: blocks,
   content,
   target: { fetch, store, wake: work, ...(decode && { decode }) },
+  room_bytes: storeHeader_bytes,
   limits: { initial_bytes: Math.min(initialWindow_bytes, maximum_bytes), maximum_bytes },
 });
 

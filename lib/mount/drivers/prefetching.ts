@@ -123,9 +123,9 @@ export class Prefetching {
 }
 
 /** Where contents lie on this machine, decoding is what takes time. The thread ends with the port. */
-function startHelper({ catalogPath, repositoryId, content }: Omit<DecodeSettings, 'wanted'>): MessagePort {
+function startHelper({ repositoryId, content }: Omit<DecodeSettings, 'wanted'>): MessagePort {
   const { port1, port2 } = new MessageChannel();
-  const workerData: DecodeSettings = { catalogPath, repositoryId, content, wanted: port2 };
+  const workerData: DecodeSettings = { repositoryId, content, wanted: port2 };
   const worker = new Worker(new URL('./decode-worker.js', import.meta.url), {
     workerData,
     transferList: [port2],

@@ -4,11 +4,11 @@
 import type { MessagePort } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import type { CatalogReader } from '../../catalog/types.js';
-import { FileLayout } from '../cache/file-layout.js';
+import { FileLayout, placed } from '../cache/file-layout.js';
 import { openLocalContent, type LocalContent } from '../cache/local-content.js';
 import type { Hint } from '../prefetch/prefetcher.js';
 import { maximumRead_bytes } from '../protocol/constants.js';
-import { replyHeader } from '../protocol/reply.js';
+import { replyHeader_bytes, writeReplyHeader } from '../protocol/reply.js';
 import { entryRow, nodeKinds } from '../tree/node.js';
 import type { ContentMemory } from '../types.js';
 import { writeReply } from './device.js';
@@ -31,7 +31,7 @@ export interface ReadsOptions {
 export class Reads {
   readonly #options: ReadsOptions;
   readonly #files = new LRUCache<number, FileLayout>({ max: openFiles });
-  readonly #bytes = Buffer.alloc(maximumRead_bytes);
+  readonly #reply = Buffer.alloc(replyHeader_bytes + maximumRead_bytes);
   #content: LocalContent | undefined;
 
   constructor(options: ReadsOptions) {
@@ -44,7 +44,7 @@ export class Reads {
 
   /** Loads what decoding needs. */
   async prepare(): Promise<void> {
-    this.#content = await openLocalContent(this.#options.catalog, this.#options.memory);
+    this.#content = await openLocalContent(this.#options.catalog.repositoryId, this.#options.memory);
   }
 
   /**
@@ -54,10 +54,12 @@ export class Reads {
     const file = node.kind === nodeKinds.entry ? this.#file(entryRow(node)) : undefined;
     if (file === undefined) return false;
     const end = Math.min(offset + Math.min(size_bytes, maximumRead_bytes), file.entry.size_bytes);
-    const bytes = this.#bytes.subarray(0, Math.max(0, end - offset));
+    const reply = this.#reply.subarray(0, replyHeader_bytes + Math.max(0, end - offset));
+    const bytes = reply.subarray(replyHeader_bytes);
     if (bytes.length > 0) this.hint({ kind: 'read', row: entryRow(node), offset, end });
     if (!this.#read(file, offset, end, bytes)) return false;
-    writeReply(this.#options.device, [replyHeader(unique, bytes.length), bytes]);
+    writeReplyHeader(reply, unique);
+    writeReply(this.#options.device, [reply]);
     return true;
   }
 
@@ -71,7 +73,9 @@ export class Reads {
   /** Whatever is wrong, the main thread meets it again and says so. */
   #read(file: FileLayout, offset: number, end: number, bytes: Buffer): boolean {
     try {
-      return offset >= end || this.#content?.read(file, offset, end, bytes) === true;
+      if (offset >= end) return true;
+      const pieces = file.pieces(offset, end).map((piece) => placed(this.#options.catalog, piece));
+      return this.#content?.read(pieces, bytes) === true;
     } catch {
       return false;
     }

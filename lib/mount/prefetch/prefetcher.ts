@@ -3,9 +3,9 @@
 
 import { LRUCache } from 'lru-cache';
 import type { CatalogReader, DirectoryId } from '../../catalog/types.js';
-import type { ChunkId, ChunkPlace } from '../../pack/types.js';
-import { placeOf } from '../cache/file-layout.js';
-import type { LocalContent } from '../cache/local-content.js';
+import type { ChunkPlace } from '../../pack/types.js';
+import { placed, type PlacedPiece } from '../cache/file-layout.js';
+import type { LocalContent, Wanted } from '../cache/local-content.js';
 import type { SharedBlocks } from '../cache/shared-blocks.js';
 import { fileOf, filesFrom, type WalkCatalog, type WalkedFile } from './walk.js';
 import { Window, type Item, type WindowLimits } from './window.js';
@@ -16,18 +16,13 @@ export type Hint =
   /** It has listed a directory of a version to its end, and so knows the files in it. */
   | { readonly kind: 'listed'; readonly row: number; readonly sequence: number };
 
-export interface Wanted {
-  readonly place: ChunkPlace;
-  readonly id: ChunkId;
-}
-
 export interface PrefetchTarget {
   /** Has blocks on this machine decoded into the shared ones by somebody else; undefined where nobody is. */
   readonly decode?: (wanted: readonly Wanted[]) => void;
   /** Fetches blocks of one pack over the network into the shared ones; settles in any case. */
   fetch(places: readonly ChunkPlace[]): Promise<void>;
-  /** Puts bytes of a file into the kernel's page cache, or not; never throws. */
-  store(row: number, offset: number, bytes: Buffer): void;
+  /** Puts bytes of a file into the kernel's page cache, or not; never throws. Before the bytes there is the room asked for. */
+  store(row: number, offset: number, message: Buffer): void;
   /** There is work again. */
   wake(): void;
 }
@@ -37,18 +32,25 @@ export interface PrefetcherOptions {
   readonly shared: SharedBlocks;
   readonly content: LocalContent;
   readonly target: PrefetchTarget;
+  /** What `store` needs before the bytes. */
+  readonly room_bytes: number;
   readonly limits: WindowLimits;
 }
 
 const keptReaders = 64;
 const keptFiles = 64;
 const keptItems = 16_384;
-const keptDirectories = 65_536;
+const keptDirectories = 16_384;
+/** Directories with files that wait for their listing, and such files of one directory. */
+const parkedDirectories = 512;
+const parkedFiles = 512;
 /** Items behind a first read that cost nothing, because their blocks came with its own. */
 const freeItems = 512;
 /** What is brought at once: plain bytes of blocks, and items. */
 const largestBatch_bytes = 2 * 2 ** 20;
 const largestBatch = 256;
+/** Of the window, at most this part at once: a reader may be close behind. */
+const batchPart = 4;
 const parallelFetches = 4;
 const item_bytes = 2 ** 20;
 const page_bytes = 4096;
@@ -65,9 +67,13 @@ interface Reader {
   end: number;
 }
 
+/** What is remembered of an item: without what is known of its file, for there are many. */
 interface Taken {
   readonly reader: Reader;
-  readonly item: Item;
+  readonly directory: DirectoryId;
+  readonly start: number;
+  readonly end: number;
+  /** In the reader's window. */
   readonly position: number;
 }
 
@@ -80,13 +86,15 @@ export class Prefetcher {
   /** By directory: the version in which the kernel listed it. */
   readonly #listed = new LRUCache<DirectoryId, number>({ max: keptDirectories });
   /** By directory: what may be stored once the kernel knows the files. */
-  readonly #parked = new LRUCache<DirectoryId, Item[]>({ max: keptItems });
+  readonly #parked = new LRUCache<DirectoryId, Item[]>({ max: parkedDirectories });
   readonly #files = new LRUCache<number, WalkedFile>({ max: keptFiles });
-  readonly #bytes = Buffer.alloc(item_bytes);
+  readonly #pieces = new WeakMap<Item, readonly PlacedPiece[]>();
+  readonly #message: Buffer;
   #fetches = 0;
 
   constructor(options: PrefetcherOptions) {
     this.#options = options;
+    this.#message = Buffer.alloc(options.room_bytes + item_bytes);
   }
 
   hear(hint: Hint): void {
@@ -116,7 +124,7 @@ export class Prefetcher {
   }
 
   #read(row: number, offset: number, end: number): void {
-    const taken = this.#taken.get(row)?.findLast(({ item }) => item.start <= offset && offset < item.end);
+    const taken = this.#taken.get(row)?.findLast(({ start, end }) => start <= offset && offset < end);
     const known = taken?.reader ?? this.#waitingAt(row, offset);
     if (known === undefined) {
       this.#begin(row, offset, end);
@@ -126,7 +134,7 @@ export class Prefetcher {
     known.row = row;
     known.end = end;
     known.isFollowed = true;
-    known.directory = taken?.item.file.directory ?? known.directory;
+    known.directory = taken?.directory ?? known.directory;
     known.window.seen(taken?.position);
     if (isNext && known.window.isEmpty) known.window.grow();
     this.#met(known);
@@ -186,23 +194,26 @@ export class Prefetcher {
   }
 
   #bring(reader: Reader, first: Item): void {
-    const items: Item[] = [];
+    const items: { readonly item: Item; readonly position: number }[] = [];
     const wanted = new Map<string, Wanted>();
     let batch_bytes = 0;
-    for (let next: Item | undefined = first; next !== undefined;) {
-      this.#note(reader, next);
-      items.push(next);
-      for (const each of this.#wanted(next)) {
+    const room_bytes = Math.min(largestBatch_bytes, reader.window.size_bytes / batchPart);
+    let next: Item | undefined = first;
+    while (next !== undefined) {
+      items.push({ item: next, position: this.#note(reader, next) });
+      for (const each of this.#piecesOf(next)) {
         const key = `${each.place.pack} ${each.place.block}`;
         if (wanted.has(key) || this.#options.shared.has(each.place)) continue;
         wanted.set(key, each);
         batch_bytes += each.place.blockPlain_bytes;
       }
-      next = batch_bytes < largestBatch_bytes && items.length < largestBatch ? this.#next(reader) : undefined;
+      next = batch_bytes < room_bytes && items.length < largestBatch ? this.#next(reader) : undefined;
     }
     const missing = this.#load([...wanted.values()]);
     const deliver = (): void => {
-      for (const item of items) this.#deliver(reader, item);
+      // What the reader has read already is in the kernel's cache by itself.
+      for (const { item, position } of items)
+        if (!reader.window.isSeen(position)) this.#deliver(reader, item);
     };
     if (missing.size === 0) {
       deliver();
@@ -224,22 +235,24 @@ export class Prefetcher {
     if (others.length > 0) target.decode?.(others);
     const missing = new Map<string, ChunkPlace[]>();
     wanted.forEach(({ place, id }, index) => {
-      if (isOther(index) || content.load(place, id)) return;
+      if (isOther(index) || content.load({ place, id })) return;
       missing.set(place.pack, [...(missing.get(place.pack) ?? []), place]);
     });
     return missing;
   }
 
-  #note(reader: Reader, item: Item): void {
+  /** Gives the item's position. */
+  #note(reader: Reader, item: Item): number {
     const position = reader.window.take(item);
-    const { row } = item.file;
+    const { start, end } = item;
+    const { row, directory } = item.file;
     const known = (this.#taken.get(row) ?? [])
       .filter((taken) => this.#readers.has(taken.reader))
       .slice(-keptReaders);
-    this.#taken.set(row, [...known, { reader, item, position }]);
+    this.#taken.set(row, [...known, { reader, directory, start, end, position }]);
+    return position;
   }
 
-  /** What the reader has read already is in the kernel's cache by itself. */
   #deliver(reader: Reader, item: Item): void {
     if (item.isMarker || (item.file.row === reader.row && item.end <= reader.end)) return;
     const { directory } = item.file;
@@ -250,33 +263,38 @@ export class Prefetcher {
   #park(directory: DirectoryId, item: Item): void {
     const parked = this.#parked.get(directory);
     if (parked === undefined) this.#parked.set(directory, [item]);
-    else parked.push(item);
+    else if (parked.length < parkedFiles) parked.push(item);
   }
 
-  #store({ file, start, end }: Item): void {
-    const bytes = this.#bytes.subarray(0, end - start);
+  #store(item: Item): void {
+    const { file, start, end } = item;
+    const { content, target, room_bytes } = this.#options;
+    const message = this.#message.subarray(0, room_bytes + end - start);
     try {
-      if (!this.#options.content.read(file.layout, start, end, bytes)) return;
+      if (!content.read(this.#piecesOf(item), message.subarray(room_bytes))) return;
     } catch {
       // Whoever reads the file is told.
       return;
     }
-    this.#options.target.store(file.row, start, bytes);
+    target.store(file.row, start, message);
   }
 
   #isHere(item: Item): boolean {
-    return this.#wanted(item).every(({ place }) => this.#options.shared.has(place));
+    return this.#piecesOf(item).every(({ place }) => this.#options.shared.has(place));
   }
 
-  /** What is damaged is nobody's business before it is read. */
-  #wanted({ file, start, end }: Item): Wanted[] {
-    const { catalog } = this.#options;
+  /** Of a file that is damaged: none; it becomes somebody's business when it is read. */
+  #piecesOf(item: Item): readonly PlacedPiece[] {
+    const known = this.#pieces.get(item);
+    if (known !== undefined) return known;
+    let pieces: readonly PlacedPiece[] = [];
     try {
-      return file.layout
-        .pieces(start, end)
-        .map((piece) => ({ place: placeOf(catalog, piece), id: piece.id }));
+      const { file, start, end } = item;
+      pieces = file.layout.pieces(start, end).map((piece) => placed(this.#options.catalog, piece));
     } catch {
-      return [];
+      return pieces;
     }
+    this.#pieces.set(item, pieces);
+    return pieces;
   }
 }

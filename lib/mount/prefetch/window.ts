@@ -45,6 +45,10 @@ export class Window {
     this.#skipDone();
   }
 
+  get size_bytes(): number {
+    return this.#size_bytes;
+  }
+
   get isEmpty(): boolean {
     return this.#size_bytes === 0;
   }
@@ -74,6 +78,11 @@ export class Window {
     this.#offset = end;
     this.#skipDone();
     return this.#taken_bytes;
+  }
+
+  /** Whether the reader was met there or behind it. */
+  isSeen(position: number): boolean {
+    return position <= this.#seen_bytes;
   }
 
   /** The reader was met at an item taken before, or (without position) at the next one. */
