@@ -4,6 +4,7 @@ import { systemClock } from '../lib/clock.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { printable } from '../lib/bytes/path.js';
+import { parseSize } from '../lib/bytes/size.js';
 import type { CatalogReader } from '../lib/catalog/types.js';
 import type { MountRepositoryOptions, Repository, TreeOptions } from '../lib/index.js';
 import { timeFormatter } from '../lib/mount/tree/time-format.js';
@@ -31,6 +32,20 @@ function ownerNumber<Name extends string>(
   if (number >= noOwner)
     throw wrong(`--${name} is not a number: '${text}'`, `'id NAME' tells the numbers of a user`);
   return { [name]: number } as { readonly [Key in Name]?: number };
+}
+
+/** Less would not hold the pieces that are read ahead for one reader. */
+const leastCache_bytes = 8 * 2 ** 20;
+
+function cacheSize_bytes(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const size_bytes = parseSize(text);
+  if (size_bytes === undefined || size_bytes < leastCache_bytes || size_bytes > 2 ** 32)
+    throw wrong(
+      `--cache-size is no size that a mount can work with: '${text}'`,
+      'give one from 8M to 4G, as in 256M',
+    );
+  return size_bytes;
 }
 
 export class MountCommand extends ReadingCommand {
@@ -71,6 +86,9 @@ export class MountCommand extends ReadingCommand {
   });
   uid = Option.String('--uid', { description: 'Show everything as owned by this user (a number)' });
   gid = Option.String('--gid', { description: 'Show everything as of this group (a number)' });
+  cacheSize = Option.String('--cache-size', {
+    description: 'Memory for contents on their way to readers, besides what the kernel keeps (default: 64M)',
+  });
   driver = Option.String('--driver', 'kernel', { description: `How to mount: ${mountDrivers.join(' or ')}` });
   allowOther = Option.Boolean('--allow-other', false, {
     description: 'Let other users in, under the modes backed up',
@@ -131,7 +149,16 @@ export class MountCommand extends ReadingCommand {
     const { allowOther, noExec, fsname, hidesHistory, timeFormat } = this;
     const owner = { ...ownerNumber('uid', this.uid), ...ownerNumber('gid', this.gid) };
     const mountpoint = resolve(this.context.cwd, this.mountpoint);
-    return { mountpoint, driver, allowOther, noExec, fsname, tree: { hidesHistory, timeFormat, ...owner } };
+    const cache_bytes = cacheSize_bytes(this.cacheSize);
+    return {
+      mountpoint,
+      driver,
+      cache_bytes,
+      allowOther,
+      noExec,
+      fsname,
+      tree: { hidesHistory, timeFormat, ...owner },
+    };
   }
 
   get #isWhole(): boolean {

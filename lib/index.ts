@@ -53,7 +53,10 @@ export async function restore(
 const poll_ms = 60_000;
 
 /** Reads ranges of files out of the repository: what `cat` and the mount use. */
-export function openContent(repository: Repository): ContentSource {
+export function openContent(
+  repository: Repository,
+  options: { readonly cache_bytes?: number | undefined } = {},
+): ContentSource {
   const { catalog, packs: reader, context, localBlocks: local } = repository;
   return new CachedContent({
     catalog,
@@ -61,6 +64,7 @@ export function openContent(repository: Repository): ContentSource {
     decoder: new BlockDecoder(context),
     local,
     keys: context.keys,
+    cache_bytes: options.cache_bytes,
   });
 }
 
@@ -73,6 +77,8 @@ export interface MountRepositoryOptions extends Run {
   readonly noExec?: boolean | undefined;
   /** What df and findmnt show as its source; 'rrbackup' if not given. */
   readonly fsname?: string | undefined;
+  /** Memory for plain blocks, shared by the threads of the mount; 64 MiB if not given. */
+  readonly cache_bytes?: number | undefined;
   /** What the mount shows; the repository's own host if none is named. */
   readonly tree?: Partial<Omit<TreeOptions, 'owner'>>;
 }
@@ -85,7 +91,7 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
     catalog,
     catalogPath: catalog.path,
     repositoryId,
-    content: openContent(repository),
+    content: openContent(repository, options),
     mountpoint: options.mountpoint,
     tree: { ...options.tree, host: options.tree?.host ?? host, owner: processOwner() },
     driver: options.driver ?? 'kernel',

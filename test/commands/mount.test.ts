@@ -54,6 +54,8 @@ t.test('parts that there are not, and values that are none', async (t) => {
     [['--time-format', '%Y/%m'], 2, /cannot hold a '\/'/],
     [['--uid', 'me'], 2, /--uid is not a number: 'me'/],
     [['--gid', '4294967295'], 2, /--gid is not a number/],
+    [['--cache-size', '1M'], 2, /--cache-size is no size.*8M to 4G/s],
+    [['--cache-size', 'much'], 2, /--cache-size is no size/],
   ] as const) {
     const outcome = await run('mount', 'mnt', '--foreground', ...options);
     t.equal(outcome.status, status, options.join(' '));

@@ -25,7 +25,7 @@ export interface ContentOptions {
   /** Lets other threads read contents, too. */
   readonly keys?: RepositoryKeys;
   /** Bounds the plain blocks in memory. */
-  readonly cache_bytes?: number;
+  readonly cache_bytes?: number | undefined;
 }
 
 /** One open file, as far as reads tell. */
