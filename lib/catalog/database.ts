@@ -3,6 +3,7 @@
 import { open, type RootDatabase } from 'lmdb';
 
 import { catalogFailure } from './failure.js';
+import { stretchCoders } from './stretch.js';
 import { Table, type Store } from './table.js';
 
 /** Raised with every change of what the tables hold: a catalog of another number is rebuilt, never converted. */
@@ -55,7 +56,7 @@ export function openDatabase({ path, readOnly }: DatabaseOptions): CatalogDataba
       path,
       noSubdir: true,
       readOnly,
-      maxDbs: tableNames.length + 2,
+      maxDbs: tableNames.length + 3,
       mapSize: mapSize_bytes,
       // Every commit is on the disk when it returns: simpler than lmdb-js's overlapping flushes, and the ingest batches.
       overlappingSync: false,
@@ -69,7 +70,9 @@ export function openDatabase({ path, readOnly }: DatabaseOptions): CatalogDataba
         const store = opened.openDB({ name, encoding: 'binary', keyEncoding: 'binary' }) as Store | undefined;
         if (store === undefined)
           throw Object.assign(new Error(`table '${name}' is missing`), { code: -30793 });
-        return [name, new Table(store, name)];
+        const stretches =
+          name === 'nodes' ? (opened.openDB({ name, ...stretchCoders }) as unknown as Store) : undefined;
+        return [name, new Table(store, name, stretches)];
       }),
     ) as unknown as Tables;
     return {

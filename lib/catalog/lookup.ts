@@ -1,7 +1,8 @@
 // Which state of a name holds in a version, and which names a directory has: the questions that everything else is made of.
 // Raw rows, nothing decoded.
 
-import { afterName, directoryStart, fromOf, isNewest, nameOfKey, stateKey, toOf } from './state.js';
+import { afterName, directoryStart, fromOf, isNewestAt, nameOfKey, stateKey, toOf } from './state.js';
+import type { Stretch } from './stretch.js';
 import type { Table } from './table.js';
 import type { DirectoryId } from './types.js';
 
@@ -28,9 +29,6 @@ export function olderState(
   return nodes.range(stateKey(directory, name, sequence), afterName(directory, name), 1)[0]?.value;
 }
 
-/** Keys and stored states in turn; a stored state has its checksum before it. */
-export type StoredStates = Buffer[];
-
 /** More older states of one name than this are jumped over instead of read. */
 const patience = 8;
 
@@ -40,21 +38,24 @@ export function newestStates(
   directory: DirectoryId,
   start: Buffer,
   limit: number,
-  found: StoredStates,
+  found: Stretch,
 ): Buffer | undefined {
   let read = 0;
   let older = 0;
   let last: Buffer | undefined;
-  nodes.visit(start, directoryStart(directory + 1), limit, (key, stored) => {
+  nodes.stretch(start, directoryStart(directory + 1), limit, found, () => {
     read++;
-    last = key;
-    if (isNewest(key)) {
+    const { bytes, places } = found;
+    if (isNewestAt(bytes, places.at(-3)!)) {
       older = 0;
-      found.push(key, stored);
-    } else older++;
+      return false;
+    }
+    older++;
+    if (older > patience || read === limit) last = Buffer.from(found.key(found.rows - 1));
+    found.drop();
     return older > patience;
   });
-  if (last === undefined || (read < limit && older <= patience)) return undefined;
+  if (read < limit && older <= patience) return undefined;
   // What is left of the older states of that name is of no interest.
-  return afterName(directory, nameOfKey(last));
+  return afterName(directory, nameOfKey(last ?? found.key(found.rows - 1)));
 }

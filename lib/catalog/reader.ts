@@ -8,7 +8,7 @@ import type { ChunkId, ChunkPlace } from '../pack/types.js';
 import { compareVersions } from './changes.js';
 import { openDatabase, type CatalogDatabase } from './database.js';
 import { catalogMissing } from './failure.js';
-import { newestStates, olderState, stateAt, type StoredStates } from './lookup.js';
+import { newestStates, olderState, stateAt } from './lookup.js';
 import { PackTable } from './packs.js';
 import {
   childKey,
@@ -35,6 +35,7 @@ import {
   toCatalogEntry,
   toPlace,
 } from './state.js';
+import { Stretch } from './stretch.js';
 import { checksum_bytes } from './table.js';
 import type {
   CatalogEntry,
@@ -133,10 +134,11 @@ export class Reader implements CatalogReader {
   ): Generator<{ name: Buffer; state: Buffer }, void, undefined> {
     let from: Buffer | undefined = start;
     for (let limit = 16; from !== undefined; limit = Math.min(limit * 2, 512)) {
-      const found: StoredStates = [];
+      // A stretch of its own for each page, because anything may be read until the next one.
+      const found = new Stretch();
       from = newestStates(this.database.tables.nodes, directory, from, limit, found);
-      for (let index = 0; index < found.length; index += 2)
-        yield { name: nameOfKey(found[index]!), state: found[index + 1]!.subarray(checksum_bytes) };
+      for (let row = 0; row < found.rows; row++)
+        yield { name: nameOfKey(found.key(row)), state: found.stored(row).subarray(checksum_bytes) };
     }
   }
 

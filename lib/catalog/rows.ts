@@ -5,7 +5,7 @@ import { decodeAttributes } from '../manifest/entry.js';
 import { ByteReader } from '../bytes/cursor.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
-import { newestStates, stateAt, type StoredStates } from './lookup.js';
+import { newestStates, stateAt } from './lookup.js';
 import { numberKey, directoryKey, toDirectoryPlace } from './records.js';
 import {
   afterName,
@@ -20,6 +20,7 @@ import {
   stateKey,
   toPlace,
 } from './state.js';
+import { Stretch } from './stretch.js';
 import { checksum_bytes } from './table.js';
 import type { CatalogRow, DirectoryId, EntryExtras } from './types.js';
 import { XattrKinds } from './xattr-kinds.js';
@@ -40,6 +41,8 @@ export class Rows {
   readonly #xattrs: XattrKinds;
   readonly #directories = new Map<number, DirectoryId>();
   readonly #streams = new Map<DirectoryId, number>();
+  /** Used again by every listing, unless one is under way. */
+  #spare: Stretch | undefined;
 
   constructor(tables: Tables) {
     this.#tables = tables;
@@ -107,24 +110,26 @@ export class Rows {
   ): void {
     const { nodes } = this.#tables;
     const row = new MutableRow();
-    const states: StoredStates = [];
+    const stretch = this.#spare ?? new Stretch();
+    this.#spare = undefined;
     const limit = Math.min(Math.max(expected, least), most);
-    for (let from = this.#startOf(directory, position); from !== undefined;) {
-      states.length = 0;
-      from = newestStates(nodes, directory, from, limit, states);
-      for (let index = 0; index < states.length; index += 2) {
-        const key = states[index]!;
-        const stored = states[index + 1]!;
-        if (holdsAt(stored, checksum_bytes, sequence)) row.set(stored, checksum_bytes);
+    for (let from = this.#startOf(directory, position), isDone = false; from !== undefined && !isDone;) {
+      stretch.clear();
+      from = newestStates(nodes, directory, from, limit, stretch);
+      const { bytes, places } = stretch;
+      for (let index = 0; index < stretch.rows && !isDone; index++) {
+        const at = places[index * 4 + 2]! + checksum_bytes;
+        if (holdsAt(bytes, at, sequence)) row.set(bytes, at);
         else {
-          const newest = stored.subarray(checksum_bytes);
-          const state = stateAt(nodes, directory, nameOfKey(key), sequence, newest);
+          const newest = stretch.stored(index).subarray(checksum_bytes);
+          const state = stateAt(nodes, directory, nameOfKey(stretch.key(index)), sequence, newest);
           if (state === undefined) continue;
           row.set(state, 0);
         }
-        if (visit(row.setNameOfKey(key))) return;
+        isDone = visit(row.setNameOfKey(bytes, places[index * 4]!, places[index * 4 + 1]!));
       }
     }
+    this.#spare = stretch;
   }
 
   /** undefined: nothing of the directory follows such a position. */

@@ -59,7 +59,9 @@ export function directoryStart(directory: DirectoryId): Buffer {
 }
 
 export const nameOfKey = (key: Buffer): Buffer => key.subarray(directory_bytes, key.length - age_bytes - 1);
-export const isNewest = (key: Buffer): boolean => key.readUInt32BE(key.length - age_bytes) === 0;
+export const isNewest = (key: Buffer): boolean => isNewestAt(key, key.length);
+/** The same of a key that ends at `end`. */
+export const isNewestAt = (bytes: Buffer, end: number): boolean => bytes.readUInt32BE(end - age_bytes) === 0;
 
 export const fromOf = (state: Buffer): number => state.readUInt32LE(offset.from);
 export const toOf = (state: Buffer): number => state.readUInt32LE(offset.to);
@@ -122,8 +124,9 @@ export class MutableRow implements CatalogRow {
     return this;
   }
 
-  setNameOfKey(key: Buffer): this {
-    return this.setName(key, directory_bytes, key.length - age_bytes - 1);
+  /** Of a key that begins and ends there. */
+  setNameOfKey(bytes: Buffer, start: number, end: number): this {
+    return this.setName(bytes, start + directory_bytes, end - age_bytes - 1);
   }
 }
 

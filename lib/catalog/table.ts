@@ -4,6 +4,7 @@
 import type { Database } from 'lmdb';
 
 import { catalogDamaged } from './failure.js';
+import { filling, type Stretch } from './stretch.js';
 
 export type Store = Database<Buffer, Buffer>;
 
@@ -21,13 +22,23 @@ export const checksum_bytes = 4;
  */
 export function checksum(key: Uint8Array, value: Uint8Array, valueStart: number): number {
   let sum = 0x811c9dc5 ^ key.length;
-  sum = Math.imul(mix(sum, key, 0), 0x01000193) ^ (value.length - valueStart);
-  return finish(mix(sum, value, valueStart));
+  sum = Math.imul(mix(sum, key, 0, key.length), 0x01000193) ^ (value.length - valueStart);
+  return finish(mix(sum, value, valueStart, value.length));
 }
 
-function mix(seed: number, bytes: Uint8Array, start: number): number {
+/** The same of a row in a stretch. */
+function checksumOf({ bytes, places }: Stretch, row: number): number {
+  const keyStart = places[row * 4]!;
+  const keyEnd = places[row * 4 + 1]!;
+  const valueStart = places[row * 4 + 2]! + checksum_bytes;
+  const valueEnd = places[row * 4 + 3]!;
+  let sum = 0x811c9dc5 ^ (keyEnd - keyStart);
+  sum = Math.imul(mix(sum, bytes, keyStart, keyEnd), 0x01000193) ^ (valueEnd - valueStart);
+  return finish(mix(sum, bytes, valueStart, valueEnd));
+}
+
+function mix(seed: number, bytes: Uint8Array, start: number, length: number): number {
   let sum = seed;
-  const length = bytes.length;
   const whole = length - ((length - start) & 3);
   let at = start;
   for (; at < whole; at += 4) {
@@ -47,10 +58,13 @@ function finish(sum: number): number {
 export class Table {
   readonly #store: Store;
   readonly #name: string;
+  readonly #stretches: Store | undefined;
 
-  constructor(store: Store, name: string) {
+  /** `stretches`: the same table, opened with stretchCoders. */
+  constructor(store: Store, name: string, stretches?: Store) {
     this.#store = store;
     this.#name = name;
+    this.#stretches = stretches;
   }
 
   /** The value, a copy of its own; undefined if there is none. Throws 'catalog.damaged'. */
@@ -87,14 +101,27 @@ export class Table {
   }
 
   /**
-   * The same for those who read very many: `visit` gets each key and the whole stored value, whose first `checksum_bytes` are
-   * not of the value, both its own to keep; true ends the walk. It must not ask any table.
+   * The same for those who read very many: adds the pairs to a stretch and calls `visit` after each; true ends it. Only for a
+   * table that was opened for it.
    */
-  visit(start: Buffer, end: Buffer, limit: number, visit: (key: Buffer, stored: Buffer) => boolean): void {
-    for (const { key, value } of this.#store.getRange({ start, end, limit })) {
-      this.#check(key, value);
-      if (visit(key, value)) return;
-    }
+  stretch(start: Buffer, end: Buffer, limit: number, stretch: Stretch, visit: () => boolean): void {
+    if (this.#stretches === undefined) throw new Error(`table '${this.#name}' is not read in stretches`);
+    const pairs = this.#stretches.getRange({ start, end, limit })[Symbol.iterator]();
+    filling(stretch, () => {
+      while (pairs.next().done !== true) {
+        const row = stretch.rows - 1;
+        const size = stretch.places[row * 4 + 3]! - stretch.places[row * 4 + 2]!;
+        if (
+          size < checksum_bytes ||
+          stretch.bytes.readUInt32LE(stretch.places[row * 4 + 2]) !== checksumOf(stretch, row)
+        )
+          this.#fail();
+        if (visit()) {
+          pairs.return?.();
+          return;
+        }
+      }
+    });
   }
 
   /** The same, in pages that grow; safe while anything else reads or time passes. */
@@ -110,13 +137,12 @@ export class Table {
   }
 
   #open(key: Buffer, stored: Buffer): Buffer {
-    this.#check(key, stored);
+    if (stored.length < checksum_bytes || stored.readUInt32LE(0) !== checksum(key, stored, checksum_bytes))
+      this.#fail();
     return stored.subarray(checksum_bytes);
   }
 
-  #check(key: Buffer, stored: Buffer): void {
-    if (stored.length < checksum_bytes || stored.readUInt32LE(0) !== checksum(key, stored, checksum_bytes)) {
-      throw catalogDamaged(`a row of its table '${this.#name}' does not match its checksum`);
-    }
+  #fail(): never {
+    throw catalogDamaged(`a row of its table '${this.#name}' does not match its checksum`);
   }
 }
