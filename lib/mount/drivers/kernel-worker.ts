@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../clock.js';
 import { threadNumber } from '../../posix/thread.js';
-import { openCatalogReader } from '../../catalog/index.js';
+import { openCatalogReader } from '../../catalog/reader.js';
 import { opcodes, requestBuffer_bytes } from '../protocol/constants.js';
 import { decodeHeader, decodeRead } from '../protocol/request.js';
 import { replyHeader_bytes } from '../protocol/reply.js';

@@ -68,7 +68,7 @@ class KernelDriver implements Driver {
     try {
       prepareWaking();
       returnFreedMemory();
-      await Promise.all(Array.from({ length: workerCount }, () => this.#startWorker()));
+      const first = await this.#startWorker();
       const device = await mountFuse({
         mountpoint,
         allowOther,
@@ -82,7 +82,15 @@ class KernelDriver implements Driver {
       this.#replies = this.#contentReplies(device);
       const isSupported = new Promise<boolean>((resolve) => (this.#onInit = resolve));
       const start: StartMessage = { device };
-      for (const worker of this.#workers) worker.postMessage(start);
+      first.postMessage(start);
+      // One is enough to begin with: starting a thread takes longer than everything else here.
+      for (let more = 1; more < workerCount; more++)
+        this.#startWorker().then(
+          (worker) => {
+            worker.postMessage(start);
+          },
+          () => undefined,
+        );
       const died = this.closed.then(() => false);
       if (!(await Promise.race([isSupported, died]))) throw tooOld();
     } catch (error) {
@@ -178,7 +186,8 @@ class KernelDriver implements Driver {
     });
   }
 
-  #startWorker(): Promise<void> {
+  /** Resolves when it can serve. If it cannot, the mount ends. */
+  #startWorker(): Promise<Worker> {
     const { catalogPath, repositoryId, tree, allowOther, content } = this.#options;
     const hints = content.memory && this.#prefetching.port();
     const workerData: WorkerSettings = {
@@ -211,7 +220,7 @@ class KernelDriver implements Driver {
           return;
         }
         this.#threads.push(message.thread);
-        resolve();
+        resolve(worker);
       });
     });
   }
