@@ -106,7 +106,11 @@ function recipes(isQuick) {
     : { big: 130, big_bytes: 1_035_000, small: 2000 };
   return {
     system: { about: `a copy of ${systemTrees.join(' and ')}`, make: copySystem },
-    'system-copy': { about: 'the same once more', make: copySystem },
+    'system-copy': {
+      about: "a copy of 'system'",
+      make: async (directory, session, path) =>
+        session.run('cp', ['-a', `${await path('system')}/.`, directory]),
+    },
     small: {
       about: `${small} text files of 200 B to 5 KB in ${small / 200} directories`,
       make: (directory) => smallFiles(directory, { count: small, seed: 'small', content: 'text' }),
@@ -129,19 +133,17 @@ function recipes(isQuick) {
 /** Data sets below `directory`, made when they are first asked for. */
 export function dataSets(session, directory, isQuick) {
   const known = recipes(isQuick);
-  return {
-    about: (name) => known[name].about,
-    /** Absolute path of the data set. */
-    async path(name) {
-      const path = join(directory, name);
-      const stamp = `${path}.made`;
-      if (existsSync(stamp)) return path;
-      process.stderr.write(`making the data set '${name}': ${known[name].about}\n`);
-      rmSync(path, { recursive: true, force: true });
-      mkdirSync(path, { recursive: true });
-      await known[name].make(path, session);
-      writeFileSync(stamp, `${known[name].about}\n`);
-      return path;
-    },
+  /** Absolute path of the data set. */
+  const path = async (name) => {
+    const made = join(directory, name);
+    const stamp = `${made}.made`;
+    if (existsSync(stamp)) return made;
+    process.stderr.write(`making the data set '${name}': ${known[name].about}\n`);
+    rmSync(made, { recursive: true, force: true });
+    mkdirSync(made, { recursive: true });
+    await known[name].make(made, session, path);
+    writeFileSync(stamp, `${known[name].about}\n`);
+    return made;
   };
+  return { about: (name) => known[name].about, path };
 }

@@ -87,6 +87,7 @@ async function measure(session, options) {
     floors,
     versions,
     data: about,
+    catalogConfiguration,
     tools: kinds,
     rows,
     failures: runner.failures,
@@ -101,6 +102,7 @@ function print({
   floors,
   versions,
   data,
+  catalogConfiguration,
   tools,
   rows,
   failures,
@@ -112,6 +114,7 @@ function print({
       .join('; '),
   );
   for (const [name, about] of Object.entries(data)) say(`data '${name}': ${about}`);
+  if (catalogConfiguration !== undefined) say(`lines 'mount*': the repository of ${catalogConfiguration}`);
   say(
     `S3: ${roundTrip_ms} ms round trip, ${bandwidth_bytes_per_s / 1e6} MB/s${floors.bandwidth === undefined ? '' : `; the bandwidth alone takes ${floors.bandwidth.toFixed(2)} s for 's3-mixed'`}`,
   );

@@ -12,8 +12,8 @@ export const usage = `scripts/bench mount [options]: every line of the mount's t
   --node PATH          measure rrbackup on this Node too
   --dist DIR           where the project was built to (default: dist)
   --work DIR           keep data sets and repositories there and use them again; else a temporary directory
-  --config FILE        the lines 'mount*' take this rrbackup.ini (with its catalog) for rrbackup's, as from a big repository;
-                       or RRBACKUP_BENCH_CONFIG
+  --config FILE        the lines 'mount*' take this configuration, with its catalog, as scripts/big-catalog makes them (state and
+                       cache beside it); or RRBACKUP_BENCH_CONFIG
   --round-trip MS      of the S3 lines, default 40
   --bandwidth MB       per second, of the S3 lines, default 25
   --json FILE          write all figures there

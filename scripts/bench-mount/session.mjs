@@ -97,7 +97,7 @@ export class Session {
       const [status, killedBy] = await once(child, 'close');
       if (!statuses.includes(status))
         throw new Error(
-          `${command} ended with ${killedBy ?? `status ${status}`}: ${texts.stderr.trim().split('\n').at(-1)?.slice(0, 300)}`,
+          `${command} ended with ${killedBy ?? `status ${status}`}: ${(texts.stderr || texts.stdout).trim().split('\n').at(-1)?.slice(0, 300)}`,
         );
     } finally {
       clearTimeout(timer);

@@ -1,7 +1,7 @@
 // rrbackup as it is built, on one Node. Before cold work all that it keeps on this machine goes, the catalog apart.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mountAt } from '../mounts.mjs';
 
@@ -28,13 +28,12 @@ export class Rrbackup {
     return (await this.#run({ directory: '/nowhere' }, ['--version'])).stdout.trim();
   }
 
-  /** A configuration that was given by hand finds its catalog and state where they were made. */
   #environment({ directory, configuration }) {
-    if (configuration !== undefined) return {};
+    const home = configuration === undefined ? directory : dirname(configuration);
     return {
-      XDG_CACHE_HOME: join(directory, 'cache'),
-      XDG_STATE_HOME: join(directory, 'state'),
-      XDG_CONFIG_HOME: join(directory, 'none'),
+      XDG_CACHE_HOME: join(home, 'cache'),
+      XDG_STATE_HOME: join(home, 'state'),
+      XDG_CONFIG_HOME: join(home, 'none'),
       RRBACKUP_CONFIG: undefined,
       RRBACKUP_PASSWORD: undefined,
     };
