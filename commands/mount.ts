@@ -8,6 +8,7 @@ import { parseSize } from '../lib/bytes/size.js';
 import type { CatalogReader } from '../lib/catalog/types.js';
 import type { MountRepositoryOptions, Repository, TreeOptions } from '../lib/index.js';
 import { timeFormatter } from '../lib/mount/tree/time-format.js';
+import { prepareThread } from '../lib/mount/drivers/thread.js';
 import { mountDrivers } from '../lib/mount/types.js';
 import type { Progress, Run } from '../lib/progress.js';
 import { BackgroundChild, backgroundOption } from './background.js';
@@ -101,6 +102,7 @@ export class MountCommand extends ReadingCommand {
     const options = this.#options();
     const { mountpoint } = options;
     const { cwd, parent } = this.context;
+    if ((this.inBackground || this.foreground) && options.driver === 'kernel') prepareThread();
     const configuration = await this.configuration(report);
     if (this.inBackground && parent !== undefined) {
       const password = await parent.begin();

@@ -2,7 +2,7 @@
 // memory map and from contents on this machine, and hands what needs a network or the history's table to the main thread. Never
 // waits for anything but the kernel and this machine's disk.
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { systemClock } from '../../clock.js';
 import { threadNumber } from '../../posix/thread.js';
 import { openCatalogReader } from '../../catalog/reader.js';
@@ -18,7 +18,8 @@ import { Session } from './session.js';
 
 const refresh_ms = 250;
 
-const settings = workerData as WorkerSettings;
+// The thread may be started before anybody knows what it is to serve.
+const settings = await new Promise<WorkerSettings>((resolve) => parentPort?.once('message', resolve));
 const flags = new Int32Array(settings.shared);
 
 function send(message: WorkerMessage): void {

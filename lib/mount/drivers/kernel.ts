@@ -2,7 +2,7 @@
 // again. A mount must never outlive its server in a state that blocks others, whatever ends it.
 
 import fs from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { RrbackupError, toRrbackupError } from '../../errors/index.js';
 import { mountAt, mountFuse, mountType, raiseReadahead, unmountFuse } from '../../posix/mount.js';
 import { returnFreedMemory } from '../../posix/memory.js';
@@ -13,14 +13,9 @@ import type { MountOptions } from '../types.js';
 import { ContentReplies } from './content-replies.js';
 import type { Driver } from './driver.js';
 import { Prefetching } from './prefetching.js';
-import {
-  shared,
-  threadLimits,
-  type StartMessage,
-  type WorkerMessage,
-  type WorkerSettings,
-} from './messages.js';
+import { shared, type StartMessage, type WorkerMessage, type WorkerSettings } from './messages.js';
 import { Session } from './session.js';
+import { startThread } from './thread.js';
 
 const workerCount = 2;
 /** How long users of a mount that is in use may take to go away once it is to end. */
@@ -190,7 +185,7 @@ class KernelDriver implements Driver {
   #startWorker(): Promise<Worker> {
     const { catalogPath, repositoryId, tree, allowOther, content } = this.#options;
     const hints = content.memory && this.#prefetching.port();
-    const workerData: WorkerSettings = {
+    const settings: WorkerSettings = {
       catalogPath,
       repositoryId,
       tree,
@@ -199,11 +194,8 @@ class KernelDriver implements Driver {
       content: content.memory,
       hints,
     };
-    const worker = new Worker(new URL('./kernel-worker.js', import.meta.url), {
-      workerData,
-      transferList: hints === undefined ? [] : [hints],
-      resourceLimits: threadLimits,
-    });
+    const worker = startThread();
+    worker.postMessage(settings, hints === undefined ? [] : [hints]);
     this.#workers.push(worker);
     this.#alive++;
     worker.on('exit', () => {

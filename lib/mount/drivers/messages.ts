@@ -5,9 +5,6 @@ import type { ChunkPlace } from '../../pack/types.js';
 import type { ContentMemory } from '../types.js';
 import type { TreeOptions } from '../tree/options.js';
 
-/** Decoded blocks live outside the heap; a small nursery has those that are done with collected early. */
-export const threadLimits = { maxYoungGenerationSizeMb: 32 };
-
 const fileSlots = 64;
 
 /** Words that the main thread and the workers share, because a worker in its loop hears no messages. */
@@ -32,6 +29,7 @@ export function fileSlot(row: number): number {
   return shared.files + (row % fileSlots);
 }
 
+/** The first message to a worker. */
 export interface WorkerSettings {
   readonly catalogPath: string;
   readonly repositoryId: string;
@@ -62,11 +60,11 @@ export interface DecodeSettings {
   readonly wanted: MessagePort;
 }
 
-/** From the prefetching thread: have these fetched, they are of one pack, and say so. */
-export interface FetchRequest {
-  readonly id: number;
-  readonly places: readonly ChunkPlace[];
-}
+export type PrefetchRequest =
+  /** Have these fetched, they are of one pack, and say so. */
+  | { readonly kind: 'fetch'; readonly id: number; readonly places: readonly ChunkPlace[] }
+  /** There is something for the helper to decode: it is time to start it. */
+  | { readonly kind: 'help' };
 
 /** To the prefetching thread. */
 export type PrefetchMessage = { readonly fetched: number } | { readonly stop: true };

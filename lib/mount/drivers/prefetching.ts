@@ -6,12 +6,12 @@ import { fuseAborter } from '../../posix/mount.js';
 import type { ContentSource } from '../types.js';
 import {
   shared,
-  threadLimits,
   type DecodeSettings,
-  type FetchRequest,
+  type PrefetchRequest,
   type PrefetchMessage,
   type PrefetchSettings,
 } from './messages.js';
+import { threadLimits } from './thread.js';
 
 const watch_ms = 5000;
 /** A store that is under way at so many looks in a row will not come back. */
@@ -51,7 +51,9 @@ export class Prefetching {
     this.#flags = flags;
     this.#abort = abort;
     const hints = this.#channels.map(({ port2 }) => port2);
-    const helper = settings.content.local.kind === 'directory' ? startHelper(settings) : undefined;
+    // Where contents lie on this machine, decoding is what takes time.
+    const help = settings.content.local.kind === 'directory' ? new MessageChannel() : undefined;
+    const helper = help?.port1;
     const workerData: PrefetchSettings = { ...settings, hints, helper };
     const worker = new Worker(new URL('./prefetch-worker.js', import.meta.url), {
       workerData,
@@ -62,10 +64,12 @@ export class Prefetching {
     const send = (message: PrefetchMessage): void => {
       worker.postMessage(message);
     };
-    worker.on('message', ({ id, places }: FetchRequest) => {
-      void source.ahead(places).then(() => {
-        send({ fetched: id });
-      });
+    worker.on('message', (request: PrefetchRequest) => {
+      if (request.kind === 'help') startHelper(settings, help!.port2);
+      else
+        void source.ahead(request.places).then(() => {
+          send({ fetched: request.id });
+        });
     });
     worker.on('error', (error) => {
       onWarning(`nothing is read ahead any more: ${error.message}`);
@@ -122,18 +126,16 @@ export class Prefetching {
   }
 }
 
-/** Where contents lie on this machine, decoding is what takes time. The thread ends with the port. */
-function startHelper({ repositoryId, content }: Omit<DecodeSettings, 'wanted'>): MessagePort {
-  const { port1, port2 } = new MessageChannel();
-  const workerData: DecodeSettings = { repositoryId, content, wanted: port2 };
+/** The thread ends with the port. */
+function startHelper({ repositoryId, content }: Omit<DecodeSettings, 'wanted'>, wanted: MessagePort): void {
+  const workerData: DecodeSettings = { repositoryId, content, wanted };
   const worker = new Worker(new URL('./decode-worker.js', import.meta.url), {
     workerData,
-    transferList: [port2],
+    transferList: [wanted],
     resourceLimits: threadLimits,
   });
   // What it does not decode, others do.
   worker.on('error', () => undefined);
-  return port1;
 }
 
 function watchdog(flags: Int32Array, pendingReads: () => number, onHang: () => void): () => void {
