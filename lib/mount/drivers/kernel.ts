@@ -168,6 +168,7 @@ class KernelDriver implements Driver {
     const content = source.memory;
     const device = this.#device;
     if (content === undefined || device === undefined) return;
+    Atomics.store(this.#flags, shared.reading, 1);
     this.#prefetching.start({
       device,
       catalogPath,

@@ -19,9 +19,11 @@ export const shared = {
   stores: 3,
   /** Not 0: no store may begin any more. */
   noStores: 4,
+  /** Not 0: somebody has read a file, so that hints are worth sending. */
+  reading: 5,
   /** Reads that wait for the network, by file: see `fileSlot`. */
-  files: 5,
-  size_bytes: 4 * (5 + fileSlots),
+  files: 6,
+  size_bytes: 4 * (6 + fileSlots),
 } as const;
 
 /** The word that counts the reads of a file, by its row, which wait for the network. Files may share one. */

@@ -13,13 +13,13 @@ import { writeReply } from './device.js';
 import {
   fileSlot,
   shared,
-  type FetchRequest,
+  type PrefetchRequest,
   type PrefetchMessage,
   type PrefetchSettings,
 } from './messages.js';
 
-/** Of the shared blocks, at most this part is ahead of one reader. */
-const windowPart = 8;
+/** Of the shared blocks, at most this part is ahead of one reader, and twice that of all together. */
+const windowPart = 4;
 const initialWindow_bytes = 2 ** 20;
 const largestWindow_bytes = 32 * 2 ** 20;
 
@@ -31,9 +31,13 @@ let nextFetch = 0;
 let isWorking = false;
 let isStopped = false;
 
+function ask(request: PrefetchRequest): void {
+  parentPort?.postMessage(request);
+}
+
 function fetch(places: readonly ChunkPlace[]): Promise<void> {
   const id = nextFetch++;
-  parentPort?.postMessage({ id, places } satisfies FetchRequest);
+  ask({ kind: 'fetch', id, places });
   return new Promise((resolve) => fetches.set(id, resolve));
 }
 
@@ -55,7 +59,14 @@ function store(row: number, offset: number, message: Buffer): void {
 }
 
 const { helper } = settings;
-const decode = helper && ((wanted: readonly Wanted[]): void => void helper.postMessage(wanted));
+let isHelped = false;
+const decode =
+  helper &&
+  ((wanted: readonly Wanted[]): void => {
+    if (!isHelped) ask({ kind: 'help' });
+    isHelped = true;
+    helper.postMessage(wanted);
+  });
 
 const content = await openLocalContent(settings.repositoryId, settings.content);
 const blocks = new SharedBlocks(settings.content.shared);

@@ -16,6 +16,7 @@ import { shared } from './messages.js';
 import type { Outcome } from './session.js';
 
 const openFiles = 256;
+const keptHints = 512;
 /** More would only be old news when they are heard. */
 const unheardHints = 4096;
 
@@ -32,6 +33,7 @@ export class Reads {
   readonly #options: ReadsOptions;
   readonly #files = new LRUCache<number, FileLayout>({ max: openFiles });
   readonly #reply = Buffer.alloc(replyHeader_bytes + maximumRead_bytes);
+  readonly #unsent: Hint[] = [];
   #content: LocalContent | undefined;
 
   constructor(options: ReadsOptions) {
@@ -63,11 +65,19 @@ export class Reads {
     return true;
   }
 
+  /** The latest are kept back until somebody reads: `ls -lR` and `find` need nobody to hear of every directory. */
   hint(hint: Hint): void {
+    this.#unsent.push(hint);
     const { hints, flags } = this.#options;
-    if (hints === undefined || Atomics.load(flags, shared.hints) >= unheardHints) return;
-    Atomics.add(flags, shared.hints, 1);
-    hints.postMessage(hint);
+    if (Atomics.load(flags, shared.reading) === 0) {
+      if (this.#unsent.length > 2 * keptHints) this.#unsent.splice(0, keptHints);
+      return;
+    }
+    for (const each of this.#unsent.splice(0)) {
+      if (hints === undefined || Atomics.load(flags, shared.hints) >= unheardHints) break;
+      Atomics.add(flags, shared.hints, 1);
+      hints.postMessage(each);
+    }
   }
 
   /** Whatever is wrong, the main thread meets it again and says so. */

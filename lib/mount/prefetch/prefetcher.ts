@@ -39,6 +39,8 @@ export interface PrefetcherOptions {
 
 const keptReaders = 64;
 const keptFiles = 64;
+/** So many readers may each have the largest window. */
+const readersWithoutLimit = 2;
 const keptItems = 16_384;
 const keptDirectories = 16_384;
 /** Directories with files that wait for their listing, and such files of one directory. */
@@ -49,9 +51,13 @@ const freeItems = 512;
 /** What is brought at once: plain bytes of blocks, and items. */
 const largestBatch_bytes = 2 * 2 ** 20;
 const largestBatch = 256;
+/** Smaller blocks are decoded sooner than somebody else is told. */
+const largeBlock_bytes = 256 * 1024;
 /** Of the window, at most this part at once: a reader may be close behind. */
 const batchPart = 4;
-const parallelFetches = 4;
+const parallelFetches = 3;
+/** A reader not met for so many hints has gone away. */
+const patience = 512;
 const item_bytes = 2 ** 20;
 const page_bytes = 4096;
 
@@ -61,6 +67,8 @@ interface Reader {
   free: number;
   /** It has come along since it began. */
   isFollowed: boolean;
+  /** When it was met last, in hints. */
+  met: number;
   /** Of the file read last. */
   row: number;
   directory: DirectoryId;
@@ -91,13 +99,18 @@ export class Prefetcher {
   readonly #pieces = new WeakMap<Item, readonly PlacedPiece[]>();
   readonly #message: Buffer;
   #fetches = 0;
+  #hints = 0;
+  /** Of the room for what is ahead, what one reader may have. */
+  #share_bytes: number;
 
   constructor(options: PrefetcherOptions) {
     this.#options = options;
+    this.#share_bytes = options.limits.maximum_bytes;
     this.#message = Buffer.alloc(options.room_bytes + item_bytes);
   }
 
   hear(hint: Hint): void {
+    this.#hints++;
     if (hint.kind === 'read') this.#read(hint.row, hint.offset, hint.end);
     else this.#list(hint.row, hint.sequence);
   }
@@ -115,7 +128,7 @@ export class Prefetcher {
   }
 
   #list(row: number, sequence: number): void {
-    const directory = this.#options.catalog.entryById(row)?.directory;
+    const directory = this.#options.catalog.directoryById(row);
     if (directory === undefined) return;
     this.#listed.set(directory, sequence);
     const items = this.#parked.get(directory) ?? [];
@@ -163,7 +176,7 @@ export class Prefetcher {
     const size_bytes = isGoingOn ? limits.initial_bytes : 0;
     const from = this.#storeChunk(file, offset);
     const window = new Window(filesFrom(catalog, file, sequence), from, limits, size_bytes);
-    this.#met({ window, free: freeItems, isFollowed: false, row, directory, end });
+    this.#met({ window, free: freeItems, isFollowed: false, met: 0, row, directory, end });
   }
 
   /** Puts the chunk around `offset` into the kernel's cache; gives where the rest of the file begins. */
@@ -182,14 +195,20 @@ export class Prefetcher {
   #met(reader: Reader): void {
     this.#readers.delete(reader);
     this.#readers.add(reader);
+    reader.met = this.#hints;
     const [oldest] = this.#readers;
     if (this.#readers.size > keptReaders && oldest !== undefined) this.#readers.delete(oldest);
+    let active = 0;
+    for (const { window, met } of this.#readers)
+      if (!window.isEmpty && this.#hints - met < patience) active++;
+    const { maximum_bytes } = this.#options.limits;
+    this.#share_bytes = Math.min(maximum_bytes, (maximum_bytes * readersWithoutLimit) / active);
   }
 
   #next(reader: Reader): Item | undefined {
     const item = reader.window.peek();
     if (item === undefined) return undefined;
-    if (reader.window.hasRoom) return item;
+    if (reader.window.hasRoom(this.#share_bytes)) return item;
     return reader.free > 0 && this.#isHere(item) ? (reader.free--, item) : undefined;
   }
 
@@ -230,7 +249,10 @@ export class Prefetcher {
   /** Decodes what is on this machine; gives the rest, by pack. */
   #load(wanted: readonly Wanted[]): Map<string, ChunkPlace[]> {
     const { content, target } = this.#options;
-    const isOther = (index: number): boolean => target.decode !== undefined && index % 2 === 1;
+    const isOther = (index: number): boolean =>
+      target.decode !== undefined &&
+      index % 2 === 1 &&
+      wanted[index]!.place.blockPlain_bytes >= largeBlock_bytes;
     const others = wanted.filter((_, index) => isOther(index));
     if (others.length > 0) target.decode?.(others);
     const missing = new Map<string, ChunkPlace[]>();

@@ -4,7 +4,10 @@
 import type { CatalogReader, DirectoryId } from '../../catalog/types.js';
 import { FileLayout } from '../cache/file-layout.js';
 
-export type WalkCatalog = Pick<CatalogReader, 'entryById' | 'list' | 'placeOf' | 'directoryPlace'>;
+export type WalkCatalog = Pick<
+  CatalogReader,
+  'entryById' | 'directoryById' | 'list' | 'placeOf' | 'directoryPlace'
+>;
 
 export interface WalkedFile {
   /** CatalogEntry.id */

@@ -53,8 +53,10 @@ export class Window {
     return this.#size_bytes === 0;
   }
 
-  get hasRoom(): boolean {
-    return this.#file !== undefined && this.#taken_bytes - this.#seen_bytes < this.#size_bytes;
+  /** Whether more may be taken; `share_bytes` bounds the window where many readers share the room. */
+  hasRoom(share_bytes: number): boolean {
+    const size_bytes = Math.min(this.#size_bytes, share_bytes);
+    return this.#file !== undefined && this.#taken_bytes - this.#seen_bytes < size_bytes;
   }
 
   /** What comes next, if anything. */
