@@ -128,8 +128,12 @@ export class SharedBlocks {
     }
   }
 
-  /** The claimed block's bytes; it stays pinned. */
+  /** The claimed block's bytes, as many as its place said; it stays pinned. */
   fill(block: Pinned, plain: Uint8Array): void {
+    if (plain.length !== this.#get(block, field.size_bytes)) {
+      this.abandon(block);
+      throw new RangeError(`a block has ${plain.length} bytes, not ${this.#get(block, field.size_bytes)}`);
+    }
     this.#eachPage(block, 0, plain.length, (page, from, at, length) => {
       // TypedArray.set copies shared memory word by word; fill with as many bytes is one memcpy.
       this.#bytes.subarray(page + from, page + from + length).fill(plain.subarray(at, at + length));
