@@ -10,9 +10,10 @@ const defaultTools = ['disk', 'peer', 'ours'];
 export class Runner {
   /** Line id → tool name → values, one a round. */
   measured = new Map();
-  /** { tool, lines, round, message } */
+  /** { tool, lines, round, message }; round 0: before anything was measured. */
   failures = [];
   #checks = new Map();
+  #unprepared = new Set();
   #options;
 
   /** { session, places, data, s3, tools, directory, catalogConfiguration } */
@@ -21,12 +22,11 @@ export class Runner {
   }
 
   async run(scenarios, rounds) {
+    await this.#prepare(scenarios);
     for (let round = 0; round < rounds; round++) {
       for (const scenario of scenarios) {
         if (scenario.isOnce && round > 0) continue;
-        const tools = this.#options.tools.filter(
-          (tool) => suits(tool, scenario) && this.#isFair(tool, scenario),
-        );
+        const tools = this.#toolsFor(scenario).filter((tool) => !this.#unprepared.has(key(tool, scenario)));
         for (let turn = 0; turn < tools.length; turn++)
           await this.#measure(scenario, tools[(turn + round) % tools.length], round);
       }
@@ -34,9 +34,34 @@ export class Runner {
     }
   }
 
-  /** A repository that was given by hand exists for us alone: nothing to compare with. */
-  #isFair(tool, { isMountTimed }) {
-    return tool.kind === 'ours' || !isMountTimed || this.#options.catalogConfiguration === undefined;
+  /** All data and all repositories, before anything is measured. */
+  async #prepare(scenarios) {
+    const { session, places, data } = this.#options;
+    for (const scenario of scenarios) {
+      if (scenario.otherData !== undefined) await data.path(scenario.otherData);
+      for (const tool of this.#toolsFor(scenario)) {
+        if (this.#unprepared.has(key(tool, scenario))) continue;
+        try {
+          await places.of(tool, scenario.data, scenario.store ?? 'directory');
+        } catch (error) {
+          if (session.isInterrupted) throw error;
+          this.#unprepared.add(key(tool, scenario));
+          this.#fail(tool, scenario, 0, error);
+        }
+      }
+    }
+  }
+
+  #toolsFor(scenario) {
+    const { tools, catalogConfiguration } = this.#options;
+    // A repository that was given by hand exists for us alone: nothing to compare with.
+    const isAlone = scenario.isMountTimed && catalogConfiguration !== undefined;
+    return tools.filter((tool) => suits(tool, scenario) && (tool.kind === 'ours' || !isAlone));
+  }
+
+  #fail(tool, { lines }, round, { message }) {
+    this.failures.push({ tool: tool.name, lines, round, message });
+    process.stderr.write(`  ${tool.name}: ${lines[0]} FAILED: ${message}\n`);
   }
 
   async #measure(scenario, tool, round) {
@@ -50,13 +75,7 @@ export class Runner {
       if (check !== undefined) this.#compare(first, check);
     } catch (error) {
       if (this.#options.session.isInterrupted) throw error;
-      this.failures.push({
-        tool: tool.name,
-        lines: scenario.lines,
-        round: round + 1,
-        message: error.message,
-      });
-      process.stderr.write(`  ${tool.name}: ${first} FAILED: ${error.message}\n`);
+      this.#fail(tool, scenario, round + 1, error);
     }
   }
 
@@ -113,6 +132,8 @@ export class Runner {
     }
   }
 }
+
+const key = (tool, { data, store }) => `${tool.name} ${data} ${store}`;
 
 function suits(tool, { store = 'directory', tools = defaultTools }) {
   return tools.includes(tool.kind) && tool.stores.includes(store);

@@ -131,6 +131,7 @@ export const scenarios = [
   {
     lines: ['diff'],
     data: 'system',
+    otherData: 'system-copy',
     async run({ session, root, tool, place, dataPath }) {
       // The disk is compared with another copy: diff does not read a file that it compares with itself.
       const live = tool.kind === 'disk' ? await dataPath('system-copy') : place.data;
