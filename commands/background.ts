@@ -71,7 +71,8 @@ export interface ChildOptions {
 export class BackgroundChild {
   readonly #process: ChildProcess;
   readonly #ended: Promise<string>;
-  #isWaiting = false;
+  /** It has loaded and waits for the word. */
+  readonly waiting: Promise<void>;
   #onMessage: ((message: FromChild) => void) | undefined;
 
   constructor({ command, cwd, environment }: ChildOptions) {
@@ -86,9 +87,11 @@ export class BackgroundChild {
       this.#process.on('error', (error) => resolve(error.message));
       this.#process.on('exit', (status, killedBy) => resolve(killedBy ?? `status ${status}`));
     });
-    this.#process.on('message', (message: FromChild) => {
-      if (message.kind === 'waiting') this.#isWaiting = true;
-      this.#onMessage?.(message);
+    this.waiting = new Promise((resolve) => {
+      this.#process.on('message', (message: FromChild) => {
+        if (message.kind === 'waiting') resolve();
+        this.#onMessage?.(message);
+      });
     });
   }
 
@@ -99,16 +102,16 @@ export class BackgroundChild {
     signal.addEventListener('abort', stop);
     try {
       await new Promise<void>((resolve, reject) => {
-        const go = (): void => void this.#process.send({ kind: 'begin', password, logFile } satisfies Begin);
         this.#onMessage = (message) => {
-          if (message.kind === 'waiting') go();
-          else if (message.kind === 'progress') onProgress?.(message.progress);
+          if (message.kind === 'progress') onProgress?.(message.progress);
           else if (message.kind === 'ready') resolve();
-          else reject(RrbackupError.fromPlain(message.error));
+          else if (message.kind === 'failed') reject(RrbackupError.fromPlain(message.error));
         };
+        void this.waiting.then(() =>
+          this.#process.send({ kind: 'begin', password, logFile } satisfies Begin, () => undefined),
+        );
         void this.#ended.then((how) => reject(signal.aborted ? interrupted() : ended(how, logFile)));
         if (signal.aborted) stop();
-        else if (this.#isWaiting) go();
       });
     } finally {
       signal.removeEventListener('abort', stop);

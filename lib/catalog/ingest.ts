@@ -31,6 +31,8 @@ export class Ingestion {
   #counters!: Counters;
   #work: CommitWork | undefined;
   #rows = 0;
+  /** How many there will be at the end of the commit at hand, as far as it says itself. */
+  #expectedRows = 0;
 
   constructor(database: CatalogDatabase, packs: PackTable, run: Run, batch: number) {
     this.#database = database;
@@ -43,6 +45,7 @@ export class Ingestion {
   async add(commit: Commit, isBase: boolean): Promise<boolean> {
     const known = readStream(this.#database.tables, commit.header.stream);
     if (known !== undefined && isIngested(this.#database.tables, known, commit)) return false;
+    this.#expectedRows = this.#rows + rowsOf(commit, isBase);
     const work = new CommitWork(this.#database.tables, commit, () => this.#counters, this.#writer);
     this.#push(0, () => {
       this.#work = work;
@@ -101,9 +104,19 @@ export class Ingestion {
     this.#queue = [];
     this.#queued_bytes = 0;
     this.#whole = 0;
-    this.#run.onProgress?.({ phase: 'catalog', files_done: this.#rows, bytes_done: 0 });
+    this.#run.onProgress?.({
+      phase: 'catalog',
+      files_done: this.#rows,
+      files_total: Math.max(this.#rows, this.#expectedRows),
+      bytes_done: 0,
+    });
   }
 }
 
 const weightOf = (pack: PackInfo): number =>
   pack.blocks.reduce((sum, block) => sum + 64 + block.chunks.length * 100, 512);
+
+function rowsOf({ header: { statistics } }: Commit, isBase: boolean): number {
+  const { files, directories, others, added, changed, removed } = statistics;
+  return isBase ? files + directories + others : added + changed + removed;
+}

@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 
 import { type Catalog, openCatalog } from '../../lib/catalog/index.js';
 import type { Checkpoint } from '../../lib/manifest/checkpoint.js';
-import type { Row } from '../../lib/manifest/types.js';
+import type { Commit, Row } from '../../lib/manifest/types.js';
 import {
   bytesOf,
   chunkIdOf,
@@ -264,3 +264,28 @@ t.test('a full disk is an error with a way out; the versions before stand', { sk
   t.same(pathsAt(again.catalog, 1), ['', 'a']);
   await again.catalog.close();
 });
+
+t.test(
+  'progress tells how many rows the commit at hand will bring, and never fewer than there were',
+  async (t) => {
+    const catalog = await opened(t, { batch: 2 });
+    const saying = (commit: Commit, added: number): Commit => {
+      const statistics = { ...commit.header.statistics, added, changed: 0, removed: 0 };
+      return { ...commit, header: { ...commit.header, statistics } };
+    };
+    const [first, second] = commitsOf([
+      treeOf({ a: '1', b: '2', c: '3', d: '4' }),
+      treeOf({ a: '2', b: '2', c: '4', d: '4' }),
+    ]);
+    const seen: (readonly [number, number | undefined])[] = [];
+    await catalog.ingestAll([saying(first!, 5), saying(second!, 0)], {
+      onProgress: ({ files_done, files_total }) => seen.push([files_done, files_total]),
+    });
+    t.ok(seen.length > 3);
+    t.strictSame(
+      seen.filter(([done]) => done < 5).map(([, total]) => total),
+      seen.filter(([done]) => done < 5).map(() => 5),
+    );
+    t.strictSame(seen.at(-1), [7, 7]);
+  },
+);

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { startInBackground } from '../../commands/background.js';
+import { BackgroundChild, startInBackground } from '../../commands/background.js';
 import { fileURLToPath } from 'node:url';
 
 const background = fileURLToPath(new URL('../../commands/background.js', import.meta.url));
@@ -38,6 +38,50 @@ t.test('the password arrives over the channel, and nowhere else', async (t) => {
   t.match(seen, { password: 'secret', cwd: '/', argv: ['argument', '--in-background'] });
   t.notOk(seen.env.includes('secret'));
   t.equal(statSync(logFile).mode & 0o777, 0o600);
+});
+
+t.test('whoever waits hears how far it is', async (t) => {
+  const cwd = t.testdir({
+    'child.mjs': `
+      import { parentProcess } from ${JSON.stringify(background)};
+      const parent = parentProcess();
+      await parent.begin();
+      for (const files_done of [1, 2]) parent.progress({ phase: 'catalog', files_done, bytes_done: 0 });
+      parent.ready();
+    `,
+  });
+  const seen: number[] = [];
+  await startInBackground({
+    command: [process.execPath, join(cwd, 'child.mjs')],
+    cwd,
+    environment: { PATH: process.env['PATH'] },
+    logFile: join(cwd, 'log'),
+    password: undefined,
+    signal: new AbortController().signal,
+    onProgress: ({ files_done }) => seen.push(files_done),
+  });
+  t.strictSame(seen, [1, 2]);
+});
+
+t.test('a child that is started ahead waits to be told, however late', async (t) => {
+  const cwd = t.testdir({
+    'child.mjs': `
+      import { writeFileSync } from 'node:fs';
+      import { parentProcess } from ${JSON.stringify(background)};
+      const parent = parentProcess();
+      const password = await parent.begin();
+      writeFileSync(${JSON.stringify(join(t.testdirName, 'begun'))}, password);
+      parent.ready();
+    `,
+  });
+  const command = [process.execPath, join(cwd, 'child.mjs')];
+  const environment = { PATH: process.env['PATH'] };
+  const child = new BackgroundChild({ command, cwd, environment });
+  await child.waiting;
+  t.notOk(existsSync(join(cwd, 'begun')));
+  const signal = new AbortController().signal;
+  await child.begin({ logFile: join(cwd, 'log'), password: 'late', signal });
+  t.equal(readFileSync(join(cwd, 'begun'), 'utf8'), 'late');
 });
 
 t.test('an error keeps its class, its status and its guidance', async (t) => {
