@@ -148,16 +148,15 @@ export class Prefetcher {
     known.end = end;
     known.isFollowed = true;
     known.directory = taken?.directory ?? known.directory;
-    known.window.seen(taken?.position);
+    if (taken !== undefined) known.window.seen(taken.position);
+    else if (known.window.isNext(row, offset)) known.window.seen();
     if (isNext && known.window.isEmpty) known.window.grow();
     this.#met(known);
   }
 
   #waitingAt(row: number, offset: number): Reader | undefined {
     for (const reader of this.#readers) {
-      if (reader.row === row && reader.end === offset) return reader;
-      const next = reader.window.peek();
-      if (next?.file.row === row && next.start <= offset && offset < next.end) return reader;
+      if ((reader.row === row && reader.end === offset) || reader.window.isNext(row, offset)) return reader;
     }
     return undefined;
   }
@@ -220,7 +219,7 @@ export class Prefetcher {
     let next: Item | undefined = first;
     while (next !== undefined) {
       items.push({ item: next, position: this.#note(reader, next) });
-      for (const each of this.#piecesOf(next)) {
+      for (const each of this.#piecesOf(next) ?? []) {
         const key = `${each.place.pack} ${each.place.block}`;
         if (wanted.has(key) || this.#options.shared.has(each.place)) continue;
         wanted.set(key, each);
@@ -292,8 +291,9 @@ export class Prefetcher {
     const { file, start, end } = item;
     const { content, target, room_bytes } = this.#options;
     const message = this.#message.subarray(0, room_bytes + end - start);
+    const pieces = this.#piecesOf(item);
     try {
-      if (!content.read(this.#piecesOf(item), message.subarray(room_bytes))) return;
+      if (pieces === undefined || !content.read(pieces, message.subarray(room_bytes))) return;
     } catch {
       // Whoever reads the file is told.
       return;
@@ -302,21 +302,21 @@ export class Prefetcher {
   }
 
   #isHere(item: Item): boolean {
-    return this.#piecesOf(item).every(({ place }) => this.#options.shared.has(place));
+    const pieces = this.#piecesOf(item);
+    return pieces !== undefined && pieces.every(({ place }) => this.#options.shared.has(place));
   }
 
-  /** Of a file that is damaged: none; it becomes somebody's business when it is read. */
-  #piecesOf(item: Item): readonly PlacedPiece[] {
+  /** undefined where one of them is nowhere, which is somebody's business when the file is read. A hole has none. */
+  #piecesOf(item: Item): readonly PlacedPiece[] | undefined {
     const known = this.#pieces.get(item);
     if (known !== undefined) return known;
-    let pieces: readonly PlacedPiece[] = [];
     try {
       const { file, start, end } = item;
-      pieces = file.layout.pieces(start, end).map((piece) => placed(this.#options.catalog, piece));
-    } catch {
+      const pieces = file.layout.pieces(start, end).map((piece) => placed(this.#options.catalog, piece));
+      this.#pieces.set(item, pieces);
       return pieces;
+    } catch {
+      return undefined;
     }
-    this.#pieces.set(item, pieces);
-    return pieces;
   }
 }

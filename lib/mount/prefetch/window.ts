@@ -72,6 +72,11 @@ export class Window {
     };
   }
 
+  /** Whether byte `offset` of the file lies in what comes next. */
+  isNext(row: number, offset: number): boolean {
+    return this.#file?.row === row && this.#offset <= offset && offset < this.#offset + item_bytes;
+  }
+
   /** Takes what `peek` shows; gives its position for `seen`. */
   take({ start, end, isMarker }: Item): number {
     const cost_bytes = end - start + overhead_bytes;
