@@ -4,6 +4,7 @@
 
 import { BackgroundChild, backgroundOption } from './background.js';
 import { commandIndex, commandWords } from './command-word.js';
+import { compileCache } from './compile-cache.js';
 import { fromMountHelper } from './mount-helper.js';
 
 const argv = fromMountHelper(process.argv.slice(2), commandWords);
@@ -19,7 +20,7 @@ const child = isForBackground
       command: [...program, ...argv],
       cwd: process.cwd(),
       // The password goes over the channel; the process that stays need not carry it in its environment.
-      environment: { ...process.env, RRBACKUP_PASSWORD: undefined },
+      environment: { ...process.env, ...compileCache(process.env), RRBACKUP_PASSWORD: undefined },
     })
   : undefined;
 const { run } = await import('./program.js');

@@ -1,0 +1,24 @@
+// Where a process in the background keeps the program's compiled code from one run to the next: it saves a third of a mount's
+// start. Node 22.1 and later take it from the environment, in every thread; older ones know nothing of it. A cache like any
+// other in the user's cache directory: may be deleted at any time.
+
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+
+const firstNode = 22;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What to add to the environment; nothing where Node cannot, there is no place, or the user has named one. */
+export function compileCache(environment: Environment, node = process.versions.node): Environment {
+  if (Number.parseInt(node) < firstNode || environment['NODE_COMPILE_CACHE'] !== undefined) return {};
+  const given = environment['XDG_CACHE_HOME'] ?? '';
+  const directory = join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'rrbackup/compiled-code');
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch {
+    return {};
+  }
+  return { NODE_COMPILE_CACHE: directory };
+}
