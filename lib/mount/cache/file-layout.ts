@@ -18,16 +18,15 @@ export interface Piece {
 export class FileLayout {
   readonly entry: Entry;
   /** starts[i] is the offset of segment i. */
-  readonly #starts: readonly number[];
+  readonly #starts: number[] = [];
 
   constructor(entry: Entry) {
     this.entry = entry;
     let sum = 0;
-    this.#starts = entry.content.map((segment) => {
-      const start = sum;
-      sum += segment.size_bytes;
-      return start;
-    });
+    for (const { size_bytes } of entry.content) {
+      this.#starts.push(sum);
+      sum += size_bytes;
+    }
     if (sum !== entry.size_bytes)
       throw damaged('mount.short_content', 'the content of a file is not as long as its size says');
   }
@@ -81,7 +80,7 @@ export interface PlacedPiece extends Piece {
 
 /** With where its chunk lies. Throws where the catalog knows of no place, or of one of another size. */
 export function placed(catalog: { chunk(id: ChunkId): ChunkPlace | undefined }, piece: Piece): PlacedPiece {
-  const { id, chunk_bytes } = piece;
+  const { id, chunk_bytes, from, to, at } = piece;
   const place = catalog.chunk(id);
   if (place === undefined) {
     const hex = Buffer.from(id).toString('hex').slice(0, 16);
@@ -90,5 +89,5 @@ export function placed(catalog: { chunk(id: ChunkId): ChunkPlace | undefined }, 
   if (place.size_bytes !== chunk_bytes) {
     throw damaged('mount.wrong_size', `a chunk in pack ${place.pack} has another size than its file says`);
   }
-  return { ...piece, place };
+  return { id, chunk_bytes, from, to, at, place };
 }

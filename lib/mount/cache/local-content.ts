@@ -106,8 +106,9 @@ export class LocalContent {
     }
   }
 
-  #copy(block: Pinned, { place, ...piece }: PlacedPiece, target: Buffer): void {
+  #copy(block: Pinned, piece: PlacedPiece, target: Buffer): void {
     const { shared, decoder } = this.#options;
+    const { place } = piece;
     const { offset_bytes: start, size_bytes } = place;
     if (shared.isProven(block)) {
       shared.copy(block, start + piece.from, start + piece.to, target, 0);

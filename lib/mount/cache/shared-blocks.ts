@@ -73,6 +73,10 @@ export class SharedBlocks {
   readonly #bytes: Buffer;
   readonly #shape: Shape;
   readonly #lock: SharedMutex;
+  #pack = '';
+  /** 64 bits of the name of `#pack`, which is a hash; chunks are checked against their ids besides. */
+  #pack0 = 0;
+  #pack1 = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.memory = memory;
@@ -206,10 +210,10 @@ export class SharedBlocks {
   #take(place: ChunkPlace, pages: number): number {
     const entry = this.#words[control.freeEntry]!;
     this.#words[control.freeEntry] = this.#get(entry, field.next);
-    const [pack0, pack1] = keyOf(place);
-    const bucket = this.#bucket(pack0, pack1, place.block);
-    this.#set(entry, field.pack0, pack0);
-    this.#set(entry, field.pack1, pack1);
+    this.#turnTo(place.pack);
+    const bucket = this.#bucket(this.#pack0, this.#pack1, place.block);
+    this.#set(entry, field.pack0, this.#pack0);
+    this.#set(entry, field.pack1, this.#pack1);
     this.#set(entry, field.block, place.block);
     this.#set(entry, field.next, this.#words[bucket]!);
     this.#words[bucket] = entry;
@@ -271,17 +275,25 @@ export class SharedBlocks {
   }
 
   #lookup(place: ChunkPlace): number {
-    const [pack0, pack1] = keyOf(place);
-    let entry = this.#words[this.#bucket(pack0, pack1, place.block)]!;
+    this.#turnTo(place.pack);
+    let entry = this.#words[this.#bucket(this.#pack0, this.#pack1, place.block)]!;
     while (
       entry !== nothing &&
       (this.#get(entry, field.block) !== place.block ||
-        this.#get(entry, field.pack0) !== pack0 ||
-        this.#get(entry, field.pack1) !== pack1)
+        this.#get(entry, field.pack0) !== this.#pack0 ||
+        this.#get(entry, field.pack1) !== this.#pack1)
     ) {
       entry = this.#get(entry, field.next);
     }
     return entry;
+  }
+
+  /** One question after the other is about the same pack. */
+  #turnTo(pack: string): void {
+    if (pack === this.#pack) return;
+    this.#pack = pack;
+    this.#pack0 = Number.parseInt(pack.slice(0, 8), 16) | 0;
+    this.#pack1 = Number.parseInt(pack.slice(8, 16), 16) | 0;
   }
 
   #bucket(pack0: number, pack1: number, block: number): number {
@@ -304,9 +316,4 @@ export class SharedBlocks {
   #nextPage(page: number): number {
     return this.#words[this.#shape.pageListAt + page]!;
   }
-}
-
-/** 64 bits of the pack's name, which is a hash; chunks are checked against their ids besides. */
-function keyOf({ pack }: ChunkPlace): readonly [number, number] {
-  return [Number.parseInt(pack.slice(0, 8), 16) | 0, Number.parseInt(pack.slice(8, 16), 16) | 0];
 }

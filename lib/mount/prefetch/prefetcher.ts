@@ -8,7 +8,7 @@ import { placed, type PlacedPiece } from '../cache/file-layout.js';
 import type { LocalContent, Wanted } from '../cache/local-content.js';
 import type { SharedBlocks } from '../cache/shared-blocks.js';
 import { fileOf, filesFrom, type WalkCatalog, type WalkedFile } from './walk.js';
-import { Window, type Item, type WindowLimits } from './window.js';
+import { Item, Window, type WindowLimits } from './window.js';
 
 export type Hint =
   /** The kernel asked for bytes of a file. */
@@ -46,8 +46,6 @@ const keptDirectories = 16_384;
 /** Directories with files that wait for their listing, and such files of one directory. */
 const parkedDirectories = 512;
 const parkedFiles = 512;
-/** Items behind a first read that cost nothing, because their blocks came with its own. */
-const freeItems = 512;
 /** What is brought at once: plain bytes of blocks, and items. */
 const largestBatch_bytes = 2 * 2 ** 20;
 const largestBatch = 256;
@@ -63,10 +61,6 @@ const page_bytes = 4096;
 
 interface Reader {
   readonly window: Window;
-  /** How many items may still be taken that cost nothing. */
-  free: number;
-  /** It has come along since it began. */
-  isFollowed: boolean;
   /** When it was met last, in hints. */
   met: number;
   /** Of the file read last. */
@@ -95,8 +89,9 @@ export class Prefetcher {
   readonly #listed = new LRUCache<DirectoryId, number>({ max: keptDirectories });
   /** By directory: what may be stored once the kernel knows the files. */
   readonly #parked = new LRUCache<DirectoryId, Item[]>({ max: parkedDirectories });
+  /** Blocks that were loaded here, and not for a read. */
+  readonly #brought = new LRUCache<string, true>({ max: keptItems });
   readonly #files = new LRUCache<number, WalkedFile>({ max: keptFiles });
-  readonly #pieces = new WeakMap<Item, readonly PlacedPiece[]>();
   readonly #message: Buffer;
   #fetches = 0;
   #hints = 0;
@@ -137,23 +132,20 @@ export class Prefetcher {
   }
 
   #read(row: number, offset: number, end: number): void {
-    const taken = this.#taken.get(row)?.findLast(({ start, end }) => start <= offset && offset < end);
-    const known = taken?.reader ?? this.#waitingAt(row, offset);
-    if (known === undefined) {
+    const taken = this.#taken.get(row)?.findLast((item) => item.start <= offset && offset < item.end);
+    const reader = taken?.reader ?? this.#waitingAt(row, offset);
+    if (reader === undefined) {
       this.#begin(row, offset, end);
       return;
     }
-    const isNext = known.row === row && known.end === offset;
-    known.row = row;
-    known.end = end;
-    known.isFollowed = true;
-    known.directory = taken?.directory ?? known.directory;
-    if (taken !== undefined) known.window.seen(taken.position);
-    else if (known.window.isNext(row, offset)) known.window.seen();
-    if (isNext && known.window.isEmpty) known.window.grow();
-    this.#met(known);
+    if (taken !== undefined) reader.window.seen(taken.position);
+    else if (reader.window.isNext(row, offset)) reader.window.seen();
+    else reader.window.grow();
+    reader.directory = taken?.directory ?? reader.directory;
+    this.#met(reader, row, end);
   }
 
+  /** Who is about to come here: in a file from one byte to the next, or from file to file. */
   #waitingAt(row: number, offset: number): Reader | undefined {
     for (const reader of this.#readers) {
       if ((reader.row === row && reader.end === offset) || reader.window.isNext(row, offset)) return reader;
@@ -161,7 +153,7 @@ export class Prefetcher {
     return undefined;
   }
 
-  /** Somebody begins to read. What came with the block that was read is put to use at once. */
+  /** Somebody begins to read, or leaves files out on the way through a directory. */
   #begin(row: number, offset: number, end: number): void {
     const { catalog, limits } = this.#options;
     const file = this.#files.get(row) ?? fileOf(catalog, row);
@@ -169,32 +161,37 @@ export class Prefetcher {
     this.#files.set(row, file);
     const { directory } = file;
     const sequence = this.#listed.get(directory) ?? catalog.entryById(row)?.from ?? 0;
-    // A reader that leaves files out, or takes them in another order, is still one that goes through a directory.
-    const before = [...this.#readers].at(-1);
-    const isGoingOn = before?.isFollowed === true && before.directory === directory && before.row !== row;
-    const size_bytes = isGoingOn ? limits.initial_bytes : 0;
-    const from = this.#storeChunk(file, offset);
-    const window = new Window(filesFrom(catalog, file, sequence), from, limits, size_bytes);
-    this.#met({ window, free: freeItems, isFollowed: false, met: 0, row, directory, end });
+    const files = filesFrom(catalog, file, sequence);
+    const from = this.#storeChunk(file, offset, end);
+    const [before] = [...this.#readers].slice(-1);
+    if (offset === 0 && before?.directory === directory && before.row !== row) {
+      before.window.moveTo(files, from);
+      this.#met(before, row, end);
+    } else {
+      this.#met({ window: new Window(files, from, limits), met: 0, row, directory, end }, row, end);
+    }
   }
 
-  /** Puts the chunk around `offset` into the kernel's cache; gives where the rest of the file begins. */
-  #storeChunk(file: WalkedFile, offset: number): number {
+  /** Puts the chunk around what was read into the kernel's cache; gives where the rest of the file begins. */
+  #storeChunk(file: WalkedFile, offset: number, readEnd: number): number {
     const size_bytes = file.layout.entry.size_bytes;
     const bounds = file.layout.segmentAround(offset);
     const start = Math.ceil(bounds.start / page_bytes) * page_bytes;
     const end = bounds.end === size_bytes ? size_bytes : Math.floor(bounds.end / page_bytes) * page_bytes;
-    for (let at = start; at < end; at += item_bytes) {
-      const item = { file, start: at, end: Math.min(at + item_bytes, end), isMarker: false };
+    const isMore = start < offset || readEnd < end;
+    for (let at = start; isMore && at < end; at += item_bytes) {
+      const item = new Item(file, at, Math.min(at + item_bytes, end));
       if (this.#isHere(item)) this.#store(item);
     }
-    return Math.max(offset, end);
+    return Math.max(readEnd, end);
   }
 
-  #met(reader: Reader): void {
+  #met(reader: Reader, row: number, end: number): void {
     this.#readers.delete(reader);
     this.#readers.add(reader);
     reader.met = this.#hints;
+    reader.row = row;
+    reader.end = end;
     const [oldest] = this.#readers;
     if (this.#readers.size > keptReaders && oldest !== undefined) this.#readers.delete(oldest);
     let active = 0;
@@ -205,10 +202,7 @@ export class Prefetcher {
   }
 
   #next(reader: Reader): Item | undefined {
-    const item = reader.window.peek();
-    if (item === undefined) return undefined;
-    if (reader.window.hasRoom(this.#share_bytes)) return item;
-    return reader.free > 0 && this.#isHere(item) ? (reader.free--, item) : undefined;
+    return reader.window.hasRoom(this.#share_bytes) ? reader.window.peek() : undefined;
   }
 
   #bring(reader: Reader, first: Item): void {
@@ -216,15 +210,11 @@ export class Prefetcher {
     const wanted = new Map<string, Wanted>();
     let batch_bytes = 0;
     const room_bytes = Math.min(largestBatch_bytes, reader.window.size_bytes / batchPart);
-    let next: Item | undefined = first;
-    while (next !== undefined) {
-      items.push({ item: next, position: this.#note(reader, next) });
-      for (const each of this.#piecesOf(next) ?? []) {
-        const key = `${each.place.pack} ${each.place.block}`;
-        if (wanted.has(key) || this.#options.shared.has(each.place)) continue;
-        wanted.set(key, each);
-        batch_bytes += each.place.blockPlain_bytes;
-      }
+    for (let next: Item | undefined = first; next !== undefined;) {
+      const position = this.#note(reader, next);
+      const size_bytes = this.#want(next, wanted);
+      if (size_bytes !== 'with a reader') items.push({ item: next, position });
+      batch_bytes += size_bytes === 'with a reader' ? 0 : size_bytes;
       next = batch_bytes < room_bytes && items.length < largestBatch ? this.#next(reader) : undefined;
     }
     const missing = this.#load([...wanted.values()]);
@@ -243,6 +233,26 @@ export class Prefetcher {
       deliver();
       this.#options.target.wake();
     });
+  }
+
+  /**
+   * Adds the blocks of an item that are not here; gives their bytes. If they are here, and not because they were brought, a
+   * reader is reading them just now, and would not wait for us.
+   */
+  #want(item: Item, wanted: Map<string, Wanted>): number | 'with a reader' {
+    let size_bytes = 0;
+    let isWithReader = true;
+    for (const piece of this.#piecesOf(item) ?? []) {
+      const { place } = piece;
+      const key = `${place.pack} ${place.block}`;
+      if (this.#brought.has(key)) isWithReader = false;
+      if (wanted.has(key) || this.#options.shared.has(place)) continue;
+      isWithReader = false;
+      wanted.set(key, piece);
+      this.#brought.set(key, true);
+      size_bytes += place.blockPlain_bytes;
+    }
+    return isWithReader ? 'with a reader' : size_bytes;
   }
 
   /** Decodes what is on this machine; gives the rest, by pack. */
@@ -267,10 +277,10 @@ export class Prefetcher {
     const position = reader.window.take(item);
     const { start, end } = item;
     const { row, directory } = item.file;
-    const known = (this.#taken.get(row) ?? [])
-      .filter((taken) => this.#readers.has(taken.reader))
-      .slice(-keptReaders);
-    this.#taken.set(row, [...known, { reader, directory, start, end, position }]);
+    const taken = { reader, directory, start, end, position };
+    const known = this.#taken.get(row);
+    if (known === undefined) this.#taken.set(row, [taken]);
+    else if (known.push(taken) > 2 * keptReaders) known.splice(0, keptReaders);
     return position;
   }
 
@@ -308,15 +318,14 @@ export class Prefetcher {
 
   /** undefined where one of them is nowhere, which is somebody's business when the file is read. A hole has none. */
   #piecesOf(item: Item): readonly PlacedPiece[] | undefined {
-    const known = this.#pieces.get(item);
-    if (known !== undefined) return known;
-    try {
-      const { file, start, end } = item;
-      const pieces = file.layout.pieces(start, end).map((piece) => placed(this.#options.catalog, piece));
-      this.#pieces.set(item, pieces);
-      return pieces;
-    } catch {
-      return undefined;
+    if (item.pieces === undefined) {
+      try {
+        const { file, start, end } = item;
+        item.pieces = file.layout.pieces(start, end).map((piece) => placed(this.#options.catalog, piece));
+      } catch {
+        item.pieces = 'lost';
+      }
     }
+    return item.pieces === 'lost' ? undefined : item.pieces;
   }
 }

@@ -2,15 +2,26 @@
 // nothing, since most readers want one file; each sign that the reader came along doubles it. Signs are reads that reach us: what
 // lies in the kernel's cache causes none, so one item in each half of a window is not put there. Pure.
 
+import type { PlacedPiece } from '../cache/file-layout.js';
 import type { WalkedFile } from './walk.js';
 
 /** A part of a file, whole pages of it or up to its end. */
-export interface Item {
+export class Item {
   readonly file: WalkedFile;
   readonly start: number;
   readonly end: number;
   /** To be at hand, but not in the kernel's cache: the read of it is the sign that the reader is here. */
   readonly isMarker: boolean;
+  /** Looked up when they are needed: 'lost' where one of them is nowhere. */
+  pieces: readonly PlacedPiece[] | 'lost' | undefined;
+
+  constructor(file: WalkedFile, start: number, end: number, isMarker = false) {
+    this.file = file;
+    this.start = start;
+    this.end = end;
+    this.isMarker = isMarker;
+    this.pieces = undefined;
+  }
 }
 
 export interface WindowLimits {
@@ -25,9 +36,9 @@ const item_bytes = 2 ** 20;
 const overhead_bytes = 512;
 
 export class Window {
-  readonly #files: Iterator<WalkedFile, void>;
+  #files: Iterator<WalkedFile, void>;
   readonly #limits: WindowLimits;
-  #size_bytes: number;
+  #size_bytes = 0;
   #file: WalkedFile | undefined;
   #offset = 0;
   /** Behind the last item taken, counted from the window's beginning. */
@@ -36,10 +47,9 @@ export class Window {
   #unmarked_bytes = 0;
 
   /** Goes on behind byte `offset` of the first of the files. */
-  constructor(files: Iterator<WalkedFile, void>, offset: number, limits: WindowLimits, size_bytes = 0) {
+  constructor(files: Iterator<WalkedFile, void>, offset: number, limits: WindowLimits) {
     this.#files = files;
     this.#limits = limits;
-    this.#size_bytes = size_bytes;
     this.#file = files.next().value ?? undefined;
     this.#offset = offset;
     this.#skipDone();
@@ -64,12 +74,8 @@ export class Window {
     const file = this.#file;
     if (file === undefined) return undefined;
     const end = Math.min(this.#offset + item_bytes, file.layout.entry.size_bytes);
-    return {
-      file,
-      start: this.#offset,
-      end,
-      isMarker: this.#unmarked_bytes * 2 > this.#size_bytes && !this.isEmpty,
-    };
+    const isMarker = this.#unmarked_bytes * 2 > this.#size_bytes && !this.isEmpty;
+    return new Item(file, this.#offset, end, isMarker);
   }
 
   /** Whether byte `offset` of the file lies in what comes next. */
@@ -96,6 +102,15 @@ export class Window {
   seen(position = this.#taken_bytes): void {
     this.#seen_bytes = Math.max(this.#seen_bytes, position);
     if (this.#taken_bytes - this.#seen_bytes <= this.#size_bytes / 2) this.grow();
+  }
+
+  /** The reader went on to somewhere else: everything taken lies behind it. */
+  moveTo(files: Iterator<WalkedFile, void>, offset: number): void {
+    this.#files = files;
+    this.#file = files.next().value ?? undefined;
+    this.#offset = offset;
+    this.#skipDone();
+    this.seen();
   }
 
   grow(): void {
