@@ -77,9 +77,9 @@ export async function loadLibzstd(): Promise<Zstd | undefined> {
         });
       return Buffer.from(room.subarray(0, Number(size)));
     },
-    decompress(stored, plain_bytes) {
+    decompress(stored, plain_bytes, room) {
       checkFrame(stored, plain_bytes);
-      const plain = Buffer.allocUnsafe(plain_bytes);
+      const plain = room?.subarray(0, plain_bytes) ?? Buffer.allocUnsafe(plain_bytes);
       const size = library.decompress(decompressing, plain, plain_bytes, stored, stored.length);
       if (library.isError(size) !== 0) throw notZstd(library.errorName(size));
       if (Number(size) !== plain_bytes) throw notZstd(`it gives ${size} bytes, not ${plain_bytes}`);

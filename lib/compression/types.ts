@@ -8,7 +8,8 @@ export interface Zstd {
 
   /**
    * The content of exactly one frame, exactly `plain_bytes` of it. Allocates no more than that, whatever the frame says.
-   * Throws damaged('compression.damaged') for anything else.
+   * Throws damaged('compression.damaged') for anything else. The result is new memory, or `room` (at least that long; not
+   * shared) where the binding can use it.
    */
-  decompress(stored: Uint8Array, plain_bytes: number): Buffer;
+  decompress(stored: Uint8Array, plain_bytes: number, room?: Buffer): Buffer;
 }

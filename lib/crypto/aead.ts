@@ -22,19 +22,33 @@ export function aeadSeal(
   return Buffer.concat([ciphertext, cipher.getAuthTag()], plain.length + tag_bytes);
 }
 
-/** The plain bytes, or undefined where anything at all does not fit: key, nonce, associated data, ciphertext or tag. */
+/** Large memory taken anew costs more than opening it: with room to write to, this much is opened at a time. */
+const step_bytes = 64 * 1024;
+
+/**
+ * The plain bytes, or undefined where anything at all does not fit: key, nonce, associated data, ciphertext or tag. They are
+ * new memory, or the beginning of `room` if that is given and large enough; then the rest of it stays as it is.
+ */
 export function aeadOpen(
   key: Uint8Array,
   nonce: Uint8Array,
   associated: Uint8Array,
   sealed: Uint8Array,
+  room?: Buffer,
 ): Buffer | undefined {
   const plain_bytes = sealed.length - tag_bytes;
   if (plain_bytes < 0) return undefined;
   const decipher = createDecipheriv(algorithm, key, nonce, options);
   decipher.setAAD(associated, { plaintextLength: plain_bytes });
   decipher.setAuthTag(sealed.subarray(plain_bytes));
-  const plain = decipher.update(sealed.subarray(0, plain_bytes));
+  let plain: Buffer;
+  if (room === undefined || room.length < plain_bytes)
+    plain = decipher.update(sealed.subarray(0, plain_bytes));
+  else {
+    plain = room.subarray(0, plain_bytes);
+    for (let at = 0; at < plain_bytes; at += step_bytes)
+      decipher.update(sealed.subarray(at, Math.min(at + step_bytes, plain_bytes))).copy(plain, at);
+  }
   try {
     decipher.final();
   } catch {

@@ -143,16 +143,20 @@ export function seal(
   return aeadSeal(key.key, nonce, associatedData(key, nonce, context), plain);
 }
 
-/** The plain bytes of a part. Throws damaged('crypto.not_authentic') unless object, section, index, context and bytes all fit. */
+/**
+ * The plain bytes of a part, in `room` if that is given and large enough. Throws damaged('crypto.not_authentic') unless object,
+ * section, index, context and bytes all fit.
+ */
 export function open(
   key: ObjectKey,
   section: number,
   index: number,
   context: Uint8Array,
   sealed: Uint8Array,
+  room?: Buffer,
 ): Buffer {
   const nonce = nonceOf(section, index);
-  const plain = aeadOpen(key.key, nonce, associatedData(key, nonce, context), sealed);
+  const plain = aeadOpen(key.key, nonce, associatedData(key, nonce, context), sealed, room);
   if (plain === undefined)
     throw damaged(
       'crypto.not_authentic',

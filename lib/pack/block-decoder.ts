@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache';
 import { chunkId, objectHeader_bytes, tag_bytes, type ObjectKey } from '../crypto/index.js';
 import { damaged } from '../errors/index.js';
-import { decodeBlock, openPackHeader, wrongChunk } from './decode.js';
+import { decodeBlock, openPackHeader, wrongChunk, type DecodeRoom } from './decode.js';
 import type { PackContext } from './encode.js';
 import { packLimits } from './layout.js';
 import type { ChunkId, ChunkPlace } from './types.js';
@@ -14,17 +14,21 @@ const keptKeys = 256;
 /** Call cryptoReady once before the first. */
 export class BlockDecoder {
   readonly #context: PackContext;
+  readonly #room: DecodeRoom | undefined;
   readonly #keys = new LRUCache<string, ObjectKey>({ max: keptKeys });
 
-  constructor(context: PackContext) {
+  /** `reusesMemory`: what `decode` gives is valid until the next call. */
+  constructor(context: PackContext, { reusesMemory = false } = {}) {
     this.#context = context;
+    const room = (): Buffer => Buffer.allocUnsafeSlow(packLimits.block_bytes + tag_bytes);
+    this.#room = reusesMemory ? { opened: room(), plain: room() } : undefined;
   }
 
-  /** The plain block, memory of its own. Throws 'pack.damaged', which names the pack. */
+  /** The plain block, memory of its own unless it re-uses it. Throws 'pack.damaged', which names the pack. */
   decode(place: ChunkPlace, stored: Uint8Array): Buffer {
     checkPlace(place);
     const block = { index: place.block, codec: place.codec, plain_bytes: place.blockPlain_bytes };
-    return decodeBlock(this.#context.zstd, this.#keyOf(place), place.pack, block, stored);
+    return decodeBlock(this.#context.zstd, this.#keyOf(place), place.pack, block, stored, this.#room);
   }
 
   #keyOf({ pack, packHeader }: ChunkPlace): ObjectKey {

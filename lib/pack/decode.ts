@@ -64,17 +64,24 @@ export function openPackHeader(
   );
 }
 
-/** The plain bytes of one stored block of pack `name`. */
+/** Memory that is used again: large blocks taken anew cost page faults. Each holds the largest block. */
+export interface DecodeRoom {
+  readonly opened: Buffer;
+  readonly plain: Buffer;
+}
+
+/** The plain bytes of one stored block of pack `name`: new memory, or a view of the room if one is given. */
 export function decodeBlock(
   zstd: Zstd,
   key: ObjectKey,
   name: PackName,
   block: { readonly index: number; readonly codec: Codec; readonly plain_bytes: number },
   stored: Uint8Array,
+  room?: DecodeRoom,
 ): Buffer {
   return naming(damage, `pack ${name}, block ${block.index}`, () => {
-    const bytes = open(key, packSections.block, block.index, noContext, stored);
-    if (block.codec === codecs.zstd) return zstd.decompress(bytes, block.plain_bytes);
+    const bytes = open(key, packSections.block, block.index, noContext, stored, room?.opened);
+    if (block.codec === codecs.zstd) return zstd.decompress(bytes, block.plain_bytes, room?.plain);
     if (bytes.length !== block.plain_bytes)
       throw damaged(damage, `it holds ${bytes.length} bytes instead of ${block.plain_bytes}`);
     return bytes;

@@ -13,6 +13,7 @@ import { SharedBlocks, type Pinned } from './shared-blocks.js';
 
 /** What BlockDecoder (lib/pack) offers; tests bring their own. */
 export interface Decoder {
+  /** Valid until the next call. */
   decode(place: ChunkPlace, stored: Uint8Array): Buffer;
   /** A view of the block, proven to be what the id names; throws otherwise. */
   chunkFrom(block: Buffer, place: ChunkPlace, id: ChunkId): Buffer;
@@ -138,7 +139,9 @@ export async function openLocalContent(
   { shared, keys, local }: ContentMemory,
 ): Promise<LocalContent> {
   await cryptoReady();
-  const decoder = new BlockDecoder({ keys, repositoryId, zstd: await loadZstd() });
+  // Through the system's library a block is decompressed into memory that is there already.
+  const zstd = await loadZstd('libzstd');
+  const decoder = new BlockDecoder({ keys, repositoryId, zstd }, { reusesMemory: true });
   return new LocalContent({
     shared: new SharedBlocks(shared),
     local: openLocalBlocks(local),

@@ -72,7 +72,6 @@ class KernelDriver implements Driver {
         fsname,
       });
       this.#device = device;
-      raiseReadahead(mountpoint, maximumRead_bytes);
       process.on('exit', this.#onExit);
       this.#replies = this.#contentReplies(device);
       const isSupported = new Promise<boolean>((resolve) => (this.#onInit = resolve));
@@ -88,6 +87,8 @@ class KernelDriver implements Driver {
         );
       const died = this.closed.then(() => false);
       if (!(await Promise.race([isSupported, died]))) throw tooOld();
+      // The kernel's own choice comes with its first request.
+      raiseReadahead(mountpoint, maximumRead_bytes);
     } catch (error) {
       await this.#giveUp(error);
       throw toRrbackupError(error);
