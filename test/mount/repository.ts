@@ -233,3 +233,24 @@ function show(entry: Entry): string {
     return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
   });
 }
+
+/** A file of nothing but content. */
+export function fileEntry(content: readonly Segment[]): Entry {
+  return {
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime_ns: noon_ns,
+    ctime_ns: noon_ns,
+    inode: 0n,
+    device: 1n,
+    links: 1,
+    size_bytes: content.reduce((sum, segment) => sum + segment.size_bytes, 0),
+    rdevMajor: 0,
+    rdevMinor: 0,
+    target: Buffer.alloc(0),
+    xattrs: [],
+    content,
+  };
+}
