@@ -8,6 +8,7 @@ import type { Run } from '../progress.js';
 import { walkTree } from './changes.js';
 import type { CatalogDatabase } from './database.js';
 import { Ingestion } from './ingest.js';
+import { takePast } from './past.js';
 import { Reader } from './reader.js';
 
 export class Catalog extends Reader {
@@ -49,9 +50,14 @@ export class Catalog extends Reader {
 
   /**
    * A version whose own log entry, or one before it, is lost. In a stream that the catalog does not know it becomes the
-   * `firstSequence`; behind known versions it leaves a gap. Otherwise as `ingest`.
+   * `firstSequence`; with `lacksPast`, the versions before it are only to be taken in later. Behind known versions it leaves a
+   * gap. Otherwise as `ingest`.
    */
-  async ingestCheckpoint(checkpoint: Checkpoint, run: Run = {}): Promise<void> {
+  async ingestCheckpoint(
+    checkpoint: Checkpoint,
+    run: Run = {},
+    { lacksPast = false }: { lacksPast?: boolean } = {},
+  ): Promise<void> {
     const { header, parts, commitHash } = checkpoint;
     const commit: Commit = {
       kind: 'version',
@@ -62,7 +68,20 @@ export class Catalog extends Reader {
       packs: () => checkpoint.packs(),
       rows: () => checkpoint.rows(),
     };
-    await this.#ingest((ingestion) => ingestion.add(commit, true), run);
+    await this.#ingest((ingestion) => ingestion.add(commit, true, lacksPast), run);
+  }
+
+  /**
+   * The versions of a stream before a checkpoint that was ingested with `lacksPast`, from another catalog of the repository that
+   * has read its log from the start; see past.ts. Returns whether all are there.
+   */
+  async takePast(past: Catalog, stream: string, run: Run = {}): Promise<boolean> {
+    const { database, packTable: packs } = this;
+    try {
+      return await takePast({ database, packs, past: past.database, stream, run, batch: this.#batch });
+    } finally {
+      this.#seal(this.database.path);
+    }
   }
 
   async #ingest<T>(add: (ingestion: Ingestion) => Promise<T>, run: Run): Promise<T> {

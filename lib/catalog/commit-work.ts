@@ -8,6 +8,7 @@ import { damaged, RrbackupError } from '../errors/index.js';
 import type { Commit, Entry, Row } from '../manifest/types.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
+import { rowOfLinkedEntry } from './links.js';
 import {
   childKey,
   directoryKey,
@@ -32,7 +33,6 @@ import {
   entryBytesOf,
   fromOf,
   isNewest,
-  linkKey,
   nameOfKey,
   rowKey,
   sealedPlace,
@@ -93,8 +93,11 @@ export class CommitWork {
     this.#xattrs = new XattrKinds(tables.meta);
   }
 
-  /** First step. `isBase`: the rows are a whole tree, the log entries before it are lost. */
-  begin(isBase: boolean): void {
+  /**
+   * First step. `isBase`: the rows are a whole tree, the log entries before it are lost; or, with `lacksPast`, where the
+   * stream was not known, are to be taken in later.
+   */
+  begin(isBase: boolean, lacksPast: boolean): void {
     const { stream: id, host, source, sourcePath } = this.#commit.header;
     const known = readStream(this.#tables, id);
     if (known !== undefined && isIngested(this.#tables, known, this.#commit)) {
@@ -115,16 +118,17 @@ export class CommitWork {
       headHash: '',
       headVersionId: '',
       firstSequence: 1,
+      lacksPast: false,
       number: this.#counters().stream++,
       pending: undefined,
     };
     checkSequence(stream, this.#commit, isBase);
     this.#isLogged = stream.head > 0;
     this.#isWholeTree = isBase && stream.head > 0;
-    this.#stream = {
-      ...stream,
-      firstSequence: isBase && stream.head === 0 ? this.#sequence : stream.firstSequence,
-    };
+    // Another beginning may have been given up.
+    const beginning = { firstSequence: isBase ? this.#sequence : 1, lacksPast: isBase && lacksPast };
+    this.#stream = stream.head === 0 ? { ...stream, ...beginning } : stream;
+    if (this.#stream.lacksPast) this.#xattrs.expectMore();
     this.#claim();
     this.#touched.reset().u32(0);
   }
@@ -217,12 +221,8 @@ export class CommitWork {
     const own = this.#counters().row++;
     this.#tables.ids.put(rowKey(own), sealedPlace(directory, name, this.#sequence));
     const isLink = entry.links > 1 && entry.type !== 'directory';
-    const key = isLink ? linkKey(this.#stream.number, bytes) : undefined;
-    const linked = key && this.#tables.links.get(key)?.readUIntLE(0, 6);
-    // An undone commit may have left a row number behind.
-    if (linked !== undefined && this.#tables.ids.has(rowKey(linked))) return { row: linked, own };
-    if (key !== undefined) this.#tables.links.put(key, sealedDirectory(own));
-    return { row: own, own };
+    const row = isLink ? rowOfLinkedEntry(this.#tables, this.#stream.number, bytes, own) : own;
+    return { row, own };
   }
 
   #directory(parent: Frame, name: Buffer): { directory: DirectoryId; isNew: boolean } {

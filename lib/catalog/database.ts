@@ -7,7 +7,7 @@ import { stretchCoders } from './stretch.js';
 import { Table, type Store } from './table.js';
 
 /** Raised with every change of what the tables hold: a catalog of another number is rebuilt, never converted. */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 /**
  * Address space, not memory and not disk: with all of it reserved the map never moves, so that readers in other threads and

@@ -1,6 +1,7 @@
 // Brings commits into the tables: many rows to a transaction, so that neither a first backup of millions of files nor a
 // thousand small commits is slow, and memory stays bounded. What a commit does to the tables is commit-work.ts.
 
+import { setImmediate } from 'node:timers/promises';
 import { randomBytes } from '../crypto/index.js';
 import { interrupted } from '../errors/index.js';
 import type { Commit } from '../manifest/types.js';
@@ -9,13 +10,11 @@ import type { Run } from '../progress.js';
 import { CommitWork, isIngested, readStream } from './commit-work.js';
 import type { CatalogDatabase } from './database.js';
 import type { PackTable } from './packs.js';
-import { sealedCounters, toCounters, type Counters } from './records.js';
+import { countersKey, sealedCounters, toCounters, type Counters } from './records.js';
 
 /** A transaction is written when so many rows and packs, or rows and packs of so much weight, have come together. */
 export const defaultBatch = 4096;
 const weight_bytes = 4 << 20;
-
-const countersKey = Buffer.from('counters');
 
 export class Ingestion {
   readonly #database: CatalogDatabase;
@@ -42,20 +41,22 @@ export class Ingestion {
   }
 
   /** Queues a commit; it is in the catalog for sure only after `finish`. False: it was there already. */
-  async add(commit: Commit, isBase: boolean): Promise<boolean> {
+  async add(commit: Commit, isBase: boolean, lacksPast = false): Promise<boolean> {
     const known = readStream(this.#database.tables, commit.header.stream);
     if (known !== undefined && isIngested(this.#database.tables, known, commit)) return false;
     this.#expectedRows = this.#rows + rowsOf(commit, isBase);
     const work = new CommitWork(this.#database.tables, commit, () => this.#counters, this.#writer);
     this.#push(0, () => {
       this.#work = work;
-      work.begin(isBase);
+      work.begin(isBase, lacksPast);
     });
     for await (const row of commit.rows()) {
-      this.#push(row.op === 'removed' ? 64 : 256 + row.entry.content.length * 40, () => {
+      const isWritten = this.#push(row.op === 'removed' ? 64 : 256 + row.entry.content.length * 40, () => {
         work.row(row);
       });
       this.#rows++;
+      // A mount that takes in older versions meanwhile has readers waiting.
+      if (isWritten) await setImmediate();
     }
     // Last, so that no chunk counts as stored because of a commit that turned out not to be readable.
     for await (const pack of commit.packs()) {
@@ -83,10 +84,13 @@ export class Ingestion {
     this.#flush();
   }
 
-  #push(weight: number, step: () => void): void {
+  /** Returns whether what was queued has been written. */
+  #push(weight: number, step: () => void): boolean {
     this.#queue.push(step);
     this.#queued_bytes += weight;
-    if (this.#queue.length >= this.#batch || this.#queued_bytes >= weight_bytes) this.#flush();
+    const isFull = this.#queue.length >= this.#batch || this.#queued_bytes >= weight_bytes;
+    if (isFull) this.#flush();
+    return isFull;
   }
 
   #flush(): void {

@@ -33,6 +33,7 @@ import {
   stateKey,
   stillHolds,
   toCatalogEntry,
+  toOf,
   toPlace,
 } from './state.js';
 import { Stretch } from './stretch.js';
@@ -172,20 +173,25 @@ export class Reader implements CatalogReader {
       afterName(place.directory, place.name),
     );
     for (const { value } of pairs) {
-      // Rows of a commit that is still being ingested are not history yet.
-      if (fromOf(value) > record!.head) continue;
+      // Rows of a commit that is still being ingested are not history yet, nor is a past that is not complete.
+      if (!isShown(value, record!)) continue;
       const entry = toCatalogEntry(place.name, value);
-      states.push(entry.to > record!.head ? { ...entry, to: Infinity } : entry);
+      states.push({
+        ...entry,
+        from: Math.max(entry.from, record!.firstSequence),
+        to: entry.to > record!.head ? Infinity : entry.to,
+      });
     }
     return states.reverse();
   }
 
   *namesEver(directory: DirectoryId): IterableIterator<{ name: Buffer; directory: DirectoryId | undefined }> {
-    const head = this.#headOf(directory);
+    const span = this.#spanOf(directory);
+    const { nodes } = this.database.tables;
     for (const { name, state } of this.#newestStates(directory, directoryStart(directory))) {
-      if (fromOf(state) > head && olderState(this.database.tables.nodes, directory, name, head) === undefined)
-        continue;
-      yield { name, directory: this.#directoryBehind(directory, name, state, head) };
+      const last = fromOf(state) > span.head ? olderState(nodes, directory, name, span.head) : state;
+      if (last === undefined || !isShown(last, span)) continue;
+      yield { name, directory: this.#directoryBehind(directory, name, state, span) };
     }
   }
 
@@ -194,16 +200,16 @@ export class Reader implements CatalogReader {
     const place = record && this.#place(stream, path);
     if (place === undefined) return undefined;
     const newest = this.database.tables.nodes.get(stateKey(place.directory, place.name));
-    return newest && this.#directoryBehind(place.directory, place.name, newest, record!.head);
+    return newest && this.#directoryBehind(place.directory, place.name, newest, record!);
   }
 
-  /** Of a name that was a directory in any version up to `head`. */
-  #directoryBehind(parent: DirectoryId, name: Buffer, newest: Buffer, head: number): DirectoryId | undefined {
-    if (directoryOf(newest) !== 0 && fromOf(newest) <= head) return directoryOf(newest);
+  /** Of a name that was a directory in any version that is shown. */
+  #directoryBehind(parent: DirectoryId, name: Buffer, newest: Buffer, span: Span): DirectoryId | undefined {
+    if (directoryOf(newest) !== 0 && isShown(newest, span)) return directoryOf(newest);
     const directory = this.childDirectory(parent, name);
     if (directory === undefined) return undefined;
     for (const { value } of this.database.tables.nodes.scan(stateKey(parent, name), afterName(parent, name)))
-      if (directoryOf(value) !== 0 && fromOf(value) <= head) return directory;
+      if (directoryOf(value) !== 0 && isShown(value, span)) return directory;
     return undefined;
   }
 
@@ -279,22 +285,28 @@ export class Reader implements CatalogReader {
     return value && toDirectory(value);
   }
 
-  /** The newest version of the stream that a directory belongs to. */
-  #headOf(directory: DirectoryId): number {
+  /** The versions of the stream that a directory belongs to. */
+  #spanOf(directory: DirectoryId): Span {
     const place = this.database.tables.directories.get(directoryKey(directory));
-    if (place === undefined) return 0;
+    if (place === undefined) return { firstSequence: 0, head: 0 };
     const number = toDirectoryPlace(place).stream;
     for (const { key, value } of this.database.tables.streams.scan(Buffer.of(0), Buffer.of(0xff))) {
       const record = toStream(key.toString('latin1'), value);
-      if (record.number === number) return record.head;
+      if (record.number === number) return record;
     }
-    return stillHolds;
+    return { firstSequence: 0, head: stillHolds };
   }
 }
 
+type Span = Pick<StreamInfo, 'firstSequence' | 'head'>;
+
+/** Whether a state holds in any of these versions. */
+const isShown = (state: Buffer, { firstSequence, head }: Span): boolean =>
+  fromOf(state) <= head && toOf(state) > firstSequence;
+
 function toStreamInfo(record: StreamRecord): StreamInfo {
-  const { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence } = record;
-  return { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence };
+  const { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast } = record;
+  return { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast };
 }
 
 /**

@@ -45,6 +45,7 @@ export function sealedStream(stream: StreamRecord): Buffer {
     .text(stream.headHash)
     .text(stream.headVersionId)
     .varint(stream.firstSequence)
+    .varint(stream.lacksPast ? 1 : 0)
     .text(stream.host)
     .text(stream.source)
     .bytes(stream.sourcePath)
@@ -60,6 +61,7 @@ export function toStream(id: string, value: Buffer): StreamRecord {
   const headHash = reader.text(text_bytes);
   const headVersionId = reader.text(text_bytes);
   const firstSequence = reader.varint();
+  const lacksPast = reader.varint() === 1;
   const host = reader.text(text_bytes);
   const source = reader.text(text_bytes);
   const sourcePath = reader.bytes(text_bytes);
@@ -67,7 +69,10 @@ export function toStream(id: string, value: Buffer): StreamRecord {
   const pending =
     sequence === 0 ? undefined : { sequence, hash: reader.text(text_bytes), writer: reader.text(text_bytes) };
   reader.end();
-  return { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, number, pending };
+  return {
+    ...{ id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast },
+    ...{ number, pending },
+  };
 }
 
 // ---- versions ------------------------------------------------------------------------------------------------------
@@ -222,6 +227,8 @@ export function toChunk(value: Buffer): ChunkRecord {
 }
 
 // ---- counters ------------------------------------------------------------------------------------------------------
+
+export const countersKey = Buffer.from('counters');
 
 /** The next free number of each kind; 0 is never given out. */
 export interface Counters {

@@ -177,6 +177,21 @@ export function withEnd(state: Buffer, to: number): Buffer {
   return sealed;
 }
 
+/** A stored state with another beginning, ready for Table.put. */
+export function withStart(state: Buffer, from: number): Buffer {
+  const sealed = withEnd(state, toOf(state));
+  sealed.writeUInt32LE(from, checksum_bytes + offset.from);
+  return sealed;
+}
+
+/** A stored state under other numbers, ready for Table.put; `own` as in StateWriter.finish. */
+export function withNumbers(state: Buffer, row: number, own: number): Buffer {
+  const sealed = withEnd(state, toOf(state));
+  sealed.writeUIntLE(row, checksum_bytes + offset.row, 6);
+  sealed.writeUIntLE(own, checksum_bytes + offset.own, 6);
+  return sealed;
+}
+
 /** Where a row number leads: directory, name and first version of its state. */
 export interface StatePlace {
   readonly directory: DirectoryId;

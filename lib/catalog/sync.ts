@@ -1,5 +1,5 @@
 // Brings the catalog up to date with the store: every stream's commits behind the newest that is known, and where a commit
-// is lost, the checkpoint behind it. Reads the store only.
+// is lost, the checkpoint behind it; where somebody waits for the newest version only, what leads to it fastest. Reads the store only.
 
 import { RrbackupError } from '../errors/index.js';
 import type { ChainReader } from '../manifest/chain.js';
@@ -13,6 +13,8 @@ export interface SyncOptions {
   /** Only these; default all of the repository. */
   readonly streams?: readonly string[];
   readonly run: Run;
+  /** A stream that is not known begins with its newest checkpoint, where it has one: it lacks its past then. */
+  readonly newestFirst?: boolean;
 }
 
 const gapCodes = new Set(['manifest.missing_commit', 'manifest.damaged_commit', 'manifest.damaged']);
@@ -26,11 +28,14 @@ export async function syncCatalog({
   chain,
   streams,
   run,
+  newestFirst = false,
 }: SyncOptions): Promise<{ ingested: number }> {
   catalog.refresh();
   const call = run.signal === undefined ? {} : { signal: run.signal };
   let ingested = 0;
   for (const stream of streams ?? (await chain.streams(call))) {
+    if (newestFirst && catalog.stream(stream) === undefined)
+      ingested += await beginWithNewest(catalog, chain, stream, run, call);
     for (let isBehind = true; isBehind;) {
       const known = catalog.stream(stream);
       const after = known && { sequence: known.head, hash: known.headHash, versionId: known.headVersionId };
@@ -56,6 +61,26 @@ export async function syncCatalog({
     }
   }
   return { ingested };
+}
+
+/** Returns how many versions that were: one, or none where the log has to be read from its start. */
+async function beginWithNewest(
+  catalog: Catalog,
+  chain: SyncOptions['chain'],
+  stream: string,
+  run: Run,
+  call: { signal?: AbortSignal },
+): Promise<number> {
+  // Version 1 is as good as a checkpoint of itself.
+  const newest = (await chain.checkpoints(stream, 2, call)).at(-1);
+  if (newest === undefined) return 0;
+  try {
+    await catalog.ingestCheckpoint(await chain.checkpoint(stream, newest, call), run, { lacksPast: true });
+    return 1;
+  } catch (error) {
+    if (!(error instanceof RrbackupError) || error.kind !== 'damaged' || error.code === 'catalog.damaged') throw error;
+    return 0;
+  }
 }
 
 /** The first checkpoint behind a version that can be read. */

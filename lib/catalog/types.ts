@@ -15,8 +15,10 @@ export interface StreamInfo {
   readonly head: number;
   readonly headHash: string;
   readonly headVersionId: string;
-  /** Versions before this one are not readable (their log entries are lost); 1 if all are there. */
+  /** Versions before this one are not readable (their log entries are lost, or see `lacksPast`); 1 if all are there. */
   readonly firstSequence: number;
+  /** Versions before `firstSequence` are stored but not in the catalog yet: `Catalog.takePast` brings them. */
+  readonly lacksPast: boolean;
 }
 
 export interface VersionInfo {
@@ -125,8 +127,8 @@ export interface CatalogReader {
   /** The target of a symlink and the xattrs of a row, without its content. */
   extrasById(id: number): EntryExtras | undefined;
   /**
-   * True for an xattr that programs ask every file for (ACLs, capabilities, SELinux) and that no entry of any version in this
-   * catalog has ever had.
+   * True for an xattr that programs ask every file for (ACLs, capabilities, SELinux) and that no entry of any version has ever
+   * had; never while older versions are still to come.
    */
   isUnheardOf(xattr: Uint8Array): boolean;
   /** Where the name of a row stands; of hard links, one of the names. */

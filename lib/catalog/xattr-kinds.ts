@@ -15,6 +15,9 @@ const kinds: ReadonlyMap<string, number> = new Map([
   ['security.capability', 4],
 ]);
 
+/** Older versions are still to come, with attributes of any kind. */
+const more = 0x80;
+
 export class XattrKinds {
   readonly #meta: Table;
   #seen = 0;
@@ -29,16 +32,30 @@ export class XattrKinds {
     for (const { name } of xattrs) found |= kinds.get(Buffer.from(name).toString('latin1')) ?? 0;
     if ((found & ~this.#seen) === 0) return;
     // Another process may have written its part since.
-    this.#seen |= this.#stored() | found;
+    this.#store(this.#stored() | found);
+  }
+
+  /** Nothing is unheard of from now on. Only inside a transaction. */
+  expectMore(): void {
+    this.#store(this.#stored() | more);
+  }
+
+  /** All that was to come is there, and has had these kinds. Only inside a transaction. */
+  complete(past: XattrKinds): void {
+    this.#store((this.#stored() & ~more) | past.#stored());
+  }
+
+  #store(seen: number): void {
+    this.#seen = seen & ~more;
     const sealed = Buffer.alloc(checksum_bytes + 1);
-    sealed[checksum_bytes] = this.#seen;
+    sealed[checksum_bytes] = seen;
     this.#meta.put(key, sealed);
   }
 
   /** True where no entry has ever had an attribute of this kind; never for names that are not asked for all the time. */
   isUnheardOf(name: Uint8Array): boolean {
     const kind = kinds.get(Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1'));
-    return kind !== undefined && (this.#stored() & kind) === 0;
+    return kind !== undefined && (this.#stored() & (kind | more)) === 0;
   }
 
   #stored(): number {

@@ -82,6 +82,9 @@ function* missedPins(
   state: LocationState,
 ): Generator<{ stream: string; pin: Pin; version: VersionInfo | undefined }, void, undefined> {
   for (const [stream, pin] of Object.entries(state.recall()?.pins ?? {})) {
+    // What the catalog is still to take in is held against its pin then.
+    const known = catalog.stream(stream);
+    if (known?.lacksPast === true && pin.sequence < known.firstSequence) continue;
     const version = catalog.version(stream, pin.sequence);
     if (pin.sequence > 0 && version?.hash !== pin.hash) yield { stream, pin, version };
   }

@@ -23,7 +23,7 @@ import { MemoryStore } from '../store/memory.js';
 import { openStore } from '../store/open.js';
 import type { ObjectStore, StoreConfiguration } from '../store/types.js';
 import { createRepository } from './create.js';
-import { Repository } from './repository.js';
+import { pastPath, Repository } from './repository.js';
 import { LocationState, type Memory } from './state.js';
 import { defaultCacheSize_bytes, type PasswordSource } from './types.js';
 
@@ -56,6 +56,8 @@ export interface OpenOptions extends Run {
    * this machine has seen of the repository; the caller syncs as soon as it has something to show for.
    */
   readonly sync?: boolean | 'if-behind';
+  /** The newest version is enough to begin with: the caller calls `completePast` as soon as it has something to show for. */
+  readonly newestFirst?: boolean;
   /** Something that was done on the way and that the user should know. */
   note(message: string): void;
   readonly clock?: Clock;
@@ -170,7 +172,9 @@ async function openOn(
     localBlocks: scratch === undefined ? await localBlocksOf(configuration, repositoryId) : { kind: 'none' },
     ownPaths: [
       ...(configuration.store?.kind === 'directory' ? [configuration.store.path] : []),
-      ...['', '-lock', '-seal'].map((suffix) => `${catalogPath}${suffix}`),
+      ...[catalogPath, pastPath(catalogPath)].flatMap((file) =>
+        ['', '-lock', '-seal'].map((suffix) => `${file}${suffix}`),
+      ),
       configuration.stateDirectory,
       configuration.cacheDirectory,
     ],

@@ -44,12 +44,16 @@ export interface RepositoryParts {
   onWarning?(message: string): void;
 }
 
+/** Where a second catalog reads the log from its start while the first serves the newest versions. */
+export const pastPath = (catalogPath: string): string => `${catalogPath}-past`;
+
 export class Repository {
   readonly #parts: RepositoryParts;
   #catalog: Catalog;
   /** By stream: why its history could not be read to its end. */
   readonly #gaps = new Map<string, RrbackupError>();
   #isSynced = false;
+  #completing: Promise<void> | undefined;
   readonly chain: ChainReader;
   readonly packs: PackReader;
   readonly #cache: DiskCache | undefined;
@@ -128,17 +132,68 @@ export class Repository {
 
   /**
    * Brings the catalog up to date with the store, checks the pins and moves them. A history that can only be read in part is
-   * a warning: the versions before the gap, and other streams, are there.
+   * a warning: the versions before the gap, and other streams, are there. `newestFirst`: what the catalog has none of may
+   * begin with a late version; `completePast` brings those before it, which otherwise happens here.
    */
-  async sync(run: Run = {}): Promise<void> {
-    const { catalog, chain, state } = this;
+  async sync(run: Run & { readonly newestFirst?: boolean } = {}): Promise<void> {
+    const { catalog, state } = this;
+    await this.#syncStreams(catalog, run, run.newestFirst ?? false);
+    checkPins(catalog, state);
+    if (run.newestFirst !== true) await this.completePast(run);
+    this.#isSynced = true;
+    if (this.#parts.scratch !== undefined) return;
+    for (const { id, head, headHash, lacksPast, firstSequence } of catalog.streams()) {
+      // A pin stays until its version has been seen.
+      if (lacksPast && (state.recall()?.pins[id]?.sequence ?? firstSequence) < firstSequence) continue;
+      state.pin(id, { sequence: head, hash: headHash });
+    }
+  }
+
+  /** Whether all versions are in the catalog that `sync` has found. */
+  get hasPast(): boolean {
+    return !this.#catalog.streams().some((stream) => stream.lacksPast);
+  }
+
+  /**
+   * Brings the versions that `sync` with `newestFirst` has left out; they show all at once. Throws as `sync` does. What it has
+   * read stays, so that the next call goes on from there, in this process or another.
+   */
+  async completePast(run: Run = {}): Promise<void> {
+    this.#completing ??= this.#completePast(run).finally(() => {
+      this.#completing = undefined;
+    });
+    await this.#completing;
+  }
+
+  async #completePast(run: Run): Promise<void> {
+    const { catalog, state } = this;
+    const path = pastPath(catalog.path);
+    catalog.refresh();
+    const lacking = catalog.streams().filter((stream) => stream.lacksPast);
+    if (lacking.length > 0) {
+      const { catalog: past } = await openCatalog({ path, repositoryId: this.id });
+      try {
+        await this.#syncStreams(past, run, false);
+        for (const { id } of lacking) await catalog.takePast(past, id, run);
+      } finally {
+        await past.close();
+      }
+      catalog.refresh();
+      checkPins(catalog, state);
+      if (!this.hasPast) return;
+    }
+    if (fs.existsSync(path)) removeCatalog(path);
+  }
+
+  async #syncStreams(catalog: Catalog, run: Run, newestFirst: boolean): Promise<void> {
+    const { chain, state } = this;
     const call = run.signal === undefined ? {} : { signal: run.signal };
     // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
     const known = [...catalog.streams().map(({ id }) => id), ...Object.keys(state.recall()?.pins ?? {})];
     for (const stream of new Set([...(await chain.streams(call)), ...known])) {
       this.#gaps.delete(stream);
       try {
-        await syncCatalog({ catalog, chain, streams: [stream], run });
+        await syncCatalog({ catalog, chain, streams: [stream], run, newestFirst });
       } catch (error) {
         const explained = explainChainError(error, catalog, stream);
         if (!isGap(explained)) throw explained;
@@ -146,10 +201,6 @@ export class Repository {
         run.onWarning?.(explained.message);
       }
     }
-    checkPins(catalog, state);
-    this.#isSynced = true;
-    if (this.#parts.scratch !== undefined) return;
-    for (const { id, head, headHash } of catalog.streams()) state.pin(id, { sequence: head, hash: headHash });
   }
 
   /** Whether the store has been asked since this repository was opened, and showed the history that this machine knows. */
@@ -173,6 +224,7 @@ export class Repository {
     const { path } = this.#catalog;
     await this.#catalog.close();
     removeCatalog(path);
+    removeCatalog(pastPath(path));
     ({ catalog: this.#catalog } = await openCatalog({ path, repositoryId: this.id }));
     await this.sync(run);
   }
