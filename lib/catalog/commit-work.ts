@@ -146,7 +146,11 @@ export class CommitWork {
     if (stream === undefined) throw catalogDamaged('a stream has gone while it was read in');
     if (isIngested(this.#tables, stream, this.#commit)) {
       this.#isDone = true;
-    } else if (stream.pending?.writer !== this.#writer) {
+      return;
+    }
+    // Its past may have come in.
+    this.#stream = stream;
+    if (stream.pending?.writer !== this.#writer) {
       this.#isRepeated = true;
       for (const frame of this.#frames) frame.isNew = false;
       this.#claim();
