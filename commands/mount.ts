@@ -195,7 +195,7 @@ export class MountCommand extends ReadingCommand {
   async #lookAtStore(repository: Repository, run: Run & { onWarning(message: string): void }): Promise<void> {
     if (repository.isSynced) return;
     try {
-      await repository.sync(run);
+      await repository.sync({ ...run, newestFirst: true });
     } catch (error) {
       if (!(error instanceof RrbackupError) || error.kind !== 'store') throw error;
       run.onWarning(`new versions cannot be looked for: ${error.message}`);
@@ -223,11 +223,13 @@ export class MountCommand extends ReadingCommand {
       access: 'read',
       // What is asked for by name may be newer than the catalog.
       sync: this.#isWhole ? 'if-behind' : true,
+      // A directory may have been there in older versions only.
+      newestFirst: this.directory === undefined,
       note,
     });
     await this.closing(repository, async () => {
       const tree = { ...options.tree, ...this.#part(repository.catalog, configuration) };
-      const mounted = await mount(repository, { ...run, ...options, tree, onWarning });
+      const mounted = await mount(repository, { ...run, ...options, tree, onWarning, onNote: note });
       const stop = (): void => void mounted.unmount();
       if (signal.aborted) stop();
       else signal.addEventListener('abort', stop, { once: true });

@@ -79,6 +79,8 @@ export interface MountRepositoryOptions extends Run {
   readonly fsname?: string | undefined;
   /** Memory for plain blocks, shared by the threads of the mount; 64 MiB if not given. */
   readonly cache_bytes?: number | undefined;
+  /** What the log should say though nothing is wrong: that all versions are there, where they were not at first. */
+  onNote?(message: string): void;
   /** What the mount shows; the repository's own host if none is named. */
   readonly tree?: Partial<Omit<TreeOptions, 'owner'>>;
 }
@@ -87,6 +89,7 @@ export interface MountRepositoryOptions extends Run {
 export function mount(repository: Repository, options: MountRepositoryOptions): Promise<Mounted> {
   const { catalog, id: repositoryId, host, ownPaths: forbidden } = repository;
   const warn = (message: string) => options.onWarning?.(message);
+  const note = (message: string) => options.onNote?.(message);
   return mountRepository({
     catalog,
     catalogPath: catalog.path,
@@ -100,7 +103,16 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
     fsname: options.fsname,
     forbidden,
     onWarning: warn,
-    onPoll: () => repository.sync(),
+    onPoll: () => repository.sync({ newestFirst: true }),
+    completePast: async (signal) => {
+      if (repository.hasPast) return false;
+      note(
+        'the newest version is served; the older ones are being read from the repository and show when all of them are there',
+      );
+      await repository.completePast({ signal, onWarning: warn });
+      return repository.hasPast;
+    },
+    onNote: note,
     poll_ms,
   });
 }

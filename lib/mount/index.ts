@@ -37,9 +37,7 @@ export async function mountRepository(options: MountOptions): Promise<Mounted> {
     ? mountByKernel(settings)
     : (await import('./drivers/fuse-native.js')).mountByFuseNative(settings));
   const polling = new Polling(settings, driver);
-  const closed = driver.closed.finally(() => {
-    polling.stop();
-  });
+  const closed = driver.closed.finally(() => polling.stop());
   closed.catch(() => undefined);
   return { mountpoint, closed, unmount: () => driver.unmount() };
 }

@@ -1,5 +1,6 @@
 // Keeps a mount current: asks now and then whether the store has new versions, and notices at once when another process of
-// this machine has brought the catalog up to date. Never asks twice at once, and never ends the mount.
+// this machine has brought the catalog up to date; has older versions brought where the catalog began with the newest. Never
+// does either twice at once, and never ends the mount.
 
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -13,19 +14,47 @@ export class Polling {
   readonly #driver: Pick<Driver, 'nudge'>;
   readonly #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #isStopped = false;
+  readonly #stopping = new AbortController();
+  #completing: Promise<void> | undefined;
 
   constructor(options: MountOptions, driver: Pick<Driver, 'nudge'>) {
     this.#options = options;
     this.#driver = driver;
     this.#watcher = this.#watch();
+    this.#complete();
     this.#wait();
   }
 
-  stop(): void {
-    this.#isStopped = true;
+  /** Resolves once nothing of it uses the catalog any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
     clearTimeout(this.#timer);
     this.#watcher?.close();
+    await this.#completing;
+  }
+
+  get #isStopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  #complete(): void {
+    if (this.#isStopped) return;
+    this.#completing ??= this.#bringPast().finally(() => {
+      this.#completing = undefined;
+    });
+  }
+
+  async #bringPast(): Promise<void> {
+    const { completePast, onNote, onWarning } = this.#options;
+    try {
+      if ((await completePast?.(this.#stopping.signal)) !== true) return;
+      this.#show();
+      onNote?.('all versions are there now');
+    } catch (error) {
+      if (this.#isStopped) return;
+      const why = error instanceof Error ? error.message : String(error);
+      onWarning(`older versions are not there yet, and are looked for again later: ${why}`);
+    }
   }
 
   async #look(): Promise<void> {
@@ -36,6 +65,7 @@ export class Polling {
       const why = error instanceof Error ? error.message : String(error);
       this.#options.onWarning(`new versions cannot be looked for: ${why}`);
     }
+    this.#complete();
     this.#wait();
   }
 

@@ -49,6 +49,13 @@ export interface MountOptions {
   onWarning(message: string): void;
   /** Brings the catalog up to date; called every `poll_ms`, never twice at once. */
   readonly onPoll?: () => Promise<void>;
+  /**
+   * Brings the older versions that the catalog may still lack, while it is served; returns whether it did. Called at once and,
+   * where that failed, after each poll; never twice at once.
+   */
+  readonly completePast?: (signal: AbortSignal) => Promise<boolean>;
+  /** Something good that the log should say. */
+  onNote?(message: string): void;
   readonly poll_ms?: number;
 }
 

@@ -53,7 +53,6 @@ export class Repository {
   /** By stream: why its history could not be read to its end. */
   readonly #gaps = new Map<string, RrbackupError>();
   #isSynced = false;
-  #completing: Promise<void> | undefined;
   readonly chain: ChainReader;
   readonly packs: PackReader;
   readonly #cache: DiskCache | undefined;
@@ -156,16 +155,9 @@ export class Repository {
 
   /**
    * Brings the versions that `sync` with `newestFirst` has left out; they show all at once. Throws as `sync` does. What it has
-   * read stays, so that the next call goes on from there, in this process or another.
+   * read stays, so that the next call goes on from there, in this process or another. Not twice at once.
    */
   async completePast(run: Run = {}): Promise<void> {
-    this.#completing ??= this.#completePast(run).finally(() => {
-      this.#completing = undefined;
-    });
-    await this.#completing;
-  }
-
-  async #completePast(run: Run): Promise<void> {
     const { catalog, state } = this;
     const path = pastPath(catalog.path);
     catalog.refresh();
@@ -174,12 +166,13 @@ export class Repository {
       const { catalog: past } = await openCatalog({ path, repositoryId: this.id });
       try {
         await this.#syncStreams(past, run, false);
+        // Before any of it shows.
+        checkPins(past, state);
         for (const { id } of lacking) await catalog.takePast(past, id, run);
       } finally {
         await past.close();
       }
       catalog.refresh();
-      checkPins(catalog, state);
       if (!this.hasPast) return;
     }
     if (fs.existsSync(path)) removeCatalog(path);
