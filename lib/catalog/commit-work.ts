@@ -342,10 +342,6 @@ export class CommitWork {
     this.#isDone = true;
   }
 
-  get isDone(): boolean {
-    return this.#isDone;
-  }
-
   #fail(path: Buffer, why: string): never {
     const { source } = this.#commit.header;
     throw damaged(

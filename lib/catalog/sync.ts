@@ -78,7 +78,8 @@ async function beginWithNewest(
     await catalog.ingestCheckpoint(await chain.checkpoint(stream, newest, call), run, { lacksPast: true });
     return 1;
   } catch (error) {
-    if (!(error instanceof RrbackupError) || error.kind !== 'damaged' || error.code === 'catalog.damaged') throw error;
+    if (!(error instanceof RrbackupError) || error.kind !== 'damaged' || error.code === 'catalog.damaged')
+      throw error;
     return 0;
   }
 }

@@ -92,11 +92,15 @@ function answers(catalog: CatalogReader): unknown {
     if (root?.directory !== undefined) walk(root.directory, '');
     return [sequence, catalog.version(stream, sequence)?.hash, printed(root?.entry), listed];
   });
-  const histories = [...paths].sort().map((at) => [
-    at,
-    behind(catalog.directoryEver(stream, bytesOf(at))),
-    catalog.history(stream, bytesOf(at)).map(({ id, from, to, entry }) => [row(id), from, to, printed(entry)]),
-  ]);
+  const histories = [...paths]
+    .sort()
+    .map((at) => [
+      at,
+      behind(catalog.directoryEver(stream, bytesOf(at))),
+      catalog
+        .history(stream, bytesOf(at))
+        .map(({ id, from, to, entry }) => [row(id), from, to, printed(entry)]),
+    ]);
   const names = [...directories].map(([id, at]) => [
     at,
     Array.from(catalog.namesEver(id), (found) => [found.name.toString('latin1'), behind(found.directory)]),
@@ -198,20 +202,18 @@ async function takeFor(catalog: Catalog, past: Catalog, transactions: number): P
 t.test('whatever the history: the same answers as read forward, none of it before its time', async (t) => {
   const at = t.testdir();
   let runs = 0;
-  const history = fc
-    .array(anyTree, { minLength: 2, maxLength: 7 })
-    .chain((trees) =>
-      fc.record({
-        trees: fc.constant(trees),
-        base: fc.integer({ min: 2, max: trees.length }),
-        /** How far each catalog has read before the past is taken. */
-        known: fc.integer({ min: 0, max: trees.length }),
-        read: fc.integer({ min: 0, max: trees.length }),
-        /** How many transactions each run lives. */
-        lives: fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 3 }),
-        batch: fc.integer({ min: 1, max: 12 }),
-      }),
-    );
+  const history = fc.array(anyTree, { minLength: 2, maxLength: 7 }).chain((trees) =>
+    fc.record({
+      trees: fc.constant(trees),
+      base: fc.integer({ min: 2, max: trees.length }),
+      /** How far each catalog has read before the past is taken. */
+      known: fc.integer({ min: 0, max: trees.length }),
+      read: fc.integer({ min: 0, max: trees.length }),
+      /** How many transactions each run lives. */
+      lives: fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 3 }),
+      batch: fc.integer({ min: 1, max: 12 }),
+    }),
+  );
   await fc.assert(
     fc.asyncProperty(history, async ({ trees, base, known, read, lives, batch }) => {
       const run = path.join(at, String(runs++));

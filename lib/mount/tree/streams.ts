@@ -84,14 +84,19 @@ export class Streams {
     return list;
   }
 
-  /** When the newest version of these streams was committed; what growing directories show as their own time. */
+  /**
+   * When the newest version of these streams was committed; what growing directories show as their own time. A little earlier
+   * while older versions are to come: by that the kernel knows, when they are there, that what it keeps of a listing is old.
+   */
   newest_ns(streams: readonly StreamInfo[]): bigint {
     let newest = 0n;
+    let lacking = 0n;
     for (const stream of streams) {
       const finished = this.#catalog.version(stream.id, stream.head)?.header.finished_ns ?? 0n;
       if (finished > newest) newest = finished;
+      if (stream.lacksPast) lacking++;
     }
-    return newest;
+    return newest - lacking;
   }
 
   newestVersion(stream: StreamInfo): VersionName | undefined {
