@@ -128,7 +128,6 @@ export class CommitWork {
     // Another beginning may have been given up.
     const beginning = { firstSequence: isBase ? this.#sequence : 1, lacksPast: isBase && lacksPast };
     this.#stream = stream.head === 0 ? { ...stream, ...beginning } : stream;
-    if (this.#stream.lacksPast) this.#xattrs.expectMore();
     this.#claim();
     this.#touched.reset().u32(0);
   }
@@ -339,6 +338,7 @@ export class CommitWork {
       streamKey(this.#stream.id),
       sealedStream({ ...this.#stream, ...head, pending: undefined }),
     );
+    if (this.#stream.lacksPast) this.#xattrs.expectMore();
     this.#isDone = true;
   }
 

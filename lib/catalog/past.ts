@@ -21,7 +21,6 @@ import {
   sealedDirectory,
   sealedDirectoryPlace,
   sealedStream,
-  sealedVersion,
   streamKey,
   toCounters,
   toDirectory,
@@ -49,6 +48,7 @@ import {
   withNumbers,
   withStart,
 } from './state.js';
+import { checksum_bytes } from './table.js';
 import type { DirectoryId } from './types.js';
 import { XattrKinds } from './xattr-kinds.js';
 
@@ -165,10 +165,12 @@ class PastWork {
       if (!record.lacksPast) return;
       const { streams, versions, meta } = this.#tables;
       const { number, firstSequence } = this.#source;
-      for (const { value } of this.#past.versions.scan(numberKey(number, 0), numberKey(number, this.#base))) {
-        const { header, hash } = toVersion(value);
-        versions.put(numberKey(this.#number, header.sequence), sealedVersion(header, hash));
-      }
+      const rows = this.#past.versions.scan(numberKey(number, 0), numberKey(number, this.#base));
+      for (const { key, value } of rows)
+        versions.put(
+          numberKey(this.#number, key.readUInt32BE(4)),
+          Buffer.concat([Buffer.alloc(checksum_bytes), value]),
+        );
       streams.put(streamKey(this.#id), sealedStream({ ...record, firstSequence, lacksPast: false }));
       const all = Array.from(streams.scan(Buffer.of(0), Buffer.of(0xff)));
       if (!all.some(({ key, value }) => toStream(key.toString('latin1'), value).lacksPast))

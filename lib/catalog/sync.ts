@@ -72,17 +72,24 @@ async function beginWithNewest(
   call: { signal?: AbortSignal },
 ): Promise<number> {
   // Version 1 is as good as a checkpoint of itself.
-  const newest = (await chain.checkpoints(stream, 2, call)).at(-1);
-  if (newest === undefined) return 0;
-  try {
-    await catalog.ingestCheckpoint(await chain.checkpoint(stream, newest, call), run, { lacksPast: true });
-    return 1;
-  } catch (error) {
-    if (!(error instanceof RrbackupError) || error.kind !== 'damaged' || error.code === 'catalog.damaged')
-      throw error;
-    return 0;
+  for (const sequence of (await chain.checkpoints(stream, 2, call)).reverse()) {
+    try {
+      await catalog.ingestCheckpoint(await chain.checkpoint(stream, sequence, call), run, {
+        lacksPast: true,
+      });
+      return 1;
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
   }
+  return 0;
 }
+
+/** The log says the same as a checkpoint that cannot be read. */
+const isUnreadable = (error: unknown): boolean =>
+  error instanceof RrbackupError &&
+  ['damaged', 'newer_format', 'not_found'].includes(error.kind) &&
+  error.code !== 'catalog.damaged';
 
 /** The first checkpoint behind a version that can be read. */
 async function checkpointBehind(

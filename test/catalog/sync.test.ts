@@ -102,6 +102,55 @@ t.test('a lost commit without a checkpoint is an error; what came before it is t
   t.equal(catalog.stream(stream)?.head, 2);
 });
 
+t.test('newest first: a stream that is not known begins with its newest checkpoint', async (t) => {
+  const catalog = await synced(t);
+  const log: string[] = [];
+  const options = { catalog, run: {}, newestFirst: true };
+  t.same(await syncCatalog({ ...options, chain: chainOf([], [1, 3, 4], log) }), { ingested: 2 });
+  t.same(log, ['commits after 4']);
+  t.match(catalog.stream(stream), { head: 5, firstSequence: 4, lacksPast: true });
+  t.same(
+    catalog.versions(stream).map(({ header }) => header.sequence),
+    [4, 5],
+  );
+  t.same(await syncCatalog({ ...options, chain: chainOf([], [1, 3, 4, 5]) }), { ingested: 0 });
+});
+
+t.test('newest first: a checkpoint that cannot be read is no reason to fail', async (t) => {
+  const broken = (kept: number[], unreadable: number[]): SyncOptions['chain'] => {
+    const chain = chainOf([], kept);
+    return {
+      ...chain,
+      async checkpoint(id, sequence) {
+        const checkpoint = await chain.checkpoint(id, sequence);
+        if (!unreadable.includes(sequence)) return checkpoint;
+        return {
+          ...checkpoint,
+          async *rows() {
+            yield* diff(new Map(), new Map([...trees[sequence - 1]!].slice(0, 2)));
+            throw damaged('manifest.damaged', 'a part is lost');
+          },
+        };
+      },
+    };
+  };
+  const older = await synced(t);
+  await syncCatalog({ catalog: older, chain: broken([2, 4], [4]), run: {}, newestFirst: true });
+  t.match(older.stream(stream), { head: 5, firstSequence: 2, lacksPast: true });
+
+  const none = (await openCatalog({ path: path.join(t.testdir(), 'none'), repositoryId, batch: 1 })).catalog;
+  t.teardown(() => none.close());
+  await syncCatalog({ catalog: none, chain: broken([2, 4], [2, 4]), run: {}, newestFirst: true });
+  t.match(none.stream(stream), { head: 5, firstSequence: 1, lacksPast: false });
+  t.equal(none.isUnheardOf(Buffer.from('system.posix_acl_access')), true);
+  t.ok(none.find(stream, 1, bytesOf('only 1')));
+  t.notOk(none.find(stream, 5, bytesOf('only 4')));
+
+  const first = await synced(t);
+  await syncCatalog({ catalog: first, chain: chainOf([], [1]), run: {}, newestFirst: true });
+  t.match(first.stream(stream), { firstSequence: 1, lacksPast: false }, 'version 1 has nothing before it');
+});
+
 t.test('stops when it is asked to', async (t) => {
   const catalog = await synced(t);
   await t.rejects(syncCatalog({ catalog, chain: chainOf([], []), run: { signal: AbortSignal.abort() } }), {
