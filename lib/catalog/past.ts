@@ -1,5 +1,5 @@
 // Gives a stream that begins with a checkpoint the versions before it, from a second catalog that has read the log from its
-// start (lib/repository/past.ts). Row numbers that were given out stay as they are; until the last transaction no reader sees
+// start (Repository.completePast). Row numbers that were given out stay as they are; until the last transaction no reader sees
 // any of it, and every step may be repeated: after a crash, or with another process at the same work, it leads to the same.
 
 import { setImmediate } from 'node:timers/promises';

@@ -9,15 +9,21 @@ import type { MountOptions } from './types.js';
 
 const defaultPoll_ms = 30_000;
 
+/** What of a mount's options this is about. */
+export type PollingOptions = Pick<
+  MountOptions,
+  'catalogPath' | 'poll_ms' | 'onPoll' | 'completePast' | 'onNote' | 'onWarning'
+> & { readonly catalog: Pick<MountOptions['catalog'], 'refresh'> };
+
 export class Polling {
-  readonly #options: MountOptions;
+  readonly #options: PollingOptions;
   readonly #driver: Pick<Driver, 'nudge'>;
   readonly #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #stopping = new AbortController();
   #completing: Promise<void> | undefined;
 
-  constructor(options: MountOptions, driver: Pick<Driver, 'nudge'>) {
+  constructor(options: PollingOptions, driver: Pick<Driver, 'nudge'>) {
     this.#options = options;
     this.#driver = driver;
     this.#watcher = this.#watch();
