@@ -77,7 +77,7 @@ export interface MountRepositoryOptions extends Run {
   readonly noExec?: boolean | undefined;
   /** What df and findmnt show as its source; 'rrbackup' if not given. */
   readonly fsname?: string | undefined;
-  /** Memory for plain blocks, shared by the threads of the mount; 64 MiB if not given. */
+  /** Memory for plain blocks, shared by the threads of the mount; 32 MiB if not given. */
   readonly cache_bytes?: number | undefined;
   /** What the mount shows; the repository's own host if none is named. */
   readonly tree?: Partial<Omit<TreeOptions, 'owner'>>;

@@ -114,10 +114,7 @@ void t.test('a damaged pack: an error for the files in the damaged block alone',
     [],
   );
   const [, name, pack] = /warning: (\S+) cannot be read: pack (\w+)/.exec(log) ?? [];
-  t.ok(
-    hurt.some((each) => each.endsWith(`/${name}`)) && damage[0]!.startsWith(pack!),
-    'the log names file and pack',
-  );
+  t.ok(hurt.includes(name!) && damage[0]!.startsWith(pack!), 'the log names the path and the pack');
   for (const block of damage) flip(home, block);
   t.strictSame(await compare(home, 'sequential', 6), [], 'whole again, read again');
   server.kill('SIGTERM');
