@@ -88,7 +88,7 @@ export class MountCommand extends ReadingCommand {
   uid = Option.String('--uid', { description: 'Show everything as owned by this user (a number)' });
   gid = Option.String('--gid', { description: 'Show everything as of this group (a number)' });
   cacheSize = Option.String('--cache-size', {
-    description: 'Memory for contents on their way to readers, besides what the kernel keeps (default: 64M)',
+    description: 'Memory for contents on their way to readers, besides what the kernel keeps (default: 32M)',
   });
   driver = Option.String('--driver', 'kernel', { description: `How to mount: ${mountDrivers.join(' or ')}` });
   allowOther = Option.Boolean('--allow-other', false, {

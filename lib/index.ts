@@ -77,7 +77,7 @@ export interface MountRepositoryOptions extends Run {
   readonly noExec?: boolean | undefined;
   /** What df and findmnt show as its source; 'rrbackup' if not given. */
   readonly fsname?: string | undefined;
-  /** Memory for plain blocks, shared by the threads of the mount; 64 MiB if not given. */
+  /** Memory for plain blocks, shared by the threads of the mount; 32 MiB if not given. */
   readonly cache_bytes?: number | undefined;
   /** What the log should say though nothing is wrong: that all versions are there, where they were not at first. */
   onNote?(message: string): void;

@@ -5,6 +5,7 @@ import { mountByKernel } from './drivers/kernel.js';
 import { checkFuse, prepareMountpoint } from './mountpoint.js';
 import { Polling } from './polling.js';
 import { timeFormatter } from './tree/time-format.js';
+import { warmUp } from './warm-up.js';
 import type { Mounted, MountOptions } from './types.js';
 import { WarningLimiter } from './warnings.js';
 
@@ -37,6 +38,8 @@ export async function mountRepository(options: MountOptions): Promise<Mounted> {
     ? mountByKernel(settings)
     : (await import('./drivers/fuse-native.js')).mountByFuseNative(settings));
   const polling = new Polling(settings, driver);
+  // It may be gone by now; whoever reads it says so.
+  void warmUp(options.catalogPath).catch(() => undefined);
   const closed = driver.closed.finally(() => polling.stop());
   closed.catch(() => undefined);
   return { mountpoint, closed, unmount: () => driver.unmount() };

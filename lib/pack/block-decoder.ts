@@ -14,20 +14,24 @@ const keptKeys = 256;
 /** Call cryptoReady once before the first. */
 export class BlockDecoder {
   readonly #context: PackContext;
-  readonly #room: DecodeRoom | undefined;
+  #room: DecodeRoom | undefined;
   readonly #keys = new LRUCache<string, ObjectKey>({ max: keptKeys });
 
   /** `reusesMemory`: what `decode` gives is valid until the next call. */
   constructor(context: PackContext, { reusesMemory = false } = {}) {
     this.#context = context;
-    const room = (): Buffer => Buffer.allocUnsafeSlow(packLimits.block_bytes + tag_bytes);
-    this.#room = reusesMemory ? { opened: room(), plain: room() } : undefined;
+    this.#room = reusesMemory ? { opened: Buffer.alloc(0), plain: Buffer.alloc(0) } : undefined;
   }
 
   /** The plain block, memory of its own unless it re-uses it. Throws 'pack.damaged', which names the pack. */
   decode(place: ChunkPlace, stored: Uint8Array): Buffer {
     checkPlace(place);
     const block = { index: place.block, codec: place.codec, plain_bytes: place.blockPlain_bytes };
+    const least_bytes = Math.max(place.blockStored_bytes, place.blockPlain_bytes);
+    if (this.#room !== undefined && this.#room.plain.length < least_bytes) {
+      const room = (): Buffer => Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(least_bytes)));
+      this.#room = { opened: room(), plain: room() };
+    }
     return decodeBlock(this.#context.zstd, this.#keyOf(place), place.pack, block, stored, this.#room);
   }
 

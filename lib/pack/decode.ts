@@ -64,7 +64,7 @@ export function openPackHeader(
   );
 }
 
-/** Memory that is used again: large blocks taken anew cost page faults. Each holds the largest block. */
+/** Memory that is used again: large blocks taken anew cost page faults. Each has room for the block. */
 export interface DecodeRoom {
   readonly opened: Buffer;
   readonly plain: Buffer;

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { LRUCache } from 'lru-cache';
+import { willNeed } from '../posix/read-ahead.js';
 import { BlockBuffer } from './block-buffer.js';
 import { isPossiblePlace } from './block-decoder.js';
 import type { LocalBlocks } from './local-blocks.js';
@@ -11,6 +12,14 @@ import type { ChunkPlace, PackName } from './types.js';
 
 /** For each thread that reads. */
 const openFiles = 32;
+/** Asked of the disk behind a block, where the blocks behind it will be read, too. */
+const ahead_bytes = 8 * 2 ** 20;
+
+interface OpenPack {
+  readonly descriptor: number;
+  /** How far the disk was asked to read. */
+  asked: number;
+}
 
 // As the store opens them: follows no symlink and waits for no fifo.
 const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
@@ -18,23 +27,26 @@ const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_N
 export class DirectoryBlocks implements LocalBlocks {
   readonly #root: string;
   readonly #buffer = new BlockBuffer();
-  readonly #files = new LRUCache<PackName, number>({
+  readonly #files = new LRUCache<PackName, OpenPack>({
     max: openFiles,
-    dispose: (descriptor) => fs.closeSync(descriptor),
+    dispose: ({ descriptor }) => fs.closeSync(descriptor),
   });
 
-  constructor(root: string) {
+  readonly #readsOn: boolean;
+
+  /** `readsOn`: most blocks are followed by those that lie behind them. */
+  constructor(root: string, { readsOn = false } = {}) {
     this.#root = root;
+    this.#readsOn = readsOn;
   }
 
   read(place: ChunkPlace): Buffer | undefined {
     if (!isPossiblePlace(place)) return undefined;
     try {
-      const bytes = this.#buffer.read(
-        this.#fileOf(place.pack),
-        place.blockOffset_bytes,
-        place.blockStored_bytes,
-      );
+      const pack = this.#packOf(place.pack);
+      const { blockOffset_bytes: offset, blockStored_bytes: length } = place;
+      if (this.#readsOn) this.#ask(pack, offset + length);
+      const bytes = this.#buffer.read(pack.descriptor, offset, length);
       if (bytes === undefined) this.reject(place);
       return bytes;
     } catch {
@@ -44,12 +56,21 @@ export class DirectoryBlocks implements LocalBlocks {
     }
   }
 
-  #fileOf(pack: PackName): number {
-    const known = this.#files.get(pack);
+  #packOf(name: PackName): OpenPack {
+    const known = this.#files.get(name);
     if (known !== undefined) return known;
-    const descriptor = fs.openSync(path.join(this.#root, packKey(pack)), flags);
-    this.#files.set(pack, descriptor);
-    return descriptor;
+    const descriptor = fs.openSync(path.join(this.#root, packKey(name)), flags);
+    const pack = { descriptor, asked: 0 };
+    this.#files.set(name, pack);
+    return pack;
+  }
+
+  /** In large steps, so that the disk is ahead and few calls are made. */
+  #ask(pack: OpenPack, end: number): void {
+    if (pack.asked > end + ahead_bytes / 2) return;
+    const from = Math.max(pack.asked, end);
+    pack.asked = end + ahead_bytes;
+    willNeed(pack.descriptor, from, pack.asked - from);
   }
 
   /** A pack that was put back whole is another file under the same name. */

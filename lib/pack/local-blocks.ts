@@ -28,8 +28,12 @@ export interface LocalBlocks {
 
 const nowhere: LocalBlocks = { read: () => undefined, reject: () => undefined, close: () => undefined };
 
-export function openLocalBlocks(settings: LocalBlocksSettings, clock: Clock = systemClock): LocalBlocks {
-  if (settings.kind === 'directory') return new DirectoryBlocks(settings.path);
+/** `readsOn`: most blocks are followed by those that lie behind them in their packs. */
+export function openLocalBlocks(
+  settings: LocalBlocksSettings,
+  { clock = systemClock, readsOn = false }: { readonly clock?: Clock; readonly readsOn?: boolean } = {},
+): LocalBlocks {
+  if (settings.kind === 'directory') return new DirectoryBlocks(settings.path, { readsOn });
   if (settings.kind === 'cache') return new CachedBlocks(settings.path, clock);
   return nowhere;
 }

@@ -76,6 +76,13 @@ for (const zstd of present) {
     );
   });
 
+  t.test(`${zstd.name}: into memory that is there`, async (t) => {
+    const stored = zstd.compress(text, defaultLevel);
+    const room = Buffer.alloc(text.length + 5, 0xee);
+    t.ok(zstd.decompress(stored, text.length, room).equals(text));
+    t.ok(room.subarray(text.length).equals(Buffer.alloc(5, 0xee)), 'nothing behind it');
+  });
+
   t.test(`${zstd.name}: a size that is not the one expected`, async (t) => {
     const stored = zstd.compress(text, 3);
     for (const size of [0, 1, text.length - 1, text.length + 1, 2 ** 40])

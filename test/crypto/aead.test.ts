@@ -58,3 +58,27 @@ t.test('too short for a tag', async (t) => {
   for (let length = 0; length < 17; length++)
     t.equal(aeadOpen(Buffer.alloc(32), Buffer.alloc(12), Buffer.alloc(0), Buffer.alloc(length)), undefined);
 });
+
+t.test('into memory that is there: the same bytes, and nothing behind them', async (t) => {
+  const key = Buffer.alloc(32, 1);
+  const nonce = Buffer.alloc(12, 2);
+  const associated = Buffer.from('associated');
+  for (const size of [0, 1, 65_535, 65_536, 65_537, 200_000]) {
+    const plain = Buffer.from(Array.from({ length: size }, (_, index) => index % 251));
+    const sealed = aeadSeal(key, nonce, associated, plain);
+    const room = Buffer.alloc(size + 5, 0xee);
+    const opened = aeadOpen(key, nonce, associated, sealed, room);
+    t.ok(opened?.equals(plain), `${size} bytes`);
+    t.equal(opened?.buffer, room.buffer, 'in the room');
+    t.ok(room.subarray(size).equals(Buffer.alloc(5, 0xee)), 'nothing behind them');
+    if (size > 0) {
+      t.ok(
+        aeadOpen(key, nonce, associated, sealed, Buffer.alloc(size - 1))?.equals(plain),
+        'too small a room',
+      );
+      sealed[size >> 1]! ^= 1;
+      t.equal(aeadOpen(key, nonce, associated, sealed, room), undefined, 'a flipped bit');
+      t.ok(room.subarray(0, size).equals(Buffer.alloc(size)), 'what was not authentic is not left there');
+    }
+  }
+});

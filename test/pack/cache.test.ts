@@ -292,7 +292,7 @@ t.test('reading says that a file is of use, but not every time', async (t) => {
   await readOnce(store, directory, places);
   let now_ms = 0;
   const clock = { now_ns: () => 1_700_000_000_000_000_000n, monotonic_ms: () => now_ms };
-  const local = openLocalBlocks({ kind: 'cache', path: directory, maximum_bytes: 1 }, clock);
+  const local = openLocalBlocks({ kind: 'cache', path: directory, maximum_bytes: 1 }, { clock });
   const usedAfterReading = () => {
     fs.utimesSync(file, 1, 1);
     local.read(places[0]!);

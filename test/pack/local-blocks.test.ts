@@ -36,22 +36,27 @@ function openFilesBelow(root: string): number {
   return links.filter((link) => link.startsWith(root)).length;
 }
 
-t.test('blocks of many packs, with few files open', { skip: process.platform !== 'linux' }, async (t) => {
-  const root = scratchDirectory(t);
-  const local = openLocalBlocks({ kind: 'directory', path: root });
-  const packs = Array.from({ length: 40 }, (_, index) =>
-    packIn(root, [noise(1000 + index, index), noise(300_000, 99)]),
+for (const readsOn of [false, true])
+  t.test(
+    `blocks of many packs, with few files open, ${readsOn ? 'and more to follow' : 'each by itself'}`,
+    { skip: process.platform !== 'linux' },
+    async (t) => {
+      const root = scratchDirectory(t);
+      const local = openLocalBlocks({ kind: 'directory', path: root }, { readsOn });
+      const packs = Array.from({ length: 40 }, (_, index) =>
+        packIn(root, [noise(1000 + index, index), noise(300_000, 99)]),
+      );
+      for (let round = 0; round < 2; round++)
+        for (const [index, { places }] of packs.entries()) {
+          const [small, large] = places;
+          t.ok(decoder.decode(large!, local.read(large!)!).equals(noise(300_000, 99)));
+          t.ok(decoder.decode(small!, local.read(small!)!).equals(noise(1000 + index, index)));
+        }
+      t.equal(openFilesBelow(root), 32);
+      local.close();
+      t.equal(openFilesBelow(root), 0);
+    },
   );
-  for (let round = 0; round < 2; round++)
-    for (const [index, { places }] of packs.entries()) {
-      const [small, large] = places;
-      t.ok(decoder.decode(large!, local.read(large!)!).equals(noise(300_000, 99)));
-      t.ok(decoder.decode(small!, local.read(small!)!).equals(noise(1000 + index, index)));
-    }
-  t.equal(openFilesBelow(root), 32);
-  local.close();
-  t.equal(openFilesBelow(root), 0);
-});
 
 t.test('what is not there, or not whole, is not on this machine', async (t) => {
   const root = scratchDirectory(t);

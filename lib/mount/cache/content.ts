@@ -13,7 +13,7 @@ import { LocalContent, type Decoder } from './local-content.js';
 import { SharedBlocks } from './shared-blocks.js';
 
 /** Little, because the kernel keeps what was read. */
-const defaultCache_bytes = 64 * 1024 * 1024;
+const defaultCache_bytes = 32 * 1024 * 1024;
 const readahead_bytes = 4 * 1024 * 1024;
 
 export interface ContentOptions {

@@ -137,6 +137,7 @@ function isAlone(place: ChunkPlace): boolean {
 export async function openLocalContent(
   repositoryId: string,
   { shared, keys, local }: ContentMemory,
+  options: { readonly readsOn?: boolean } = {},
 ): Promise<LocalContent> {
   await cryptoReady();
   // Through the system's library a block is decompressed into memory that is there already.
@@ -144,7 +145,7 @@ export async function openLocalContent(
   const decoder = new BlockDecoder({ keys, repositoryId, zstd }, { reusesMemory: true });
   return new LocalContent({
     shared: new SharedBlocks(shared),
-    local: openLocalBlocks(local),
+    local: openLocalBlocks(local, options),
     decoder,
   });
 }

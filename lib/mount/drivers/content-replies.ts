@@ -2,7 +2,7 @@
 // own, which the kernel's INTERRUPT fires; whatever goes wrong with one read is that read's EIO and a line in the log.
 
 import { LRUCache } from 'lru-cache';
-import { printable } from '../../bytes/path.js';
+import { joinPath, printable } from '../../bytes/path.js';
 import type { CatalogReader } from '../../catalog/types.js';
 import type { Entry } from '../../manifest/types.js';
 import { errno } from '../protocol/constants.js';
@@ -22,15 +22,10 @@ export interface ContentRepliesOptions {
   onWarning(message: string): void;
 }
 
-interface OpenFile {
-  readonly name: Buffer;
-  readonly entry: Entry;
-}
-
 export class ContentReplies {
   readonly #options: ContentRepliesOptions;
   readonly #reads = new Map<bigint, AbortController>();
-  readonly #files = new LRUCache<number, OpenFile>({ max: openFiles });
+  readonly #files = new LRUCache<number, Entry>({ max: openFiles });
   #isClosed = false;
 
   /** Reads that are not answered yet. */
@@ -67,34 +62,47 @@ export class ContentReplies {
   async #read({ unique, node, offset, size_bytes }: Outcome & { readonly kind: 'read' }): Promise<void> {
     const abort = new AbortController();
     this.#reads.set(unique, abort);
-    let file: OpenFile | undefined;
+    let file: Entry | undefined;
     try {
       file = this.#file(node);
       const bytes =
         file === undefined
           ? undefined
-          : await this.#options.content.read(file.entry, offset, size_bytes, abort.signal);
+          : await this.#options.content.read(file, offset, size_bytes, abort.signal);
       this.#reads.delete(unique);
       if (bytes === undefined) this.#write([replyHeader(unique, 0, errno.ESTALE)]);
       else this.#write([replyHeader(unique, bytes.length), bytes]);
     } catch (error) {
       this.#reads.delete(unique);
       const isInterrupted = abort.signal.aborted;
-      if (!isInterrupted) this.#options.onWarning(readFailure(file?.name, error));
+      if (!isInterrupted) this.#options.onWarning(readFailure(this.#pathOf(node), error));
       this.#write([replyHeader(unique, 0, isInterrupted ? errno.EINTR : errno.EIO)]);
     }
   }
 
-  #file(node: NodeId): OpenFile | undefined {
-    if (node.kind === nodeKinds.deleted) return { name: Buffer.alloc(0), entry: nothing };
+  /** From the source's root; of hard links, one of them. */
+  #pathOf(node: NodeId): Buffer | undefined {
+    if (node.kind !== nodeKinds.entry) return undefined;
+    const { catalog } = this.#options;
+    let at = catalog.placeOf(entryRow(node));
+    let path = at?.name;
+    while (at !== undefined && path !== undefined) {
+      at = catalog.directoryPlace(at.directory);
+      if (at !== undefined) path = joinPath(at.name, path);
+    }
+    return path;
+  }
+
+  #file(node: NodeId): Entry | undefined {
+    if (node.kind === nodeKinds.deleted) return nothing;
     if (node.kind !== nodeKinds.entry) return undefined;
     const row = entryRow(node);
     const known = this.#files.get(row);
     if (known !== undefined) return known;
     const found = this.#options.catalog.entryById(row);
     if (found?.entry.type !== 'file') return undefined;
-    this.#files.set(row, found);
-    return found;
+    this.#files.set(row, found.entry);
+    return found.entry;
   }
 
   #write(parts: readonly Uint8Array[]): void {
@@ -108,9 +116,9 @@ export class ContentReplies {
 }
 
 /** What the log says of a read that ended in an error. */
-export function readFailure(name: Buffer | undefined, error: unknown): string {
+export function readFailure(path: Buffer | undefined, error: unknown): string {
   const why = error instanceof Error ? error.message : String(error);
-  return `${name === undefined ? 'a file' : printable(name)} cannot be read: ${why}`;
+  return `${path === undefined ? 'a file' : printable(path)} cannot be read: ${why}`;
 }
 
 /** The content of a deletion's marker. */

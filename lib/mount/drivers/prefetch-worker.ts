@@ -68,7 +68,7 @@ const decode =
     helper.postMessage(wanted);
   });
 
-const content = await openLocalContent(settings.repositoryId, settings.content);
+const content = await openLocalContent(settings.repositoryId, settings.content, { readsOn: true });
 const blocks = new SharedBlocks(settings.content.shared);
 const maximum_bytes = Math.min(largestWindow_bytes, blocks.capacity_bytes / windowPart);
 const prefetcher = new Prefetcher({

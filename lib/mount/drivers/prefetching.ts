@@ -14,6 +14,8 @@ import {
 import { threadLimits } from './thread.js';
 
 const watch_ms = 5000;
+/** It makes more garbage than the others, a little for each file. */
+const prefetchLimits = { ...threadLimits, maxYoungGenerationSizeMb: 16 };
 /** A store that is under way at so many looks in a row will not come back. */
 const looks = 6;
 /** How long a store under way may take once it is to be the last. */
@@ -58,7 +60,7 @@ export class Prefetching {
     const worker = new Worker(new URL('./prefetch-worker.js', import.meta.url), {
       workerData,
       transferList: helper === undefined ? hints : [...hints, helper],
-      resourceLimits: threadLimits,
+      resourceLimits: prefetchLimits,
     });
     this.#worker = worker;
     const send = (message: PrefetchMessage): void => {

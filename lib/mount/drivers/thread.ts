@@ -3,8 +3,8 @@
 
 import { Worker } from 'node:worker_threads';
 
-/** Decoded blocks live outside the heap; a small nursery has those that are done with collected early. */
-export const threadLimits = { maxYoungGenerationSizeMb: 32 };
+/** Decoded bytes live outside the heap; a small nursery has those that are done with collected early. */
+export const threadLimits = { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 128 };
 
 let prepared: Worker | undefined;
 

@@ -287,7 +287,8 @@ export class Prefetcher {
   #deliver(reader: Reader, item: Item): void {
     if (item.isMarker || (item.file.row === reader.row && item.end <= reader.end)) return;
     const { directory } = item.file;
-    if (this.#listed.has(directory)) this.#store(item);
+    // The kernel knows the file that is being read, and what it has listed.
+    if (item.file.row === reader.row || this.#listed.has(directory)) this.#store(item);
     else this.#park(directory, item);
   }
 

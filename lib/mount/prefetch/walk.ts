@@ -1,13 +1,15 @@
 // The files of a version in path order from one file on: the order in which `cp -r`, `tar` and `grep -r` read, and in which a
 // backup packed them. Range reads of the catalog, page by page, as far as somebody asks.
 
-import type { CatalogReader, DirectoryId } from '../../catalog/types.js';
+import type { CatalogEntry, CatalogReader, DirectoryId } from '../../catalog/types.js';
 import { FileLayout } from '../cache/file-layout.js';
 
 export type WalkCatalog = Pick<
   CatalogReader,
   'entryById' | 'directoryById' | 'list' | 'placeOf' | 'directoryPlace'
 >;
+
+const page_entries = 48;
 
 export interface WalkedFile {
   /** CatalogEntry.id */
@@ -44,8 +46,17 @@ function* filesBehind(
   sequence: number,
   name?: Uint8Array,
 ): Generator<WalkedFile, void> {
-  for (const { id, entry, directory: below } of catalog.list(directory, sequence, name)) {
-    if (entry.type === 'file') yield { row: id, directory, layout: new FileLayout(entry) };
-    else if (below !== undefined) yield* filesBehind(catalog, below, sequence);
+  let after = name;
+  for (let isMore = true; isMore;) {
+    // A listing holds what it has read until it ends, and a walk may rest in many of them.
+    const page: CatalogEntry[] = [];
+    for (const found of catalog.list(directory, sequence, after))
+      if (page.push(found) === page_entries) break;
+    isMore = page.length === page_entries;
+    after = page.at(-1)?.name;
+    for (const { id, entry, directory: below } of page) {
+      if (entry.type === 'file') yield { row: id, directory, layout: new FileLayout(entry) };
+      else if (below !== undefined) yield* filesBehind(catalog, below, sequence);
+    }
   }
 }

@@ -78,9 +78,13 @@ export class Window {
     return new Item(file, this.#offset, end, isMarker);
   }
 
-  /** Whether byte `offset` of the file lies in what comes next. */
+  /**
+   * Whether byte `offset` of the file lies in what comes next. Until something was read ahead it must begin there: a random read
+   * that comes near where another one was is no sign.
+   */
   isNext(row: number, offset: number): boolean {
-    return this.#file?.row === row && this.#offset <= offset && offset < this.#offset + item_bytes;
+    const reach_bytes = this.isEmpty ? 1 : item_bytes;
+    return this.#file?.row === row && this.#offset <= offset && offset < this.#offset + reach_bytes;
   }
 
   /** Takes what `peek` shows; gives its position for `seen`. */

@@ -1,0 +1,57 @@
+// A mount over a network that stops answering: readers can be ended, what is here stays readable, and so on when it comes back.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { mountAt } from '../../lib/posix/mount.js';
+import { noMount, start } from '../mount/live.js';
+import { s3Server } from '../s3-server.js';
+import { startSlowProxy } from '../slow-proxy.js';
+import { compare, ended, serve, treeHome } from './reading.js';
+
+void t.test('the network hangs while files are copied', { skip: noMount, timeout: 300_000 }, async (t) => {
+  const server = await s3Server(t);
+  if (server === undefined) return;
+  const { endpoint: target, accessKey, secretKey } = server;
+  const bucket = await server.newBucket();
+  const proxy = await startSlowProxy({ target, roundTrip_ms: 4, bandwidth_bytes_per_s: 20e6 });
+  t.teardown(() => proxy.close());
+  const home = await treeHome(
+    t,
+    `[s3]\nendpoint: ${proxy.endpoint}\naccess_key: ${accessKey}\nsecret_key: ${secretKey}\nbucket: ${bucket}\n`,
+  );
+  const { shown, mnt } = home;
+  // What the backup left here would be read without a network.
+  fs.rmSync(home.at('cache'), { recursive: true, force: true });
+  await home.ok('mount', mnt);
+  await home.run('cmp', path.join(shown, 'd0/e0/f24'), path.join(home.tree, 'd0/e0/f24'));
+  const before = proxy.counts().received_bytes;
+  const copy = start('cp', [path.join(shown, 'd1/large'), home.at('copy')]);
+  while (proxy.counts().received_bytes < before + 300_000)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  proxy.hang();
+  copy.kill('SIGINT');
+  t.equal(await ended(copy), 'SIGINT', 'the copying ends');
+  t.match(await home.run('ls', '-lR', `${shown}/`), /sparse/, 'listings need no network');
+  await home.run('cmp', path.join(shown, 'd0/e0/f24'), path.join(home.tree, 'd0/e0/f24'));
+  proxy.resume();
+  t.strictSame(await compare(home, 'sequential', 1), [], 'it goes on when the network does');
+  await home.ok('umount', mnt);
+
+  await t.test('it is unmounted while it hangs', async (t) => {
+    fs.rmSync(home.at('cache'), { recursive: true, force: true });
+    const mounted = await serve(home);
+    const before = proxy.counts().received_bytes;
+    const readers = ['d1/large', 'd2/sparse'].map((name) => start('cat', [path.join(shown, name)]));
+    for (const { stdout } of readers) stdout?.resume();
+    while (proxy.counts().received_bytes < before + 300_000)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    proxy.hang();
+    t.equal((await home.rr('umount', mnt)).status, 11, 'it is in use');
+    mounted.kill('SIGTERM');
+    t.equal(await ended(mounted), 0, 'and taken away nevertheless');
+    for (const reader of readers) t.not(await ended(reader), 'SIGKILL', 'a reader need not be killed');
+    t.equal(mountAt(mnt), undefined);
+    proxy.resume();
+  });
+});
