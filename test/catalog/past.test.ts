@@ -281,6 +281,36 @@ t.test('commits come in while the past is taken', async (t) => {
   await Promise.all([forward!, filled!, past!].map((catalog) => catalog.close()));
 });
 
+t.test('a directory that a commit makes anew, in the middle of which its past comes in', async (t) => {
+  const at = t.testdir();
+  const files = (text: string): Tree =>
+    new Map([
+      ['', directory()],
+      ['d', directory()],
+      ...Array.from({ length: 9 }, (_, number) => [`d/${number}`, file(text)] as const),
+    ]);
+  const trees: Tree[] = [files('old'), new Map([['', directory()]]), files('new')];
+  const commits = commitsOf(trees);
+  const open = async (name: string): Promise<Catalog> =>
+    (await openCatalog({ path: path.join(at, name), repositoryId, batch: 2 })).catalog;
+  const [forward, filled, past] = await Promise.all(['forward', 'filled', 'past'].map(open));
+  await forward!.ingestAll(commits);
+  await past!.ingestAll(commits.slice(0, 2));
+  await filled!.ingestCheckpoint(checkpointOf(trees[1]!, 2), {}, { lacksPast: true });
+  const last = commits[2]!;
+  await filled!.ingest({
+    ...last,
+    async *rows() {
+      for await (const row of last.rows()) {
+        if (Buffer.from(row.path).equals(bytesOf('d/4'))) t.ok(await filled!.takePast(past!, stream));
+        yield row;
+      }
+    },
+  });
+  t.same(answers(filled!), answers(forward!));
+  await Promise.all([forward!, filled!, past!].map((catalog) => catalog.close()));
+});
+
 t.test('what cannot be taken', async (t) => {
   const at = t.testdir();
   const trees = busyTrees().slice(0, 4);
