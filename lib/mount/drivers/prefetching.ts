@@ -33,6 +33,8 @@ export interface PrefetchingOptions extends Omit<PrefetchSettings, 'hints' | 'he
 export class Prefetching {
   readonly #channels: MessageChannel[] = [];
   #worker: Worker | undefined;
+  /** Settles when the thread has ended, for whatever reason. */
+  #gone: Promise<unknown> | undefined;
   #flags: Int32Array | undefined;
   #watch: NodeJS.Timeout | undefined;
   #abort: (() => void) | undefined;
@@ -63,6 +65,7 @@ export class Prefetching {
       resourceLimits: prefetchLimits,
     });
     this.#worker = worker;
+    this.#gone = new Promise((resolve) => worker.once('exit', resolve));
     const send = (message: PrefetchMessage): void => {
       worker.postMessage(message);
     };
@@ -95,18 +98,16 @@ export class Prefetching {
 
   async #stop(): Promise<void> {
     clearInterval(this.#watch);
-    const worker = this.#worker;
-    if (worker === undefined) {
+    if (this.#gone === undefined) {
       for (const { port1, port2 } of this.#channels) {
         port1.close();
         port2.close();
       }
       return;
     }
-    const gone = new Promise((resolve) => worker.once('exit', resolve));
     this.#tellToStop();
     const timer = setTimeout(() => this.#abort?.(), grace_ms);
-    await gone;
+    await this.#gone;
     clearTimeout(timer);
   }
 
