@@ -55,7 +55,7 @@ const poll_ms = 60_000;
 /** Reads ranges of files out of the repository: what `cat` and the mount use. */
 export function openContent(
   repository: Repository,
-  options: { readonly cache_bytes?: number | undefined } = {},
+  options: { readonly cache_bytes?: number | undefined; readonly readsAhead?: boolean | undefined } = {},
 ): ContentSource {
   const { catalog, packs: reader, context, localBlocks: local } = repository;
   return new CachedContent({
@@ -65,6 +65,7 @@ export function openContent(
     local,
     keys: context.keys,
     cache_bytes: options.cache_bytes,
+    readsAhead: options.readsAhead,
   });
 }
 
@@ -90,14 +91,17 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
   const { catalog, id: repositoryId, host, ownPaths: forbidden } = repository;
   const warn = (message: string) => options.onWarning?.(message);
   const note = (message: string) => options.onNote?.(message);
+  const driver = options.driver ?? 'kernel';
+  // The kernel driver has a thread of its own for what will be read next.
+  const readsAhead = driver === 'fuse-native';
   return mountRepository({
     catalog,
     catalogPath: catalog.path,
     repositoryId,
-    content: openContent(repository, options),
+    content: openContent(repository, { cache_bytes: options.cache_bytes, readsAhead }),
     mountpoint: options.mountpoint,
     tree: { ...options.tree, host: options.tree?.host ?? host, owner: processOwner() },
-    driver: options.driver ?? 'kernel',
+    driver,
     allowOther: options.allowOther ?? false,
     noExec: options.noExec,
     fsname: options.fsname,

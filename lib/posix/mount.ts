@@ -97,7 +97,7 @@ export function mountAt(mountpoint: string): MountEntry | undefined {
  * request ends with an error. Needs the file system that the kernel has for this (fusectl), does nothing without.
  */
 export function fuseAborter(mountpoint: string): () => void {
-  const connection = deviceOf(mountpoint)?.split(':')[1];
+  const connection = mountAt(mountpoint)?.device.split(':')[1];
   return () => {
     if (connection !== undefined) tryToWrite(`/sys/fs/fuse/connections/${connection}/abort`, '1');
   };
@@ -105,13 +105,8 @@ export function fuseAborter(mountpoint: string): () => void {
 
 /** Lets sequential readers of a mount be read ahead for in larger pieces than the usual 128 KiB. Only root can. */
 export function raiseReadahead(mountpoint: string, size_bytes: number): void {
-  const device = deviceOf(mountpoint);
+  const device = mountAt(mountpoint)?.device;
   if (device !== undefined) tryToWrite(`/sys/class/bdi/${device}/read_ahead_kb`, String(size_bytes / 1024));
-}
-
-function deviceOf(mountpoint: string): string | undefined {
-  const wanted = Buffer.from(mountpoint).toString('latin1');
-  return listMounts().findLast((entry) => entry.mountpoint === wanted)?.device;
 }
 
 /** To a file of the kernel's that this user may write, if it is there. */

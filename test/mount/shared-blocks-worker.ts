@@ -47,17 +47,14 @@ function hammer({ memory, seed, rounds, places }: HammerWork): void {
     const block = random(places);
     const place = placeOf(block, sizeOf(block));
     let pinned: Pinned | undefined;
-    if (random(4) === 0) pinned = blocks.find(place);
+    const claim = blocks.claim(place);
+    if (claim.kind === 'full') counts.full++;
+    else if (claim.kind === 'ready') pinned = claim.block;
+    else if (random(8) === 0) blocks.abandon(claim.block);
     else {
-      const claim = blocks.claim(place);
-      if (claim.kind === 'full') counts.full++;
-      else if (claim.kind === 'ready') pinned = claim.block;
-      else if (random(8) === 0) blocks.abandon(claim.block);
-      else {
-        counts.filled++;
-        blocks.fill(claim.block, bytesOf(block, 0, sizeOf(block)));
-        pinned = claim.block;
-      }
+      counts.filled++;
+      blocks.fill(claim.block, bytesOf(block, 0, sizeOf(block)));
+      pinned = claim.block;
     }
     if (pinned !== undefined) {
       counts.found++;

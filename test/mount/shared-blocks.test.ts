@@ -74,10 +74,8 @@ class Model {
   }
 
   find(block: number): void {
-    const handle = this.real.find(placeOf(block, sizes[block]!));
-    if (handle !== undefined) this.#ready(block, handle);
-    else if (this.isHeld(block) && this.filling?.block !== block)
-      throw new Error('a pinned block is not found');
+    if (this.real.has(placeOf(block, sizes[block]!))) this.claim(block);
+    else if (this.isHeld(block)) throw new Error('a pinned block is not found');
   }
 
   fill(): void {
@@ -199,7 +197,7 @@ void t.test(
     test.equal(blocks.claim(placeOf(3, 0)).kind, 'full', 'filled, and still pinned');
     blocks.release(claim.block);
     test.equal(blocks.claim(placeOf(3, 0)).kind, 'claimed');
-    test.equal(blocks.find(placeOf(2, 2 * page_bytes)), undefined, 'it had to go');
+    test.notOk(blocks.has(placeOf(2, 2 * page_bytes)), 'it had to go');
   },
 );
 

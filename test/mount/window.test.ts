@@ -13,7 +13,7 @@ const limits = { initial_bytes: mebi, maximum_bytes: 8 * mebi };
 function filesOf(sizes: readonly number[]): WalkedFile[] {
   return sizes.map((size_bytes, row) => {
     const layout = new FileLayout(fileEntry(size_bytes === 0 ? [] : [{ kind: 'hole', size_bytes }]));
-    return { row, directory: 1, layout };
+    return { row, directory: 1, from: 1, layout };
   });
 }
 

@@ -24,6 +24,8 @@ export interface ContentOptions {
   readonly local?: LocalBlocksSettings;
   /** Lets other threads read contents, too. */
   readonly keys?: RepositoryKeys;
+  /** Whether sequential reads fetch ahead; not where somebody else sees to that (lib/mount/prefetch). */
+  readonly readsAhead?: boolean | undefined;
   /** Bounds the plain blocks in memory. */
   readonly cache_bytes?: number | undefined;
 }
@@ -40,12 +42,16 @@ export class CachedContent implements ContentSource {
   readonly #catalog: Pick<CatalogReader, 'chunk'>;
   readonly #decoder: Decoder;
   readonly #local: LocalContent;
+  readonly #readsAhead: boolean;
   readonly #flights: Flights;
   readonly #positions = new WeakMap<Entry, Position>();
 
-  constructor({ catalog, reader, decoder, local = { kind: 'none' }, keys, cache_bytes }: ContentOptions) {
-    const shared = SharedBlocks.create(cache_bytes ?? defaultCache_bytes);
+  constructor(options: ContentOptions) {
+    const { catalog, reader, decoder, local = { kind: 'none' }, keys, readsAhead = true } = options;
+    const shared = SharedBlocks.create(options.cache_bytes ?? defaultCache_bytes);
     this.memory = keys && { shared: shared.memory, keys, local };
+    // What lies in a directory is decoded when it is read: there is nothing to wait for.
+    this.#readsAhead = readsAhead && local.kind !== 'directory';
     this.#catalog = catalog;
     this.#decoder = decoder;
     this.#flights = new Flights(reader, shared);
@@ -56,12 +62,12 @@ export class CachedContent implements ContentSource {
     const end = Math.min(offset + size_bytes, entry.size_bytes);
     if (offset >= end) return Buffer.alloc(0);
     const position = this.#position(entry);
-    const isSequential = offset > 0 && offset === position.end;
+    const isFollowed = this.#readsAhead && offset > 0 && offset === position.end;
     position.end = end;
     const bytes = Buffer.alloc(end - offset);
     const pieces = position.layout.pieces(offset, end);
     await Promise.all(pieces.map((piece) => this.#piece(piece, bytes, signal)));
-    if (isSequential) this.#readAhead(position.layout, end);
+    if (isFollowed) this.#readAhead(position.layout, end);
     return bytes;
   }
 
@@ -83,7 +89,7 @@ export class CachedContent implements ContentSource {
     for (const piece of layout.pieces(offset, end)) {
       const place = this.#catalog.chunk(piece.id);
       if (place === undefined || (places[0] ?? place).pack !== place.pack) break;
-      if (!this.#local.load({ place, id: piece.id })) places.push(place);
+      places.push(place);
     }
     void this.ahead(places);
   }

@@ -108,16 +108,6 @@ export class SharedBlocks {
     return this.#shape.pages * page_bytes;
   }
 
-  /** Pins the block if its bytes are there. */
-  find(place: ChunkPlace): Pinned | undefined {
-    return this.#lock.run(() => {
-      const entry = this.#lookup(place);
-      return entry !== nothing && this.#get(entry, field.state) === states.ready
-        ? this.#pin(entry)
-        : undefined;
-    });
-  }
-
   /** True if the block is here, or somebody is filling it just now. */
   has(place: ChunkPlace): boolean {
     return this.#lock.run(() => this.#lookup(place) !== nothing);

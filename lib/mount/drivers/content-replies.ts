@@ -16,9 +16,9 @@ const openFiles = 1024;
 
 export interface ContentRepliesOptions {
   readonly device: number;
-  readonly session: Session;
-  readonly catalog: CatalogReader;
-  readonly content: ContentSource;
+  readonly session: Pick<Session, 'answer'>;
+  readonly catalog: Pick<CatalogReader, 'entryById' | 'placeOf' | 'directoryPlace'>;
+  readonly content: Pick<ContentSource, 'read'>;
   onWarning(message: string): void;
 }
 
@@ -75,22 +75,27 @@ export class ContentReplies {
     } catch (error) {
       this.#reads.delete(unique);
       const isInterrupted = abort.signal.aborted;
-      if (!isInterrupted) this.#options.onWarning(readFailure(this.#pathOf(node), error));
       this.#write([replyHeader(unique, 0, isInterrupted ? errno.EINTR : errno.EIO)]);
+      if (!isInterrupted) this.#options.onWarning(readFailure(this.#pathOf(node), error));
     }
   }
 
-  /** From the source's root; of hard links, one of them. */
+  /** From the source's root; of hard links, one of them. undefined where the catalog is what cannot be read. */
   #pathOf(node: NodeId): Buffer | undefined {
     if (node.kind !== nodeKinds.entry) return undefined;
     const { catalog } = this.#options;
-    let at = catalog.placeOf(entryRow(node));
-    let path = at?.name;
-    while (at !== undefined && path !== undefined) {
-      at = catalog.directoryPlace(at.directory);
-      if (at !== undefined) path = joinPath(at.name, path);
+    try {
+      let path: Buffer | undefined;
+      for (
+        let at = catalog.placeOf(entryRow(node));
+        at !== undefined;
+        at = catalog.directoryPlace(at.directory)
+      )
+        path = path === undefined ? at.name : joinPath(at.name, path);
+      return path;
+    } catch {
+      return undefined;
     }
-    return path;
   }
 
   #file(node: NodeId): Entry | undefined {

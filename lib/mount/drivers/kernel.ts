@@ -223,7 +223,7 @@ class KernelDriver implements Driver {
     if (message.kind === 'request') {
       const { buffer, byteOffset, byteLength } = message.bytes;
       const { slot } = message;
-      void this.#replies?.handle(Buffer.from(buffer, byteOffset, byteLength)).then(() => {
+      void this.#replies?.handle(Buffer.from(buffer, byteOffset, byteLength)).finally(() => {
         if (slot !== undefined) Atomics.sub(this.#flags, slot, 1);
       });
     }

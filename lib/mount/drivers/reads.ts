@@ -58,11 +58,14 @@ export class Reads {
     const end = Math.min(offset + Math.min(size_bytes, maximumRead_bytes), file.entry.size_bytes);
     const reply = this.#reply.subarray(0, replyHeader_bytes + Math.max(0, end - offset));
     const bytes = reply.subarray(replyHeader_bytes);
+    const isHere = this.#read(file, offset, end, bytes);
+    if (isHere) {
+      writeReplyHeader(reply, unique);
+      writeReply(this.#options.device, [reply]);
+    }
+    // After the answer: the reader waits for that only.
     if (bytes.length > 0) this.hint({ kind: 'read', row: entryRow(node), offset, end });
-    if (!this.#read(file, offset, end, bytes)) return false;
-    writeReplyHeader(reply, unique);
-    writeReply(this.#options.device, [reply]);
-    return true;
+    return isHere;
   }
 
   /** The latest are kept back until somebody reads: `ls -lR` and `find` need nobody to hear of every directory. */

@@ -7,8 +7,9 @@ import type { ChunkPlace } from '../../pack/types.js';
 import { placed, type PlacedPiece } from '../cache/file-layout.js';
 import type { LocalContent, Wanted } from '../cache/local-content.js';
 import type { SharedBlocks } from '../cache/shared-blocks.js';
+import { page_bytes } from '../protocol/constants.js';
 import { fileOf, filesFrom, type WalkCatalog, type WalkedFile } from './walk.js';
-import { Item, Window, type WindowLimits } from './window.js';
+import { Item, item_bytes, Window, type WindowLimits } from './window.js';
 
 export type Hint =
   /** The kernel asked for bytes of a file. */
@@ -56,8 +57,6 @@ const batchPart = 4;
 const parallelFetches = 3;
 /** A reader not met for so many hints has gone away. */
 const patience = 512;
-const item_bytes = 2 ** 20;
-const page_bytes = 4096;
 
 interface Reader {
   readonly window: Window;
@@ -65,14 +64,12 @@ interface Reader {
   met: number;
   /** Of the file read last. */
   row: number;
-  directory: DirectoryId;
   end: number;
 }
 
 /** What is remembered of an item: without what is known of its file, for there are many. */
 interface Taken {
   readonly reader: Reader;
-  readonly directory: DirectoryId;
   readonly start: number;
   readonly end: number;
   /** In the reader's window. */
@@ -141,7 +138,6 @@ export class Prefetcher {
     if (taken !== undefined) reader.window.seen(taken.position);
     else if (reader.window.isNext(row, offset)) reader.window.seen();
     else reader.window.grow();
-    reader.directory = taken?.directory ?? reader.directory;
     this.#met(reader, row, end);
   }
 
@@ -160,15 +156,16 @@ export class Prefetcher {
     if (file === undefined) return;
     this.#files.set(row, file);
     const { directory } = file;
-    const sequence = this.#listed.get(directory) ?? catalog.entryById(row)?.from ?? 0;
+    const sequence = this.#listed.get(directory) ?? file.from;
     const files = filesFrom(catalog, file, sequence);
     const from = this.#storeChunk(file, offset, end);
     const [before] = [...this.#readers].slice(-1);
-    if (offset === 0 && before?.directory === directory && before.row !== row) {
+    const isThere = before !== undefined && catalog.placeOf(before.row)?.directory === directory;
+    if (offset === 0 && isThere && before.row !== row) {
       before.window.moveTo(files, from);
       this.#met(before, row, end);
     } else {
-      this.#met({ window: new Window(files, from, limits), met: 0, row, directory, end }, row, end);
+      this.#met({ window: new Window(files, from, limits), met: 0, row, end }, row, end);
     }
   }
 
@@ -276,8 +273,8 @@ export class Prefetcher {
   #note(reader: Reader, item: Item): number {
     const position = reader.window.take(item);
     const { start, end } = item;
-    const { row, directory } = item.file;
-    const taken = { reader, directory, start, end, position };
+    const { row } = item.file;
+    const taken = { reader, start, end, position };
     const known = this.#taken.get(row);
     if (known === undefined) this.#taken.set(row, [taken]);
     else if (known.push(taken) > 2 * keptReaders) known.splice(0, keptReaders);

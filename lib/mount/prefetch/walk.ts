@@ -16,6 +16,8 @@ export interface WalkedFile {
   readonly row: number;
   /** Where its name stands. */
   readonly directory: DirectoryId;
+  /** The first version that has it so. */
+  readonly from: number;
   readonly layout: FileLayout;
 }
 
@@ -24,7 +26,7 @@ export function fileOf(catalog: WalkCatalog, row: number): WalkedFile | undefine
   const place = catalog.placeOf(row);
   const found = catalog.entryById(row);
   if (place === undefined || found?.entry.type !== 'file') return undefined;
-  return { row, directory: place.directory, layout: new FileLayout(found.entry) };
+  return { row, directory: place.directory, from: found.from, layout: new FileLayout(found.entry) };
 }
 
 /** The file itself first. Ends with the last file of the version. */
@@ -54,8 +56,8 @@ function* filesBehind(
       if (page.push(found) === page_entries) break;
     isMore = page.length === page_entries;
     after = page.at(-1)?.name;
-    for (const { id, entry, directory: below } of page) {
-      if (entry.type === 'file') yield { row: id, directory, layout: new FileLayout(entry) };
+    for (const { id, entry, from, directory: below } of page) {
+      if (entry.type === 'file') yield { row: id, directory, from, layout: new FileLayout(entry) };
       else if (below !== undefined) yield* filesBehind(catalog, below, sequence);
     }
   }

@@ -3,6 +3,7 @@
 // lies in the kernel's cache causes none, so one item in each half of a window is not put there. Pure.
 
 import type { PlacedPiece } from '../cache/file-layout.js';
+import { maximumRead_bytes } from '../protocol/constants.js';
 import type { WalkedFile } from './walk.js';
 
 /** A part of a file, whole pages of it or up to its end. */
@@ -31,7 +32,7 @@ export interface WindowLimits {
 }
 
 /** The largest item: what one read of the kernel may span at most. */
-const item_bytes = 2 ** 20;
+export const item_bytes = maximumRead_bytes;
 /** What an item costs besides its bytes, so that a million empty files do not fit into a window. */
 const overhead_bytes = 512;
 
