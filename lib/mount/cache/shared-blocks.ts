@@ -11,7 +11,7 @@ import type { ChunkPlace } from '../../pack/types.js';
 const page_bytes = 32 * 1024;
 const nothing = -1;
 
-const control = { lock: 0, hand: 1, freeEntry: 2, freePage: 3, freePages: 4, words: 8 } as const;
+const control = { lock: 0, hand: 1, freeEntry: 2, freePage: 3, freePages: 4, used: 5, words: 8 } as const;
 const field = {
   pack0: 0,
   pack1: 1,
@@ -23,7 +23,10 @@ const field = {
   pins: 7,
   isUsed: 8,
   isProven: 9,
-  words: 10,
+  /** Neighbours in the ring that the clock's hand goes around: entries in use. */
+  before: 10,
+  after: 11,
+  words: 12,
 } as const;
 const states = { free: 0, filling: 1, ready: 2 } as const;
 
@@ -94,6 +97,7 @@ export class SharedBlocks {
     const words = new Int32Array(memory);
     words[control.words - 1] = pages;
     words[control.freePages] = pages;
+    words[control.hand] = nothing;
     words.fill(nothing, control.words, shape.entriesAt);
     for (let entry = 0; entry < shape.entries; entry++) {
       words[shape.entriesAt + entry * field.words + field.next] =
@@ -218,21 +222,47 @@ export class SharedBlocks {
     this.#words[control.freePage] = this.#nextPage(last);
     this.#words[this.#shape.pageListAt + last] = nothing;
     this.#words[control.freePages]! -= pages;
+    this.#enterRing(entry);
     return entry;
   }
 
   /** Turns the clock's hand until there are pages enough; false if two rounds were not enough. */
   #makeRoom(pages: number): boolean {
     if (pages > this.#shape.pages) return false;
-    for (let steps = 2 * this.#shape.entries; steps > 0; steps--) {
-      if (this.#words[control.freePages]! >= pages && this.#words[control.freeEntry] !== nothing) return true;
+    for (let steps = 2 * this.#words[control.used]!; steps > 0 && !this.#hasRoom(pages); steps--) {
       const hand = this.#words[control.hand]!;
-      this.#words[control.hand] = (hand + 1) % this.#shape.entries;
+      this.#words[control.hand] = this.#get(hand, field.after);
       if (this.#get(hand, field.state) !== states.ready || this.#get(hand, field.pins) > 0) continue;
       if (this.#get(hand, field.isUsed) === 1) this.#set(hand, field.isUsed, 0);
       else this.#free(hand);
     }
+    return this.#hasRoom(pages);
+  }
+
+  #hasRoom(pages: number): boolean {
     return this.#words[control.freePages]! >= pages && this.#words[control.freeEntry] !== nothing;
+  }
+
+  /** The hand comes to it last. */
+  #enterRing(entry: number): void {
+    const hand = this.#words[control.hand]!;
+    const after = hand === nothing ? entry : hand;
+    const before = hand === nothing ? entry : this.#get(hand, field.before);
+    if (hand === nothing) this.#words[control.hand] = entry;
+    this.#set(entry, field.before, before);
+    this.#set(entry, field.after, after);
+    this.#set(before, field.after, entry);
+    this.#set(after, field.before, entry);
+    this.#words[control.used]!++;
+  }
+
+  #leaveRing(entry: number): void {
+    const before = this.#get(entry, field.before);
+    const after = this.#get(entry, field.after);
+    this.#set(before, field.after, after);
+    this.#set(after, field.before, before);
+    this.#words[control.used]!--;
+    if (this.#words[control.hand] === entry) this.#words[control.hand] = after === entry ? nothing : after;
   }
 
   #free(entry: number): void {
@@ -253,6 +283,7 @@ export class SharedBlocks {
     this.#words[this.#shape.pageListAt + last] = this.#words[control.freePage]!;
     this.#words[control.freePage] = this.#get(entry, field.firstPage);
     this.#words[control.freePages]! += pages;
+    this.#leaveRing(entry);
     this.#set(entry, field.state, states.free);
     this.#set(entry, field.next, this.#words[control.freeEntry]!);
     this.#words[control.freeEntry] = entry;

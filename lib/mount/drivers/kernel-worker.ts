@@ -6,6 +6,7 @@ import { parentPort } from 'node:worker_threads';
 import { systemClock } from '../../clock.js';
 import { threadNumber } from '../../posix/thread.js';
 import { openCatalogReader } from '../../catalog/reader.js';
+import { HintQueue } from '../prefetch/hints.js';
 import { opcodes, requestBuffer_bytes } from '../protocol/constants.js';
 import { decodeHeader, decodeRead } from '../protocol/request.js';
 import { replyHeader_bytes } from '../protocol/reply.js';
@@ -50,7 +51,11 @@ send({ kind: 'ready', thread: threadNumber() });
 async function serve(device: number): Promise<void> {
   const buffer = Buffer.alloc(requestBuffer_bytes);
   const { content: memory, hints } = settings;
-  const reads = memory && new Reads({ catalog, memory, device, hints, flags });
+  const onReading = (): void => {
+    send({ kind: 'reading' });
+  };
+  const queue = hints && new HintQueue(hints);
+  const reads = memory && new Reads({ catalog, memory, device, hints: queue, flags, onReading });
   let refreshed_ms = systemClock.monotonic_ms();
   while (Atomics.load(flags, shared.stop) === 0) {
     const length = readRequest(device, buffer);
@@ -73,14 +78,10 @@ async function serve(device: number): Promise<void> {
       if (outcome.bytes.length === replyHeader_bytes) listed(reads, request);
     }
     if (outcome.kind === 'read') {
-      if (reads?.isPrepared === false) {
-        send({ kind: 'reading' });
-        await reads.prepare();
-      }
+      if (reads?.isPrepared === false) await reads.prepare();
       if (reads?.answer(outcome) !== true) forward(request, outcome.node);
     }
   }
-  hints?.close();
 }
 
 function forward(request: Buffer, node: NodeId): void {

@@ -163,7 +163,7 @@ class KernelDriver implements Driver {
     return new ContentReplies({ device, session, catalog, content, onWarning });
   }
 
-  /** Somebody reads a file, for the first time: before, nobody needs these threads. */
+  /** Somebody reads a file: before, nobody needs these threads. */
   #readAhead(): void {
     const { catalogPath, repositoryId, content: source, mountpoint, onWarning } = this.#options;
     const content = source.memory;
@@ -181,12 +181,13 @@ class KernelDriver implements Driver {
       pendingReads: () => this.#replies?.pending ?? 0,
       onWarning,
     });
+    this.#prefetching.wake();
   }
 
   /** Resolves when it can serve. If it cannot, the mount ends. */
   #startWorker(): Promise<Worker> {
     const { catalogPath, repositoryId, tree, allowOther, content } = this.#options;
-    const hints = content.memory && this.#prefetching.port();
+    const hints = content.memory && this.#prefetching.hints();
     const settings: WorkerSettings = {
       catalogPath,
       repositoryId,
@@ -197,7 +198,7 @@ class KernelDriver implements Driver {
       hints,
     };
     const worker = startThread();
-    worker.postMessage(settings, hints === undefined ? [] : [hints]);
+    worker.postMessage(settings);
     this.#workers.push(worker);
     this.#alive++;
     worker.on('exit', () => {

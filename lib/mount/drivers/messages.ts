@@ -13,13 +13,13 @@ export const shared = {
   stop: 0,
   /** How many have left their loop. */
   left: 1,
-  /** Hints that the prefetcher has not heard yet. */
-  hints: 2,
+  /** Not 0: the prefetcher has nothing to do and must be told of hints. */
+  asleep: 2,
   /** Counts beginnings and ends of stores into the kernel's cache: odd while one is under way. */
   stores: 3,
   /** Not 0: no store may begin any more. */
   noStores: 4,
-  /** Not 0: somebody has read a file, so that hints are worth sending. */
+  /** Not 0: somebody has read a file, so that hints are worth giving. */
   reading: 5,
   /** Reads that wait for the network, by file: see `fileSlot`. */
   files: 6,
@@ -40,8 +40,8 @@ export interface WorkerSettings {
   /** Of Int32, see `shared`. */
   readonly shared: SharedArrayBuffer;
   readonly content: ContentMemory | undefined;
-  /** Takes hints (lib/mount/prefetch); undefined where nothing is read ahead. */
-  readonly hints: MessagePort | undefined;
+  /** A HintQueue of its own (lib/mount/prefetch); undefined where nothing is read ahead. */
+  readonly hints: SharedArrayBuffer | undefined;
 }
 
 /** What the prefetching thread is given. */
@@ -51,7 +51,8 @@ export interface PrefetchSettings {
   readonly repositoryId: string;
   readonly shared: SharedArrayBuffer;
   readonly content: ContentMemory;
-  readonly hints: readonly MessagePort[];
+  /** A HintQueue of each loop. */
+  readonly hints: readonly SharedArrayBuffer[];
   /** Of a thread that helps with decoding. */
   readonly helper: MessagePort | undefined;
 }
@@ -69,7 +70,11 @@ export type PrefetchRequest =
   | { readonly kind: 'help' };
 
 /** To the prefetching thread. */
-export type PrefetchMessage = { readonly fetched: number } | { readonly stop: true };
+export type PrefetchMessage =
+  | { readonly kind: 'fetched'; readonly id: number }
+  /** There are hints. */
+  | { readonly kind: 'wake' }
+  | { readonly kind: 'stop' };
 
 /** To a worker, once, when the mount stands: serve this descriptor until it ends. */
 export interface StartMessage {
@@ -82,6 +87,6 @@ export type WorkerMessage =
   | { readonly kind: 'init'; readonly isSupported: boolean }
   /** A request for the main thread, as read. `slot`: the word that counts it until it is answered. */
   | { readonly kind: 'request'; readonly bytes: Uint8Array; readonly slot?: number }
-  /** The first read has come. */
+  /** The first read has come; or there are hints, and the prefetcher is asleep. */
   | { readonly kind: 'reading' }
   | { readonly kind: 'warning'; readonly message: string };

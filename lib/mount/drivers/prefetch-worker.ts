@@ -6,7 +6,8 @@ import { openCatalogReader } from '../../catalog/index.js';
 import type { ChunkPlace } from '../../pack/types.js';
 import { openLocalContent, type Wanted } from '../cache/local-content.js';
 import { SharedBlocks } from '../cache/shared-blocks.js';
-import { Prefetcher, type Hint } from '../prefetch/prefetcher.js';
+import { HintQueue } from '../prefetch/hints.js';
+import { Prefetcher } from '../prefetch/prefetcher.js';
 import { storeHeader_bytes, writeStoreHeader } from '../protocol/notify.js';
 import { entryNode } from '../tree/node.js';
 import { writeReply } from './device.js';
@@ -22,9 +23,11 @@ import {
 const windowPart = 4;
 const initialWindow_bytes = 2 ** 20;
 const largestWindow_bytes = 32 * 2 ** 20;
+const stepsATurn = 64;
 
 const settings = workerData as PrefetchSettings;
 const flags = new Int32Array(settings.shared);
+const queues = settings.hints.map((memory) => new HintQueue(memory));
 const catalog = openCatalogReader(settings.catalogPath, settings.repositoryId);
 const fetches = new Map<number, () => void>();
 let nextFetch = 0;
@@ -80,35 +83,43 @@ const prefetcher = new Prefetcher({
   limits: { initial_bytes: Math.min(initialWindow_bytes, maximum_bytes), maximum_bytes },
 });
 
-/** One step at a time, so that hints are heard in between. */
+function hear(): void {
+  for (const queue of queues)
+    for (let hint = queue.take(); hint !== undefined; hint = queue.take()) prefetcher.hear(hint);
+}
+
+/** Some steps at a time, with ears open in between; messages are heard at the end of a turn. */
+function turn(): void {
+  let isMore = true;
+  for (let steps = 0; isMore && steps < stepsATurn; steps++) {
+    hear();
+    isMore = prefetcher.work();
+  }
+  if (isStopped) return;
+  if (!isMore) {
+    Atomics.store(flags, shared.asleep, 1);
+    isWorking = queues.some((queue) => !queue.isEmpty);
+  }
+  if (isWorking) setImmediate(turn);
+}
+
 function work(): void {
   if (isWorking || isStopped) return;
   isWorking = true;
-  const step = (): void => {
-    isWorking = !isStopped && prefetcher.work();
-    if (isWorking) setImmediate(step);
-  };
-  step();
-}
-
-for (const port of settings.hints) {
-  port.on('message', (hint: Hint) => {
-    Atomics.sub(flags, shared.hints, 1);
-    if (isStopped) return;
-    prefetcher.hear(hint);
-    work();
-  });
+  Atomics.store(flags, shared.asleep, 0);
+  turn();
 }
 
 parentPort?.on('message', (message: PrefetchMessage) => {
-  if ('fetched' in message) {
-    fetches.get(message.fetched)?.();
-    fetches.delete(message.fetched);
-    return;
+  if (message.kind === 'wake') work();
+  else if (message.kind === 'fetched') {
+    fetches.get(message.id)?.();
+    fetches.delete(message.id);
+  } else {
+    isStopped = true;
+    helper?.close();
+    parentPort?.close();
+    void catalog.close();
   }
-  isStopped = true;
-  for (const port of settings.hints) port.close();
-  helper?.close();
-  parentPort?.close();
-  void catalog.close();
 });
+work();

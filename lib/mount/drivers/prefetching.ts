@@ -3,6 +3,7 @@
 
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { fuseAborter } from '../../posix/mount.js';
+import { HintQueue } from '../prefetch/hints.js';
 import type { ContentSource } from '../types.js';
 import {
   shared,
@@ -31,7 +32,7 @@ export interface PrefetchingOptions extends Omit<PrefetchSettings, 'hints' | 'he
 }
 
 export class Prefetching {
-  readonly #channels: MessageChannel[] = [];
+  readonly #hints: SharedArrayBuffer[] = [];
   #worker: Worker | undefined;
   /** Settles when the thread has ended, for whatever reason. */
   #gone: Promise<unknown> | undefined;
@@ -41,10 +42,10 @@ export class Prefetching {
   #stopped: Promise<void> | undefined;
 
   /** For one loop; before `start`. */
-  port(): MessagePort {
-    const channel = new MessageChannel();
-    this.#channels.push(channel);
-    return channel.port1;
+  hints(): SharedArrayBuffer {
+    const { memory } = new HintQueue();
+    this.#hints.push(memory);
+    return memory;
   }
 
   /** Once: later calls do nothing. */
@@ -54,26 +55,22 @@ export class Prefetching {
     const abort = fuseAborter(mountpoint);
     this.#flags = flags;
     this.#abort = abort;
-    const hints = this.#channels.map(({ port2 }) => port2);
     // Where contents lie on this machine, decoding is what takes time.
     const help = settings.content.local.kind === 'directory' ? new MessageChannel() : undefined;
     const helper = help?.port1;
-    const workerData: PrefetchSettings = { ...settings, hints, helper };
+    const workerData: PrefetchSettings = { ...settings, hints: this.#hints, helper };
     const worker = new Worker(new URL('./prefetch-worker.js', import.meta.url), {
       workerData,
-      transferList: helper === undefined ? hints : [...hints, helper],
+      transferList: helper === undefined ? [] : [helper],
       resourceLimits: prefetchLimits,
     });
     this.#worker = worker;
     this.#gone = new Promise((resolve) => worker.once('exit', resolve));
-    const send = (message: PrefetchMessage): void => {
-      worker.postMessage(message);
-    };
     worker.on('message', (request: PrefetchRequest) => {
       if (request.kind === 'help') startHelper(settings, help!.port2);
       else
         void source.ahead(request.places).then(() => {
-          send({ fetched: request.id });
+          this.#send({ kind: 'fetched', id: request.id });
         });
     });
     worker.on('error', (error) => {
@@ -87,6 +84,11 @@ export class Prefetching {
     this.#watch.unref();
   }
 
+  /** There are hints. */
+  wake(): void {
+    this.#send({ kind: 'wake' });
+  }
+
   /**
    * Settles when the thread has ended. Call it while the loops still answer: a store that is under way may wait for a read. If
    * it waits for longer than that should take, the connection is aborted.
@@ -98,13 +100,7 @@ export class Prefetching {
 
   async #stop(): Promise<void> {
     clearInterval(this.#watch);
-    if (this.#gone === undefined) {
-      for (const { port1, port2 } of this.#channels) {
-        port1.close();
-        port2.close();
-      }
-      return;
-    }
+    if (this.#gone === undefined) return;
     this.#tellToStop();
     const timer = setTimeout(() => this.#abort?.(), grace_ms);
     await this.#gone;
@@ -123,9 +119,13 @@ export class Prefetching {
     this.#abort?.();
   }
 
+  #send(message: PrefetchMessage): void {
+    this.#worker?.postMessage(message);
+  }
+
   #tellToStop(): void {
     if (this.#flags !== undefined) Atomics.store(this.#flags, shared.noStores, 1);
-    this.#worker?.postMessage({ stop: true } satisfies PrefetchMessage);
+    this.#send({ kind: 'stop' });
   }
 }
 

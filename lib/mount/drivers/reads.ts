@@ -1,12 +1,11 @@
 // A loop's part of reading: what is on this machine is answered in the loop, from shared blocks or by decoding right there. What
 // must come over the network is left to the main thread. Tells the prefetcher what was asked for.
 
-import type { MessagePort } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import type { CatalogReader } from '../../catalog/types.js';
 import { FileLayout, placed } from '../cache/file-layout.js';
 import { openLocalContent, type LocalContent } from '../cache/local-content.js';
-import type { Hint } from '../prefetch/prefetcher.js';
+import type { Hint, HintQueue } from '../prefetch/hints.js';
 import { maximumRead_bytes } from '../protocol/constants.js';
 import { replyHeader_bytes, writeReplyHeader } from '../protocol/reply.js';
 import { entryRow, nodeKinds } from '../tree/node.js';
@@ -17,16 +16,16 @@ import type { Outcome } from './session.js';
 
 const openFiles = 256;
 const keptHints = 512;
-/** More would only be old news when they are heard. */
-const unheardHints = 4096;
 
 export interface ReadsOptions {
   readonly catalog: CatalogReader;
   readonly memory: ContentMemory;
   readonly device: number;
-  readonly hints: MessagePort | undefined;
+  readonly hints: HintQueue | undefined;
   /** See `shared`. */
   readonly flags: Int32Array;
+  /** The prefetcher is needed, and not at work. */
+  onReading(): void;
 }
 
 export class Reads {
@@ -46,6 +45,7 @@ export class Reads {
 
   /** Loads what decoding needs. */
   async prepare(): Promise<void> {
+    this.#options.onReading();
     this.#content = await openLocalContent(this.#options.catalog.repositoryId, this.#options.memory);
   }
 
@@ -71,16 +71,15 @@ export class Reads {
   /** The latest are kept back until somebody reads: `ls -lR` and `find` need nobody to hear of every directory. */
   hint(hint: Hint): void {
     this.#unsent.push(hint);
-    const { hints, flags } = this.#options;
+    const { hints, flags, onReading } = this.#options;
     if (Atomics.load(flags, shared.reading) === 0) {
       if (this.#unsent.length > 2 * keptHints) this.#unsent.splice(0, keptHints);
       return;
     }
-    for (const each of this.#unsent.splice(0)) {
-      if (hints === undefined || Atomics.load(flags, shared.hints) >= unheardHints) break;
-      Atomics.add(flags, shared.hints, 1);
-      hints.postMessage(each);
-    }
+    for (const each of this.#unsent) hints?.put(each);
+    this.#unsent.length = 0;
+    if (Atomics.load(flags, shared.asleep) !== 0 && Atomics.exchange(flags, shared.asleep, 0) !== 0)
+      onReading();
   }
 
   /** Whatever is wrong, the main thread meets it again and says so. */

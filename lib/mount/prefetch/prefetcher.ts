@@ -8,14 +8,9 @@ import { placed, type PlacedPiece } from '../cache/file-layout.js';
 import type { LocalContent, Wanted } from '../cache/local-content.js';
 import type { SharedBlocks } from '../cache/shared-blocks.js';
 import { page_bytes } from '../protocol/constants.js';
+import type { Hint } from './hints.js';
 import { fileOf, filesFrom, type WalkCatalog, type WalkedFile } from './walk.js';
 import { Item, item_bytes, Window, type WindowLimits } from './window.js';
-
-export type Hint =
-  /** The kernel asked for bytes of a file. */
-  | { readonly kind: 'read'; readonly row: number; readonly offset: number; readonly end: number }
-  /** It has listed a directory of a version to its end, and so knows the files in it. */
-  | { readonly kind: 'listed'; readonly row: number; readonly sequence: number };
 
 export interface PrefetchTarget {
   /** Has blocks on this machine decoded into the shared ones by somebody else; undefined where nobody is. */
@@ -55,6 +50,8 @@ const largeBlock_bytes = 256 * 1024;
 /** Of the window, at most this part at once: a reader may be close behind. */
 const batchPart = 4;
 const parallelFetches = 3;
+/** What is so near to its reader is left to it. */
+const near_bytes = 128 * 1024;
 /** A reader not met for so many hints has gone away. */
 const patience = 512;
 
@@ -65,6 +62,13 @@ interface Reader {
   /** Of the file read last. */
   row: number;
   end: number;
+}
+
+/** Decoded, and on its way to the kernel. */
+interface Ready {
+  readonly reader: Reader;
+  readonly item: Item;
+  readonly position: number;
 }
 
 /** What is remembered of an item: without what is known of its file, for there are many. */
@@ -85,11 +89,12 @@ export class Prefetcher {
   /** By directory: the version in which the kernel listed it. */
   readonly #listed = new LRUCache<DirectoryId, number>({ max: keptDirectories });
   /** By directory: what may be stored once the kernel knows the files. */
-  readonly #parked = new LRUCache<DirectoryId, Item[]>({ max: parkedDirectories });
+  readonly #parked = new LRUCache<DirectoryId, Ready[]>({ max: parkedDirectories });
   /** Blocks that were loaded here, and not for a read. */
   readonly #brought = new LRUCache<string, true>({ max: keptItems });
   readonly #files = new LRUCache<number, WalkedFile>({ max: keptFiles });
   readonly #message: Buffer;
+  #ready: Ready[] = [];
   #fetches = 0;
   #hints = 0;
   /** Of the room for what is ahead, what one reader may have. */
@@ -107,8 +112,13 @@ export class Prefetcher {
     else this.#list(hint.row, hint.sequence);
   }
 
-  /** Does a little of what there is to do; false if there is nothing at present. */
+  /** Does a little of what there is to do, after which there may be news; false if there is nothing at present. */
   work(): boolean {
+    const ready = this.#ready.shift();
+    if (ready !== undefined) {
+      this.#deliver(ready);
+      return true;
+    }
     for (const reader of [...this.#readers].reverse()) {
       if (this.#fetches >= parallelFetches) return false;
       const item = this.#next(reader);
@@ -123,9 +133,9 @@ export class Prefetcher {
     const directory = this.#options.catalog.directoryById(row);
     if (directory === undefined) return;
     this.#listed.set(directory, sequence);
-    const items = this.#parked.get(directory) ?? [];
+    const parked = this.#parked.get(directory) ?? [];
     this.#parked.delete(directory);
-    for (const item of items) this.#store(item);
+    this.#ready = [...parked, ...this.#ready];
   }
 
   #read(row: number, offset: number, end: number): void {
@@ -203,31 +213,26 @@ export class Prefetcher {
   }
 
   #bring(reader: Reader, first: Item): void {
-    const items: { readonly item: Item; readonly position: number }[] = [];
+    const items: Ready[] = [];
     const wanted = new Map<string, Wanted>();
     let batch_bytes = 0;
     const room_bytes = Math.min(largestBatch_bytes, reader.window.size_bytes / batchPart);
     for (let next: Item | undefined = first; next !== undefined;) {
       const position = this.#note(reader, next);
       const size_bytes = this.#want(next, wanted);
-      if (size_bytes !== 'with a reader') items.push({ item: next, position });
+      if (size_bytes !== 'with a reader') items.push({ reader, item: next, position });
       batch_bytes += size_bytes === 'with a reader' ? 0 : size_bytes;
       next = batch_bytes < room_bytes && items.length < largestBatch ? this.#next(reader) : undefined;
     }
     const missing = this.#load([...wanted.values()]);
-    const deliver = (): void => {
-      // What the reader has read already is in the kernel's cache by itself.
-      for (const { item, position } of items)
-        if (!reader.window.isSeen(position)) this.#deliver(reader, item);
-    };
     if (missing.size === 0) {
-      deliver();
+      this.#ready.push(...items);
       return;
     }
     this.#fetches++;
     void Promise.all([...missing.values()].map((places) => this.#options.target.fetch(places))).then(() => {
       this.#fetches--;
-      deliver();
+      this.#ready.push(...items);
       this.#options.target.wake();
     });
   }
@@ -281,18 +286,19 @@ export class Prefetcher {
     return position;
   }
 
-  #deliver(reader: Reader, item: Item): void {
-    if (item.isMarker || (item.file.row === reader.row && item.end <= reader.end)) return;
+  #deliver(ready: Ready): void {
+    const { reader, item, position } = ready;
+    if (item.isMarker || isNear(reader, item, position)) return;
     const { directory } = item.file;
     // The kernel knows the file that is being read, and what it has listed.
     if (item.file.row === reader.row || this.#listed.has(directory)) this.#store(item);
-    else this.#park(directory, item);
+    else this.#park(directory, ready);
   }
 
-  #park(directory: DirectoryId, item: Item): void {
+  #park(directory: DirectoryId, ready: Ready): void {
     const parked = this.#parked.get(directory);
-    if (parked === undefined) this.#parked.set(directory, [item]);
-    else if (parked.length < parkedFiles) parked.push(item);
+    if (parked === undefined) this.#parked.set(directory, [ready]);
+    else if (parked.length < parkedFiles) parked.push(ready);
   }
 
   #store(item: Item): void {
@@ -326,4 +332,12 @@ export class Prefetcher {
     }
     return item.pieces === 'lost' ? undefined : item.pieces;
   }
+}
+
+/**
+ * Whether the reader has been there, or would be there before the kernel has it: then both would bring the same, for nothing.
+ */
+function isNear(reader: Reader, { file, start }: Item, position: number): boolean {
+  if (file.row === reader.row) return start < reader.end + item_bytes;
+  return reader.window.isSeen(position - near_bytes);
 }
