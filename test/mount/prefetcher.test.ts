@@ -179,6 +179,20 @@ void t.test('one file from its beginning to its end', async (test) => {
   test.ok(kernel.fetchesAtOnce <= 3, 'few fetches at once');
 });
 
+void t.test('a reader that is far ahead is caught up with', async (test) => {
+  const kernel = await kernelWith(test, { large });
+  const reads = 100;
+  for (let index = 0; index < 2 * reads; index++) {
+    const at = index * kernelRead_bytes * 0.75;
+    const end = at + kernelRead_bytes * 0.75;
+    if (index === reads) kernel.asked = 0;
+    await kernel.read('large', at, end, index < reads ? 0 : undefined);
+  }
+  test.strictSame(kernel.mistakes, []);
+  test.ok(isEachFetchedOnce(kernel));
+  test.ok(kernel.asked < reads / 2, `then most reads do not reach us: ${kernel.asked} of ${reads}`);
+});
+
 void t.test('random reads fetch what they touch and nothing else', async (test) => {
   const size_bytes = 100_003;
   const vast = { content: Array.from({ length: 640 }, (_, index) => text(`vast ${index}`, size_bytes)) };

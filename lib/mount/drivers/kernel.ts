@@ -2,6 +2,7 @@
 // again. A mount must never outlive its server in a state that blocks others, whatever ends it.
 
 import fs from 'node:fs';
+import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { RrbackupError, toRrbackupError } from '../../errors/index.js';
 import { mountAt, mountFuse, mountType, raiseReadahead, unmountFuse } from '../../posix/mount.js';
@@ -17,7 +18,8 @@ import { shared, type StartMessage, type WorkerMessage, type WorkerSettings } fr
 import { Session } from './session.js';
 import { startThread } from './thread.js';
 
-const workerCount = 2;
+/** On a small machine a second one would only compile the same code again, in time that readers and the prefetcher need. */
+const workerCount = availableParallelism() > 2 ? 2 : 1;
 /** How long users of a mount that is in use may take to go away once it is to end. */
 const grace_ms = 2000;
 const retry_ms = 100;

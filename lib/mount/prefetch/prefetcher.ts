@@ -45,8 +45,6 @@ const parkedFiles = 512;
 /** What is brought at once: plain bytes of blocks, and items. */
 const largestBatch_bytes = 2 * 2 ** 20;
 const largestBatch = 256;
-/** Smaller blocks are decoded sooner than somebody else is told. */
-const largeBlock_bytes = 256 * 1024;
 /** Of the window, at most this part at once: a reader may be close behind. */
 const batchPart = 4;
 const parallelFetches = 3;
@@ -95,6 +93,8 @@ export class Prefetcher {
   readonly #files = new LRUCache<number, WalkedFile>({ max: keptFiles });
   readonly #message: Buffer;
   #ready: Ready[] = [];
+  /** Behind those, while somebody else decodes them. */
+  #helped: Ready[] = [];
   #fetches = 0;
   #hints = 0;
   /** Of the room for what is ahead, what one reader may have. */
@@ -114,19 +114,18 @@ export class Prefetcher {
 
   /** Does a little of what there is to do, after which there may be news; false if there is nothing at present. */
   work(): boolean {
+    const { decode } = this.#options.target;
+    let isNews = false;
+    if (this.#ready.length === 0) {
+      const own = this.#bring();
+      isNews = own !== undefined;
+      this.#ready = [...this.#helped, ...(own ?? [])];
+      this.#helped = [];
+    }
+    if (decode !== undefined && this.#helped.length === 0) this.#helped = this.#bring(decode) ?? [];
     const ready = this.#ready.shift();
-    if (ready !== undefined) {
-      this.#deliver(ready);
-      return true;
-    }
-    for (const reader of [...this.#readers].reverse()) {
-      if (this.#fetches >= parallelFetches) return false;
-      const item = this.#next(reader);
-      if (item === undefined) continue;
-      this.#bring(reader, item);
-      return true;
-    }
-    return false;
+    if (ready !== undefined) this.#deliver(ready);
+    return isNews || ready !== undefined || this.#helped.length > 0;
   }
 
   #list(row: number, sequence: number): void {
@@ -147,7 +146,7 @@ export class Prefetcher {
     }
     if (taken !== undefined) reader.window.seen(taken.position);
     else if (reader.window.isNext(row, offset)) reader.window.seen();
-    else reader.window.grow();
+    else reader.window.overtaken(row, end);
     this.#met(reader, row, end);
   }
 
@@ -212,7 +211,24 @@ export class Prefetcher {
     return reader.window.hasRoom(this.#share_bytes) ? reader.window.peek() : undefined;
   }
 
-  #bring(reader: Reader, first: Item): void {
+  /**
+   * Has the next items decoded, by `decode` or right here, and gives them; what must be fetched becomes ready later. undefined if
+   * nobody's window has room.
+   */
+  #bring(decode?: PrefetchTarget['decode']): Ready[] | undefined {
+    if (this.#fetches >= parallelFetches) return undefined;
+    for (const reader of [...this.#readers].reverse()) {
+      const first = this.#next(reader);
+      if (first === undefined) continue;
+      const { items, wanted } = this.#batch(reader, first);
+      if (decode === undefined) return this.#load(wanted, items);
+      if (wanted.length > 0) decode(wanted);
+      return items;
+    }
+    return undefined;
+  }
+
+  #batch(reader: Reader, first: Item): { readonly items: Ready[]; readonly wanted: readonly Wanted[] } {
     const items: Ready[] = [];
     const wanted = new Map<string, Wanted>();
     let batch_bytes = 0;
@@ -224,17 +240,7 @@ export class Prefetcher {
       batch_bytes += size_bytes === 'with a reader' ? 0 : size_bytes;
       next = batch_bytes < room_bytes && items.length < largestBatch ? this.#next(reader) : undefined;
     }
-    const missing = this.#load([...wanted.values()]);
-    if (missing.size === 0) {
-      this.#ready.push(...items);
-      return;
-    }
-    this.#fetches++;
-    void Promise.all([...missing.values()].map((places) => this.#options.target.fetch(places))).then(() => {
-      this.#fetches--;
-      this.#ready.push(...items);
-      this.#options.target.wake();
-    });
+    return { items, wanted: [...wanted.values()] };
   }
 
   /**
@@ -257,21 +263,20 @@ export class Prefetcher {
     return isWithReader ? 'with a reader' : size_bytes;
   }
 
-  /** Decodes what is on this machine; gives the rest, by pack. */
-  #load(wanted: readonly Wanted[]): Map<string, ChunkPlace[]> {
-    const { content, target } = this.#options;
-    const isOther = (index: number): boolean =>
-      target.decode !== undefined &&
-      index % 2 === 1 &&
-      wanted[index]!.place.blockPlain_bytes >= largeBlock_bytes;
-    const others = wanted.filter((_, index) => isOther(index));
-    if (others.length > 0) target.decode?.(others);
+  /** Decodes what is on this machine; the items become ready later if there is more. */
+  #load(wanted: readonly Wanted[], items: Ready[]): Ready[] {
     const missing = new Map<string, ChunkPlace[]>();
-    wanted.forEach(({ place, id }, index) => {
-      if (isOther(index) || content.load({ place, id })) return;
-      missing.set(place.pack, [...(missing.get(place.pack) ?? []), place]);
+    for (const { place, id } of wanted)
+      if (!this.#options.content.load({ place, id }))
+        missing.set(place.pack, [...(missing.get(place.pack) ?? []), place]);
+    if (missing.size === 0) return items;
+    this.#fetches++;
+    void Promise.all([...missing.values()].map((places) => this.#options.target.fetch(places))).then(() => {
+      this.#fetches--;
+      this.#ready.push(...items);
+      this.#options.target.wake();
     });
-    return missing;
+    return [];
   }
 
   /** Gives the item's position. */

@@ -118,6 +118,13 @@ export class Window {
     this.seen();
   }
 
+  /** The reader has got ahead of all that was taken, to byte `end` of the file: what comes next is left to it as well. */
+  overtaken(row: number, end: number): void {
+    if (this.#file?.row === row && this.#offset < end) this.#offset = this.isEmpty ? end : end + item_bytes;
+    this.#skipDone();
+    this.seen();
+  }
+
   grow(): void {
     const { initial_bytes, maximum_bytes } = this.#limits;
     this.#size_bytes = Math.min(maximum_bytes, Math.max(initial_bytes, this.#size_bytes * 2));
