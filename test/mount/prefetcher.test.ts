@@ -58,7 +58,7 @@ class Kernel {
       shared: this.#shared,
       content: this.#content,
       room_bytes,
-      limits: { initial_bytes: 2 ** 20, maximum_bytes },
+      limits: { initial_bytes: 2 ** 20, maximum_bytes, lead_bytes: 0 },
       target: {
         fetch: (places) => {
           const done = this.#flights.ahead(places).finally(() => this.#pending.delete(done));

@@ -8,7 +8,7 @@ import { Window } from '../../lib/mount/prefetch/window.js';
 import { fileEntry } from './repository.js';
 
 const mebi = 2 ** 20;
-const limits = { initial_bytes: mebi, maximum_bytes: 8 * mebi };
+const limits = { initial_bytes: mebi, maximum_bytes: 8 * mebi, lead_bytes: 0 };
 
 function filesOf(sizes: readonly number[]): WalkedFile[] {
   return sizes.map((size_bytes, row) => {

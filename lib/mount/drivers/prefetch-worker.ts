@@ -8,6 +8,7 @@ import { openLocalContent, type Wanted } from '../cache/local-content.js';
 import { SharedBlocks } from '../cache/shared-blocks.js';
 import { HintQueue } from '../prefetch/hints.js';
 import { Prefetcher } from '../prefetch/prefetcher.js';
+import { item_bytes } from '../prefetch/window.js';
 import { storeHeader_bytes, writeStoreHeader } from '../protocol/notify.js';
 import { entryNode } from '../tree/node.js';
 import { writeReply } from './device.js';
@@ -80,7 +81,12 @@ const prefetcher = new Prefetcher({
   content,
   target: { fetch, store, wake: work, ...(decode && { decode }) },
   room_bytes: storeHeader_bytes,
-  limits: { initial_bytes: Math.min(initialWindow_bytes, maximum_bytes), maximum_bytes },
+  limits: {
+    initial_bytes: Math.min(initialWindow_bytes, maximum_bytes),
+    maximum_bytes,
+    // Over a network it is better to bring too much than to wait once more.
+    lead_bytes: settings.content.local.kind === 'directory' ? item_bytes : 0,
+  },
 });
 
 function hear(): void {

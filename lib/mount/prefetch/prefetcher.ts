@@ -145,7 +145,6 @@ export class Prefetcher {
       return;
     }
     if (taken !== undefined) reader.window.seen(taken.position);
-    else if (reader.window.isNext(row, offset)) reader.window.seen();
     else reader.window.overtaken(row, end);
     this.#met(reader, row, end);
   }
@@ -201,10 +200,13 @@ export class Prefetcher {
     const [oldest] = this.#readers;
     if (this.#readers.size > keptReaders && oldest !== undefined) this.#readers.delete(oldest);
     let active = 0;
-    for (const { window, met } of this.#readers)
-      if (!window.isEmpty && this.#hints - met < patience) active++;
+    for (const each of this.#readers) if (!each.window.isEmpty && !this.#isGone(each)) active++;
     const { maximum_bytes } = this.#options.limits;
     this.#share_bytes = Math.min(maximum_bytes, (maximum_bytes * readersWithoutLimit) / active);
+  }
+
+  #isGone({ met }: Reader): boolean {
+    return this.#hints - met >= patience;
   }
 
   #next(reader: Reader): Item | undefined {
@@ -218,7 +220,7 @@ export class Prefetcher {
   #bring(decode?: PrefetchTarget['decode']): Ready[] | undefined {
     if (this.#fetches >= parallelFetches) return undefined;
     for (const reader of [...this.#readers].reverse()) {
-      const first = this.#next(reader);
+      const first = this.#isGone(reader) ? undefined : this.#next(reader);
       if (first === undefined) continue;
       const { items, wanted } = this.#batch(reader, first);
       if (decode === undefined) return this.#load(wanted, items);
@@ -343,6 +345,6 @@ export class Prefetcher {
  * Whether the reader has been there, or would be there before the kernel has it: then both would bring the same, for nothing.
  */
 function isNear(reader: Reader, { file, start }: Item, position: number): boolean {
-  if (file.row === reader.row) return start < reader.end + item_bytes;
+  if (file.row === reader.row) return start < reader.end + 2 * item_bytes;
   return reader.window.isSeen(position - near_bytes);
 }

@@ -29,6 +29,8 @@ export interface WindowLimits {
   /** The first window that is not empty. */
   readonly initial_bytes: number;
   readonly maximum_bytes: number;
+  /** What lies so little ahead of a reader that has overtaken the window is left to it as well. */
+  readonly lead_bytes: number;
 }
 
 /** The largest item: what one read of the kernel may span at most. */
@@ -103,7 +105,7 @@ export class Window {
     return position <= this.#seen_bytes;
   }
 
-  /** The reader was met at an item taken before, or (without position) at the next one. */
+  /** The reader was met at an item taken before, or (without position) behind all of them. */
   seen(position = this.#taken_bytes): void {
     this.#seen_bytes = Math.max(this.#seen_bytes, position);
     if (this.#taken_bytes - this.#seen_bytes <= this.#size_bytes / 2) this.grow();
@@ -118,9 +120,10 @@ export class Window {
     this.seen();
   }
 
-  /** The reader has got ahead of all that was taken, to byte `end` of the file: what comes next is left to it as well. */
+  /** The reader has read up to byte `end` of the file by itself: all that was taken lies behind it. */
   overtaken(row: number, end: number): void {
-    if (this.#file?.row === row && this.#offset < end) this.#offset = this.isEmpty ? end : end + item_bytes;
+    const lead_bytes = this.isEmpty ? 0 : this.#limits.lead_bytes;
+    if (this.#file?.row === row && this.#offset < end) this.#offset = end + lead_bytes;
     this.#skipDone();
     this.seen();
   }
