@@ -60,6 +60,8 @@ interface Reader {
   /** Of the file read last. */
   row: number;
   end: number;
+  /** Up to where it will soon be asked for: the kernel reads ahead as much again as it has just read, or twice that. */
+  near: number;
 }
 
 /** Decoded, and on its way to the kernel. */
@@ -146,7 +148,7 @@ export class Prefetcher {
     }
     if (taken !== undefined) reader.window.seen(taken.position);
     else reader.window.overtaken(row, end);
-    this.#met(reader, row, end);
+    this.#met(reader, row, offset, end);
   }
 
   /** Who is about to come here: in a file from one byte to the next, or from file to file. */
@@ -171,9 +173,9 @@ export class Prefetcher {
     const isThere = before !== undefined && catalog.placeOf(before.row)?.directory === directory;
     if (offset === 0 && isThere && before.row !== row) {
       before.window.moveTo(files, from);
-      this.#met(before, row, end);
+      this.#met(before, row, offset, end);
     } else {
-      this.#met({ window: new Window(files, from, limits), met: 0, row, end }, row, end);
+      this.#met({ window: new Window(files, from, limits), met: 0, row, end, near: end }, row, offset, end);
     }
   }
 
@@ -191,12 +193,13 @@ export class Prefetcher {
     return Math.max(readEnd, end);
   }
 
-  #met(reader: Reader, row: number, end: number): void {
+  #met(reader: Reader, row: number, offset: number, end: number): void {
     this.#readers.delete(reader);
     this.#readers.add(reader);
     reader.met = this.#hints;
     reader.row = row;
     reader.end = end;
+    reader.near = end + 2 * (end - offset);
     const [oldest] = this.#readers;
     if (this.#readers.size > keptReaders && oldest !== undefined) this.#readers.delete(oldest);
     let active = 0;
@@ -345,6 +348,6 @@ export class Prefetcher {
  * Whether the reader has been there, or would be there before the kernel has it: then both would bring the same, for nothing.
  */
 function isNear(reader: Reader, { file, start }: Item, position: number): boolean {
-  if (file.row === reader.row) return start < reader.end + 2 * item_bytes;
+  if (file.row === reader.row) return start < reader.near;
   return reader.window.isSeen(position - near_bytes);
 }
