@@ -108,6 +108,7 @@ export class Runner {
     mkdirSync(scratch, { recursive: true });
     if (!isGiven) await tool.forget(place);
     await dropKernelCaches(session);
+    if (scenario.isWarm) await (await tool.mount(place, mountpoint)).release();
     const began_ms = performance.now();
     const mount = scenario.isCatalogFresh
       ? await tool.mountWithoutCatalog(place, mountpoint)

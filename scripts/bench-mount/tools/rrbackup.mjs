@@ -36,6 +36,8 @@ export class Rrbackup {
       XDG_CONFIG_HOME: join(home, 'none'),
       RRBACKUP_CONFIG: undefined,
       RRBACKUP_PASSWORD: undefined,
+      // No server here needs them, and Node 20 takes 70 ms to read a system's worth of them.
+      NODE_EXTRA_CA_CERTS: undefined,
     };
   }
 
