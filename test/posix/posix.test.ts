@@ -13,6 +13,7 @@ import { errorCode } from '../../lib/posix/libc.js';
 import { openLong, withReachable } from '../../lib/posix/long-path.js';
 import { groupName, userName } from '../../lib/posix/names.js';
 import { joinDevice, makeNode, splitDevice } from '../../lib/posix/nodes.js';
+import { readiness } from '../../lib/posix/poll.js';
 import { dataExtents } from '../../lib/posix/sparse.js';
 import { scratchDirectory } from '../trees.js';
 import { getXattr, listXattrs, readXattrs, removeXattr, setXattr } from '../../lib/posix/xattr.js';
@@ -167,5 +168,20 @@ t.test('paths longer than the kernel takes', (t) => {
     codeOf(() => openLong(Buffer.from(`/${'x'.repeat(5000)}`), fs.constants.O_RDONLY)),
     'ENAMETOOLONG',
   );
+  t.end();
+});
+
+t.test('whether there is something to read, told without waiting', (t) => {
+  const fifo = Buffer.from(`${scratchDirectory(t)}/fifo`);
+  makeNode(fifo, 'fifo');
+  const fd = fs.openSync(fifo, 'r+');
+  const isReady = readiness(fd);
+  t.notOk(isReady());
+  fs.writeSync(fd, 'x');
+  t.ok(isReady());
+  fs.readSync(fd, Buffer.alloc(1));
+  t.notOk(isReady());
+  fs.closeSync(fd);
+  t.ok(isReady(), 'reading would tell that it is closed');
   t.end();
 });

@@ -12,6 +12,7 @@ import { decodeHeader, decodeRead } from '../protocol/request.js';
 import { replyHeader_bytes } from '../protocol/reply.js';
 import { Tree } from '../tree/index.js';
 import { nodeKinds, type NodeId } from '../tree/node.js';
+import { BusyPoll } from './busy-poll.js';
 import { readRequest, writeReply } from './device.js';
 import { fileSlot, shared, type StartMessage, type WorkerMessage, type WorkerSettings } from './messages.js';
 import { Reads } from './reads.js';
@@ -56,8 +57,10 @@ async function serve(device: number): Promise<void> {
   };
   const queue = hints && new HintQueue(hints);
   const reads = memory && new Reads({ catalog, memory, device, hints: queue, flags, onReading });
+  const busyPoll = new BusyPoll(device);
   let refreshed_ms = systemClock.monotonic_ms();
   while (Atomics.load(flags, shared.stop) === 0) {
+    busyPoll.wait();
     const length = readRequest(device, buffer);
     if (length === 'gone') break;
     if (length === 'again' || systemClock.monotonic_ms() - refreshed_ms > refresh_ms) {
