@@ -20,15 +20,19 @@ import { Rrbackup } from './tools/rrbackup.mjs';
 
 const say = (text) => process.stdout.write(`${text}\n`);
 
-function chooseTools(session, { node, dist, isTool }) {
-  const nodes = [process.execPath, ...(node === undefined ? [] : [resolve(node)])];
-  const ours = nodes.map((path) => {
+function chooseTools(session, { node, 'fuse-native': isFuseNative, dist, isTool }) {
+  const ours = (path, driver) => {
     const nodeVersion = execFileSync(path, ['--version'], { encoding: 'utf8' }).trim();
-    return new Rrbackup(session, { node: path, dist, nodeVersion });
-  });
-  return [new Disk(), new Restic(session), new Borg(session), ...ours].filter(({ name }) =>
-    isTool(name.split(' ')[0]),
-  );
+    return new Rrbackup(session, { node: path, dist, nodeVersion, driver });
+  };
+  return [
+    new Disk(),
+    new Restic(session),
+    new Borg(session),
+    ours(process.execPath, 'kernel'),
+    ...(node === undefined ? [] : [ours(resolve(node), 'kernel')]),
+    ...(isFuseNative ? [ours(process.execPath, 'fuse-native')] : []),
+  ].filter(({ name }) => isTool(name.split(' ')[0]));
 }
 
 function workDirectory(session, { work, quick }) {

@@ -10,6 +10,7 @@ export const usage = `scripts/bench mount [options]: every line of the mount's t
   --lines              name the lines and end
   --tools GLOB[,GLOB]  only these of disk, restic, borg, rrbackup
   --node PATH          measure rrbackup on this Node too
+  --fuse-native        measure that mount driver too
   --dist DIR           where the project was built to (default: dist)
   --work DIR           keep data sets and repositories there and use them again; else a temporary directory
   --config FILE        the lines 'mount*' take this configuration, with its catalog, as scripts/big-catalog makes them (state and
@@ -31,6 +32,7 @@ export function readOptions(argv, environment) {
       lines: { type: 'boolean', default: false },
       tools: { type: 'string', default: '*' },
       node: { type: 'string' },
+      'fuse-native': { type: 'boolean', default: false },
       dist: { type: 'string', default: 'dist' },
       work: { type: 'string' },
       config: { type: 'string', default: environment.RRBACKUP_BENCH_CONFIG },

@@ -14,14 +14,16 @@ export class Rrbackup {
   #node;
   #dist;
   #program;
+  #driver;
 
   /** `node`: its binary; `dist`: where the project was built to. */
-  constructor(session, { node, dist, nodeVersion }) {
+  constructor(session, { node, dist, nodeVersion, driver }) {
     this.#session = session;
     this.#node = node;
     this.#dist = dist;
     this.#program = join(dist, 'commands/main.js');
-    this.name = `rrbackup ${nodeVersion}`;
+    this.#driver = driver;
+    this.name = `rrbackup ${driver === 'kernel' ? nodeVersion : driver}`;
   }
 
   async version() {
@@ -123,7 +125,15 @@ export class Rrbackup {
 
   #mount(place, file, mountpoint) {
     return mountAt(this.#session, mountpoint, async () => {
-      const { stdout } = await this.#run(place, ['--json', '-c', file, 'mount', mountpoint]);
+      const { stdout } = await this.#run(place, [
+        '--json',
+        '-c',
+        file,
+        'mount',
+        mountpoint,
+        '--driver',
+        this.#driver,
+      ]);
       return { pid: JSON.parse(stdout).pid };
     });
   }
