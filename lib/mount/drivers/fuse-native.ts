@@ -3,13 +3,14 @@
 // that hard links are not recognised, no holes. The package is optional and loaded only when asked for.
 
 import { isUtf8 } from 'node:buffer';
+import { LRUCache } from 'lru-cache';
 import { printable } from '../../bytes/path.js';
 import { RrbackupError } from '../../errors/index.js';
 import { mountAt, unmountFuse } from '../../posix/mount.js';
 import { errno, page_bytes } from '../protocol/constants.js';
 import { isDirectory, type Attributes } from '../tree/attributes.js';
 import { Tree, type Found } from '../tree/index.js';
-import { rootNode } from '../tree/node.js';
+import { nodeKinds, rootNode } from '../tree/node.js';
 import type { MountOptions } from '../types.js';
 import { readFailure } from './content-replies.js';
 import type { Driver } from './driver.js';
@@ -33,6 +34,7 @@ interface FuseConstructor {
 
 /** How often to look whether somebody else has unmounted: the package does not say. */
 const watch_ms = 500;
+const keptDirectories = 1024;
 
 export async function mountByFuseNative(options: MountOptions): Promise<Driver> {
   const Native = await loadFuseNative();
@@ -70,6 +72,8 @@ class FuseNativeDriver implements Driver {
   readonly #tree: Tree;
   readonly #fuse: Fuse;
   readonly #abort = new AbortController();
+  /** By path: directories inside versions, which stay what they are while no version comes. */
+  readonly #directories = new LRUCache<string, Found>({ max: keptDirectories });
   #onClosed: (() => void) | undefined;
   #watch: NodeJS.Timeout | undefined;
 
@@ -100,6 +104,7 @@ class FuseNativeDriver implements Driver {
   }
 
   nudge(): void {
+    this.#directories.clear();
     this.#tree.refresh();
   }
 
@@ -195,11 +200,19 @@ class FuseNativeDriver implements Driver {
     callback(...values);
   }
 
+  #root(): Found | undefined {
+    const attributes = this.#tree.getattr(rootNode);
+    return attributes && { node: rootNode, attributes };
+  }
+
   /** Follows a path from the root, and gives the nodes below history/ back once `use` is done with the last one. */
   #walk(file: string, use?: (found: Found) => void): Found | undefined {
-    const names = file.split('/').filter((name) => name !== '');
-    const attributes = this.#tree.getattr(rootNode);
-    let found: Found | undefined = attributes && { node: rootNode, attributes };
+    const parentEnd = file.lastIndexOf('/');
+    const known = this.#directories.get(file.slice(0, parentEnd));
+    const names = (known === undefined ? file : file.slice(parentEnd))
+      .split('/')
+      .filter((name) => name !== '');
+    let found = known ?? this.#root();
     const visited: Found[] = [];
     for (const name of names) {
       const parent: Found | undefined = found;
@@ -210,6 +223,7 @@ class FuseNativeDriver implements Driver {
           .find(Boolean);
       if (found !== undefined) visited.push(found);
     }
+    if (found?.node.kind === nodeKinds.directory) this.#directories.set(file, found);
     try {
       if (found !== undefined) use?.(found);
     } finally {
