@@ -9,7 +9,7 @@ const key = new Uint8Array(32);
 
 t.test('a thread that has failed is reported, and not waited for', async (t) => {
   const prefetching = new Prefetching();
-  prefetching.hints();
+  prefetching.newQueue();
   const failure = new Promise<string>((resolve) => {
     prefetching.start({
       device: -1,

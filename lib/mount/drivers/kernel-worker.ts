@@ -51,12 +51,12 @@ send({ kind: 'ready', thread: threadNumber() });
 
 async function serve(device: number): Promise<void> {
   const buffer = Buffer.alloc(requestBuffer_bytes);
-  const { content: memory, hints } = settings;
+  const { content: memory } = settings;
+  const hints = new HintQueue(settings.hints);
   const onReading = (): void => {
     send({ kind: 'reading' });
   };
-  const queue = hints && new HintQueue(hints);
-  const reads = memory && new Reads({ catalog, memory, device, hints: queue, flags, onReading });
+  const reads = memory && new Reads({ catalog, memory, device, hints, flags, onReading });
   const busyPoll = new BusyPoll(device);
   let refreshed_ms = systemClock.monotonic_ms();
   while (Atomics.load(flags, shared.stop) === 0) {

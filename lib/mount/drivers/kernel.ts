@@ -189,7 +189,6 @@ class KernelDriver implements Driver {
   /** Resolves when it can serve. If it cannot, the mount ends. */
   #startWorker(): Promise<Worker> {
     const { catalogPath, repositoryId, tree, allowOther, content } = this.#options;
-    const hints = content.memory && this.#prefetching.hints();
     const settings: WorkerSettings = {
       catalogPath,
       repositoryId,
@@ -197,7 +196,7 @@ class KernelDriver implements Driver {
       checkAccess: allowOther,
       shared: this.#flags.buffer as SharedArrayBuffer,
       content: content.memory,
-      hints,
+      hints: this.#prefetching.newQueue(),
     };
     const worker = startThread();
     worker.postMessage(settings);

@@ -40,8 +40,8 @@ export interface WorkerSettings {
   /** Of Int32, see `shared`. */
   readonly shared: SharedArrayBuffer;
   readonly content: ContentMemory | undefined;
-  /** A HintQueue of its own (lib/mount/prefetch); undefined where nothing is read ahead. */
-  readonly hints: SharedArrayBuffer | undefined;
+  /** A HintQueue of its own (lib/mount/prefetch). */
+  readonly hints: SharedArrayBuffer;
 }
 
 /** What the prefetching thread is given. */

@@ -41,8 +41,8 @@ export class Prefetching {
   #abort: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** For one loop; before `start`. */
-  hints(): SharedArrayBuffer {
+  /** For the hints of one loop; before `start`. */
+  newQueue(): SharedArrayBuffer {
     const { memory } = new HintQueue();
     this.#hints.push(memory);
     return memory;

@@ -21,7 +21,7 @@ export interface ReadsOptions {
   readonly catalog: CatalogReader;
   readonly memory: ContentMemory;
   readonly device: number;
-  readonly hints: HintQueue | undefined;
+  readonly hints: HintQueue;
   /** See `shared`. */
   readonly flags: Int32Array;
   /** The prefetcher is needed, and not at work. */
@@ -76,7 +76,7 @@ export class Reads {
       if (this.#unsent.length > 2 * keptHints) this.#unsent.splice(0, keptHints);
       return;
     }
-    for (const each of this.#unsent) hints?.put(each);
+    for (const each of this.#unsent) hints.put(each);
     this.#unsent.length = 0;
     if (Atomics.load(flags, shared.asleep) !== 0 && Atomics.exchange(flags, shared.asleep, 0) !== 0)
       onReading();

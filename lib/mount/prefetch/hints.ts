@@ -46,10 +46,13 @@ export class HintQueue {
   take(): Hint | undefined {
     if (this.isEmpty) return undefined;
     const at = fields * this.#slot(counter.taken);
-    const [kind, row = 0, first = 0, second = 0] = this.#fields.subarray(at, at + fields);
+    const kind = this.#fields[at]!;
+    const row = this.#fields[at + 1]!;
+    const first = this.#fields[at + 2]!;
+    const end = this.#fields[at + 3]!;
     Atomics.add(this.#counters, counter.taken, 1);
     return kind === kinds.read
-      ? { kind: 'read', row, offset: first, end: second }
+      ? { kind: 'read', row, offset: first, end }
       : { kind: 'listed', row, sequence: first };
   }
 
