@@ -9,6 +9,7 @@ export type {
   CatalogReader,
   Change,
   ChangeKind,
+  DirectoryCursor,
   DirectoryId,
   StreamInfo,
   VersionInfo,

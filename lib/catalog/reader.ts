@@ -43,12 +43,16 @@ import type {
   CatalogReader,
   CatalogRow,
   Change,
+  DirectoryCursor,
   DirectoryId,
   EntryExtras,
   EntryPlace,
   StreamInfo,
   VersionInfo,
 } from './types.js';
+
+/** Most directories have no more entries. */
+const firstRows = 64;
 
 export class Reader implements CatalogReader {
   readonly repositoryId: string;
@@ -119,6 +123,10 @@ export class Reader implements CatalogReader {
     visit: (row: CatalogRow) => boolean,
   ): void {
     this.rows.visit(directory, sequence, position, expected, visit);
+  }
+
+  cursor(directory: DirectoryId, sequence: number): DirectoryCursor {
+    return this.rows.cursor(directory, sequence, 0, firstRows);
   }
 
   *list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {

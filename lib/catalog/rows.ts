@@ -5,29 +5,24 @@ import { decodeAttributes } from '../manifest/entry.js';
 import { ByteReader } from '../bytes/cursor.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
-import { newestStates, stateAt } from './lookup.js';
+import { stateAt } from './lookup.js';
 import { numberKey, directoryKey, toDirectoryPlace } from './records.js';
+import { RowCursor } from './row-cursor.js';
 import {
   afterName,
   directoryOf,
   directoryStart,
   entryBytesOf,
   fromOf,
-  holdsAt,
   MutableRow,
-  nameOfKey,
   rowKey,
   stateKey,
   toPlace,
 } from './state.js';
-import { Stretch } from './stretch.js';
-import { checksum_bytes } from './table.js';
+import type { Stretch } from './stretch.js';
 import type { CatalogRow, DirectoryId, EntryExtras } from './types.js';
 import { XattrKinds } from './xattr-kinds.js';
 
-/** Rows that are read at once: to start a read costs as much as some rows, and all of them are held in memory. */
-const least = 16;
-const most = 1024;
 /** Directories that need no look at the tables: what a row or a directory belongs to never changes. */
 const kept = 8192;
 
@@ -41,8 +36,8 @@ export class Rows {
   readonly #xattrs: XattrKinds;
   readonly #directories = new Map<number, DirectoryId>();
   readonly #streams = new Map<DirectoryId, number>();
-  /** Used again by every listing, unless one is under way. */
-  #spare: Stretch | undefined;
+  /** Of listings that have ended. */
+  readonly #spare: Stretch[] = [];
 
   constructor(tables: Tables) {
     this.#tables = tables;
@@ -101,6 +96,12 @@ export class Rows {
     return state && new MutableRow().set(state, 0).setName(name, 0, name.length);
   }
 
+  /** As many rows as `expected` are read at the first go. */
+  cursor(directory: DirectoryId, sequence: number, position: number, expected: number): RowCursor {
+    const start = this.#startOf(directory, position);
+    return new RowCursor(this.#tables.nodes, this.#spare, { directory, sequence, start, expected });
+  }
+
   visit(
     directory: DirectoryId,
     sequence: number,
@@ -108,28 +109,9 @@ export class Rows {
     expected: number,
     visit: (row: CatalogRow) => boolean,
   ): void {
-    const { nodes } = this.#tables;
-    const row = new MutableRow();
-    const stretch = this.#spare ?? new Stretch();
-    this.#spare = undefined;
-    const limit = Math.min(Math.max(expected, least), most);
-    for (let from = this.#startOf(directory, position), isDone = false; from !== undefined && !isDone;) {
-      stretch.clear();
-      from = newestStates(nodes, directory, from, limit, stretch);
-      const { bytes, places } = stretch;
-      for (let index = 0; index < stretch.rows && !isDone; index++) {
-        const at = places[index * 4 + 2]! + checksum_bytes;
-        if (holdsAt(bytes, at, sequence)) row.set(bytes, at);
-        else {
-          const newest = stretch.stored(index).subarray(checksum_bytes);
-          const state = stateAt(nodes, directory, nameOfKey(stretch.key(index)), sequence, newest);
-          if (state === undefined) continue;
-          row.set(state, 0);
-        }
-        isDone = visit(row.setNameOfKey(bytes, places[index * 4]!, places[index * 4 + 1]!));
-      }
-    }
-    this.#spare = stretch;
+    const rows = this.cursor(directory, sequence, position, expected);
+    while (rows.next()) if (visit(rows)) break;
+    rows.close();
   }
 
   /** undefined: nothing of the directory follows such a position. */

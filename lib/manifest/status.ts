@@ -15,6 +15,11 @@ export class MutableStatus {
   mtimeRest_ns = 0;
   ctime_s = 0;
   ctimeRest_ns = 0;
+  /** Inode and device, 32 bits each. */
+  inodeHigh = 0;
+  inodeLow = 0;
+  deviceHigh = 0;
+  deviceLow = 0;
   links = 0;
   size_bytes = 0;
   rdevMajor = 0;
@@ -22,7 +27,9 @@ export class MutableStatus {
   /** Length of a symlink's target. */
   target_bytes = 0;
 }
-export type EntryStatus = Readonly<MutableStatus>;
+/** With what tells the entry from others on its own file system. */
+export type SourceStatus = Readonly<MutableStatus>;
+export type EntryStatus = Omit<SourceStatus, 'inodeHigh' | 'inodeLow' | 'deviceHigh' | 'deviceLow'>;
 
 /** More bytes than that no number has. */
 const longestVarint_bytes = 8;
@@ -45,8 +52,10 @@ export function decodeStatus(source: Uint8Array, start: number, into: MutableSta
   into.mtimeRest_ns = varint();
   into.ctime_s = seconds();
   into.ctimeRest_ns = varint();
-  // Inode and device, two halves each.
-  for (let half = 0; half < 4; half++) varint();
+  into.inodeHigh = varint();
+  into.inodeLow = varint();
+  into.deviceHigh = varint();
+  into.deviceLow = varint();
   into.links = varint();
   into.size_bytes = varint();
   const isDevice = type === 'character-device' || type === 'block-device';

@@ -76,6 +76,54 @@ void t.test('hard links share the inode, and a listing goes on behind each of th
   catalog.visitRows(root, 1, elsewhere, 10, () => test.fail('that row stands elsewhere'));
 });
 
+void t.test(
+  'a cursor meets what a listing lists, in every version, any number of them at once',
+  async (test) => {
+    const trees = busyTrees();
+    const { catalog, other } = await catalogOf(test, trees);
+    for (let sequence = 1; sequence <= trees.length; sequence++) {
+      const root = catalog.root(stream, sequence)!.directory!;
+      const wanted = Array.from(catalog.list(root, sequence));
+      const cursors = [catalog, catalog, other].map((reader) => reader.cursor(root, sequence));
+      const found = wanted.map((_, index) =>
+        cursors.map((cursor) => {
+          if (!cursor.next()) test.fail('it ended early');
+          test.equal(cursor.compareName(wanted[index]!.name), 0);
+          if (index > 0) test.ok(cursor.compareName(wanted[index - 1]!.name) > 0);
+          if (index + 1 < wanted.length) test.ok(cursor.compareName(wanted[index + 1]!.name) < 0);
+          test.equal(cursor.directory, wanted[index]!.directory);
+          return cursor.entry();
+        }),
+      );
+      test.strictSame(
+        found,
+        wanted.map((entry) => [entry, entry, entry]),
+      );
+      test.notOk(cursors.some((cursor) => cursor.next()));
+    }
+  },
+);
+
+void t.test('a cursor that was closed has ended, and its successor is sound', async (test) => {
+  const tree: Tree = new Map([['', directory()]]);
+  const names = Array.from({ length: 3000 }, (_, number) => `f${10_000 + number}`);
+  for (const name of names) tree.set(name, file(name));
+  const { catalog } = await catalogOf(test, [tree]);
+  const root = catalog.root(stream, 1)!.directory!;
+  const first = catalog.cursor(root, 1);
+  test.ok(first.next());
+  first.close();
+  test.notOk(first.next());
+  test.throws(() => first.entry(), RangeError);
+  const cursors = [catalog.cursor(root, 1), catalog.cursor(root, 1)];
+  for (const name of names)
+    for (const cursor of cursors) {
+      if (!cursor.next() || cursor.compareName(Buffer.from(name)) !== 0) test.fail(`${name} is missing`);
+    }
+  test.notOk(cursors.some((cursor) => cursor.next()));
+  test.notOk(catalog.cursor(123_456, 1).next());
+});
+
 void t.test('200,000 names in one directory, in pages of two readers', async (test) => {
   const tree: Tree = new Map([['', directory()]]);
   const entry = file('');

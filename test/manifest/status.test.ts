@@ -30,6 +30,9 @@ void t.test('the same as the whole entry', (test) => {
       const mtime_ns = BigInt(status.mtime_s) * second_ns + BigInt(status.mtimeRest_ns);
       const ctime_ns = BigInt(status.ctime_s) * second_ns + BigInt(status.ctimeRest_ns);
       if (mtime_ns !== entry.mtime_ns || ctime_ns !== entry.ctime_ns) throw new Error('another time');
+      const whole = (high: number, low: number) => (BigInt(high) << 32n) | BigInt(low);
+      if (whole(status.inodeHigh, status.inodeLow) !== entry.inode) throw new Error('another inode');
+      if (whole(status.deviceHigh, status.deviceLow) !== entry.device) throw new Error('another device');
     }),
     { numRuns: 2000 },
   );
