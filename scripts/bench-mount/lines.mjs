@@ -1,7 +1,4 @@
-// The lines of the table: what is measured, in which unit, and what is to be reached. Goals look at medians:
-//   { peers: 20 }    20 times less than the better of restic and borg
-//   { disk: 1.5 }    at most 1.5 times the disk's
-//   { atMost: 0.3 }  in the line's unit; { atMost: 1.2, of: 'bandwidth' } times what the bandwidth alone would take
+// The lines of the table: what is measured, in which unit, and what is to be reached (goals: see bench-common/report.mjs).
 
 export const lines = [
   {

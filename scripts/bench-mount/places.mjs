@@ -8,12 +8,14 @@ import { join } from 'node:path';
 const familyOf = (tool) => tool.name.split(' ')[0];
 
 export class Places {
+  #session;
   #directory;
   #data;
   #s3;
   #isMade = new Set();
 
-  constructor({ directory, data, s3 }) {
+  constructor({ session, directory, data, s3 }) {
+    this.#session = session;
     this.#directory = directory;
     this.#data = data;
     this.#s3 = s3;
@@ -35,7 +37,9 @@ export class Places {
     rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true });
     if (s3 !== undefined) await this.#s3.newBucket(bucket);
-    await tool.prepare(place);
+    await tool.init(place);
+    const { command, args, env } = tool.backupCommand(place);
+    await this.#session.run(command, args, { env });
     this.#isMade.add(directory);
     if (store !== 's3') writeFileSync(stamp, '');
     return place;

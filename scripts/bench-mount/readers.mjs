@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { numbers } from './data.mjs';
+import { numbers } from '../bench-common/seeds.mjs';
 
 export const randomRead_bytes = 4096;
 

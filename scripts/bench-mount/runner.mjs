@@ -1,22 +1,24 @@
 // Runs scenarios: every tool in turn in every round, another one first each time, each on a cold machine and a fresh mount.
 // What goes wrong with one tool on one scenario is noted and the rest goes on.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { dropKernelCaches } from './session.mjs';
+import { fileURLToPath } from 'node:url';
+import { dropKernelCaches } from '../bench-common/session.mjs';
 
+const touchedBlocks = fileURLToPath(new URL('touched-blocks.mjs', import.meta.url));
 const defaultTools = ['disk', 'peer', 'ours'];
 
 export class Runner {
   /** Line id → tool name → values, one a round. */
   measured = new Map();
-  /** { tool, lines, round, message }; round 0: before anything was measured. */
+  /** { tool, line, round, message }; round 0: before anything was measured. */
   failures = [];
   #checks = new Map();
   #unprepared = new Set();
   #options;
 
-  /** { session, places, data, s3, tools, directory, catalogConfiguration } */
+  /** { session, places, data, s3, tools, directory, dist, catalogConfiguration } */
   constructor(options) {
     this.#options = options;
   }
@@ -59,9 +61,9 @@ export class Runner {
     return tools.filter((tool) => suits(tool, scenario) && (tool.kind === 'ours' || !isAlone));
   }
 
-  #fail(tool, { lines }, round, { message }) {
-    this.failures.push({ tool: tool.name, lines, round, message });
-    process.stderr.write(`  ${tool.name}: ${lines[0]} FAILED: ${message}\n`);
+  #fail(tool, { lines: [line] }, round, { message }) {
+    this.failures.push({ tool: tool.name, line, round, message });
+    process.stderr.write(`  ${tool.name}: ${line} FAILED: ${message}\n`);
   }
 
   async #measure(scenario, tool, round) {
@@ -92,6 +94,14 @@ export class Runner {
       throw new Error(`it read something else than the first: '${check}', not '${expected}'`);
   }
 
+  /** Stored bytes of the blocks that `count` random reads of a file (readers.mjs) touch. */
+  async #touched_bytes(ours, place, name, count) {
+    const { session, dist } = this.#options;
+    const repositoryId = readFileSync(join(place.directory, 'repository-id'), 'utf8');
+    const args = [touchedBlocks, dist, ours.catalog(place), repositoryId, name, String(count)];
+    return Number((await session.run(process.execPath, args)).stdout);
+  }
+
   async #once(scenario, tool) {
     const { session, places, data, s3, tools, directory, catalogConfiguration } = this.#options;
     const { store = 'directory' } = scenario;
@@ -100,7 +110,7 @@ export class Runner {
     const place = isGiven ? { ...made, configuration: catalogConfiguration } : made;
     const ours = tools.find(({ kind }) => kind === 'ours');
     const touched_bytes = async (name, count) =>
-      ours && ours.touched_bytes(await places.of(ours, scenario.data, store), name, count);
+      ours && this.#touched_bytes(ours, await places.of(ours, scenario.data, store), name, count);
 
     const mountpoint = join(directory, 'mnt');
     const scratch = join(directory, 'scratch');

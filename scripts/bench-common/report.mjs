@@ -1,4 +1,11 @@
-// Medians, ratios and the table. Pure.
+// Medians, ratios, goals and the table. Pure. Goals look at medians:
+//   { peers: 20 }      20 times less than the best of the peers
+//   { ofPeers: 1.03 }  at most 1.03 times the best of the peers
+//   { disk: 1.5 }      at most 1.5 times the disk's
+//   { atMost: 0.3 }    in the line's unit; { atMost: 1.2, of: 'bandwidth' } times that floor
+
+/** Units in which tools are compared; of the others, each figure stands for itself. */
+const comparedUnits = new Set(['s', 'CPU s', 'round trips', 'MB stored']);
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -6,7 +13,7 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** A goal of lines.mjs against the medians of one line; undefined where there is nothing to compare with. */
+/** A goal against the medians of one line; undefined where there is nothing to compare with. */
 function judge(goal, { ours, disk, peer, floors }) {
   if (goal.peers !== undefined)
     return (
@@ -14,6 +21,14 @@ function judge(goal, { ours, disk, peer, floors }) {
         text: `${goal.peers} × faster than the peers`,
         ratio: peer / ours,
         isReached: peer / ours >= goal.peers,
+      }
+    );
+  if (goal.ofPeers !== undefined)
+    return (
+      peer && {
+        text: `≤ ${goal.ofPeers} × the best peer's`,
+        ratio: ours / peer,
+        isReached: ours / peer <= goal.ofPeers,
       }
     );
   if (goal.disk !== undefined)
@@ -43,11 +58,11 @@ export function evaluate({ lines, measured, tools, floors }) {
       disk: disk && medians[disk.name],
       floors,
     };
-    const isTime = unit === 's' || unit === 'round trips';
+    const isCompared = comparedUnits.has(unit);
     const ours = of('ours').map(({ name }) => ({
       name,
-      timesFasterThanPeers: isTime && figures.peer ? figures.peer / medians[name] : undefined,
-      timesTheDisk: isTime && figures.disk ? medians[name] / figures.disk : undefined,
+      peerOverOurs: isCompared && figures.peer ? figures.peer / medians[name] : undefined,
+      oursOverDisk: isCompared && figures.disk ? medians[name] / figures.disk : undefined,
       goals: goals.map((goal) => judge(goal, { ...figures, ours: medians[name] })).filter(Boolean),
     }));
     rows.push({ id, title, unit, values: Object.fromEntries(values), medians, ours });
@@ -58,7 +73,7 @@ export function evaluate({ lines, measured, tools, floors }) {
 function figure(value) {
   if (value === undefined || Number.isNaN(value)) return '·';
   if (value >= 100) return value.toFixed(0);
-  return Number.isInteger(value) ? String(value) : value.toFixed(value < 1 ? 3 : 2);
+  return Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) < 1 ? 3 : 2);
 }
 
 function ratios(values) {
@@ -68,13 +83,13 @@ function ratios(values) {
 /** The table as lines of text. */
 export function table(rows, tools) {
   const cells = [
-    ['median', 'unit', ...tools.map(({ name }) => name), 'peers ÷ ours', 'ours ÷ disk', 'to reach'],
+    ['median', 'unit', ...tools.map(({ name }) => name), 'best peer ÷ ours', 'ours ÷ disk', 'to reach'],
     ...rows.map(({ title, unit, medians, ours }) => [
       title,
       unit,
       ...tools.map(({ name }) => figure(medians[name])),
-      ratios(ours.map(({ timesFasterThanPeers }) => timesFasterThanPeers)),
-      ratios(ours.map(({ timesTheDisk }) => timesTheDisk)),
+      ratios(ours.map(({ peerOverOurs }) => peerOverOurs)),
+      ratios(ours.map(({ oursOverDisk }) => oursOverDisk)),
       (ours[0]?.goals ?? [])
         .map(({ text }, index) => {
           const reached = ours.map(({ goals }) => (goals[index]?.isReached ? 'yes' : 'NO'));

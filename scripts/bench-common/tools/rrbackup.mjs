@@ -2,17 +2,13 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { mountAt } from '../mounts.mjs';
-
-const touchedBlocks = fileURLToPath(new URL('../touched-blocks.mjs', import.meta.url));
 
 export class Rrbackup {
   kind = 'ours';
   stores = ['directory', 's3'];
   #session;
   #node;
-  #dist;
   #program;
   #driver;
 
@@ -20,7 +16,6 @@ export class Rrbackup {
   constructor(session, { node, dist, nodeVersion, driver }) {
     this.#session = session;
     this.#node = node;
-    this.#dist = dist;
     this.#program = join(dist, 'commands/main.js');
     this.#driver = driver;
     this.name = `rrbackup ${driver === 'kernel' ? nodeVersion : driver}`;
@@ -43,16 +38,25 @@ export class Rrbackup {
     };
   }
 
-  #run(place, args) {
-    return this.#session.run(this.#node, [this.#program, ...args], { env: this.#environment(place) });
+  #command(place, args) {
+    return { command: this.#node, args: [this.#program, ...args], env: this.#environment(place) };
   }
 
-  #catalog(place) {
+  #run(place, args) {
+    const { command, args: all, env } = this.#command(place, args);
+    return this.#session.run(command, all, { env });
+  }
+
+  catalog(place) {
     return join(place.directory, 'catalog.mdb');
   }
 
-  #configure(place, endpoint, catalog = this.#catalog(place)) {
-    const file = join(place.directory, 'rrbackup.ini');
+  #file(place) {
+    return join(place.directory, 'rrbackup.ini');
+  }
+
+  #configure(place, endpoint, catalog = this.catalog(place)) {
+    const file = this.#file(place);
     const { s3 } = place;
     const lines = [
       '[main]',
@@ -77,11 +81,22 @@ export class Rrbackup {
     return file;
   }
 
-  async prepare(place) {
+  async init(place) {
     const file = this.#configure(place, place.s3?.endpoint);
     const { stdout } = await this.#run(place, ['--json', '-c', file, 'init']);
     writeFileSync(join(place.directory, 'repository-id'), JSON.parse(stdout).repository);
-    await this.#run(place, ['-q', '-c', file, 'backup']);
+  }
+
+  backupCommand(place) {
+    return this.#command(place, ['-q', '-c', this.#file(place), 'backup']);
+  }
+
+  restoreCommand(place, out) {
+    return this.#command(place, ['-q', '-c', this.#file(place), 'download', 'latest', out]);
+  }
+
+  restoredAt(place, out) {
+    return out;
   }
 
   async forget(place) {
@@ -98,7 +113,7 @@ export class Rrbackup {
     const directory = join(place.directory, 'fresh');
     rmSync(directory, { recursive: true, force: true });
     const fresh = { ...place, directory };
-    const catalog = this.#catalog(fresh);
+    const catalog = this.catalog(fresh);
     let file;
     if (place.configuration === undefined) {
       mkdirSync(directory, { recursive: true });
@@ -114,13 +129,6 @@ export class Rrbackup {
       rmSync(directory, { recursive: true, force: true });
     };
     return { ...mount, release };
-  }
-
-  /** Stored bytes of the blocks that `count` random reads of a file (readers.mjs) touch. */
-  async touched_bytes(place, name, count) {
-    const repositoryId = readFileSync(join(place.directory, 'repository-id'), 'utf8');
-    const args = [touchedBlocks, this.#dist, this.#catalog(place), repositoryId, name, String(count)];
-    return Number((await this.#session.run(process.execPath, args)).stdout);
   }
 
   #mount(place, file, mountpoint) {

@@ -47,9 +47,9 @@ export class Session {
 
   async #end() {
     // Readers that hang on a mount end once its server has gone, which is among the cleanups.
-    for (const child of this.#running) child.kill('SIGTERM');
+    for (const child of this.#running) killGroup(child, 'SIGTERM');
     for (let times = 0; times < 100 && this.#running.size > 0; times++) await sleep(20);
-    for (const child of this.#running) child.kill('SIGKILL');
+    for (const child of this.#running) killGroup(child, 'SIGKILL');
     for (const cleanup of [...this.#cleanups].reverse()) {
       try {
         await this.#undo(cleanup);
@@ -78,13 +78,14 @@ export class Session {
 
   /**
    * Runs a command to its end; gives wall seconds and what it wrote. Rejects unless its status is among `statuses`.
-   * `output`: a file for its stdout, which is kept in memory otherwise.
+   * `output`: a file for its stdout, which is kept in memory otherwise. `onStart` is told the process's id.
    */
-  async run(command, args, { env, cwd, statuses = [0], output } = {}) {
+  async run(command, args, { env, cwd, statuses = [0], output, onStart } = {}) {
     const to = output === undefined ? 'pipe' : openSync(output, 'w');
     const began_ms = performance.now();
     const child = this.start(command, args, { env, cwd, stdio: ['ignore', to, 'pipe'] });
     if (output !== undefined) closeSync(to);
+    if (child.pid !== undefined) onStart?.(child.pid);
     const texts = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'])
       child[name]?.setEncoding('utf8').on('data', (text) => {
@@ -92,7 +93,7 @@ export class Session {
       });
     let ended_ms;
     child.on('exit', () => (ended_ms = performance.now()));
-    const timer = setTimeout(() => child.kill('SIGKILL'), limit_ms);
+    const timer = setTimeout(() => killGroup(child, 'SIGKILL'), limit_ms);
     try {
       const [status, killedBy] = await once(child, 'close');
       if (!statuses.includes(status))
@@ -103,6 +104,15 @@ export class Session {
       clearTimeout(timer);
     }
     return { elapsed_s: (ended_ms - began_ms) / 1000, stdout: texts.stdout };
+  }
+}
+
+/** With all that it started itself. */
+function killGroup({ pid }, signal) {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // It ended by itself meanwhile.
   }
 }
 

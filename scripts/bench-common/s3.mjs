@@ -1,15 +1,20 @@
-// A far-away S3 server: Ceph on this machine behind the project's slow proxy. Repositories are filled past the proxy.
+// S3 servers, near and far: Ceph on this machine, and the same behind the project's slow proxy, which counts requests and bytes.
 
 import { execFileSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  ListObjectVersionsCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 
 const script = fileURLToPath(new URL('../s3-server', import.meta.url));
 
 /** Starts both; put away with the session. */
-export async function startSlowS3(session, { directory, dist, roundTrip_ms, bandwidth_bytes_per_s }) {
+export async function startS3(session, { directory, dist, roundTrip_ms, bandwidth_bytes_per_s }) {
   const state = join(directory, 's3-server');
   process.stderr.write('starting an S3 server (Ceph)\n');
   session.defer(async () => {
@@ -44,6 +49,21 @@ export async function startSlowS3(session, { directory, dist, roundTrip_ms, band
   };
   const slowEndpoint = (await answer()).endpoint;
 
+  const versions = async function* (bucket) {
+    let page = {};
+    do {
+      page = await client.send(
+        new ListObjectVersionsCommand({
+          Bucket: bucket,
+          KeyMarker: page.NextKeyMarker,
+          VersionIdMarker: page.NextVersionIdMarker,
+        }),
+      );
+      yield* page.Versions ?? [];
+      yield* page.DeleteMarkers ?? [];
+    } while (page.IsTruncated);
+  };
+
   return {
     endpoint,
     slowEndpoint,
@@ -52,9 +72,15 @@ export async function startSlowS3(session, { directory, dist, roundTrip_ms, band
     async newBucket(name) {
       await client.send(new CreateBucketCommand({ Bucket: name }));
     },
-    async object(bucket, key) {
-      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-      return Body.transformToString();
+    async stored_bytes(bucket) {
+      let stored_bytes = 0;
+      for await (const { Size = 0 } of versions(bucket)) stored_bytes += Size;
+      return stored_bytes;
+    },
+    /** So that what one tool stored leaves the server's memory. */
+    async emptyBucket(bucket) {
+      for await (const { Key, VersionId } of versions(bucket))
+        await client.send(new DeleteObjectCommand({ Bucket: bucket, Key, VersionId }));
     },
     /** Of the proxy: { requests, received_bytes, … } since it began. */
     async counts() {

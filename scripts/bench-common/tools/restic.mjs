@@ -30,12 +30,27 @@ export class Restic {
     return s3 === undefined ? join(directory, 'repository') : `s3:${endpoint}/${s3.bucket}`;
   }
 
-  async prepare(place) {
-    const env = this.#environment(place);
+  #command(place, args) {
     const repository = this.#repository(place, place.s3?.endpoint);
+    return { command: 'restic', args: ['-q', '-r', repository, ...args], env: this.#environment(place) };
+  }
+
+  async init(place) {
     mkdirSync(place.directory, { recursive: true });
-    await this.#session.run('restic', ['-q', '-r', repository, 'init'], { env });
-    await this.#session.run('restic', ['-q', '-r', repository, 'backup', place.data], { env });
+    const { command, args, env } = this.#command(place, ['init']);
+    await this.#session.run(command, args, { env });
+  }
+
+  backupCommand(place) {
+    return this.#command(place, ['backup', place.data]);
+  }
+
+  restoreCommand(place, out) {
+    return this.#command(place, ['restore', 'latest', '--target', out]);
+  }
+
+  restoredAt({ data }, out) {
+    return join(out, data);
   }
 
   async forget() {}

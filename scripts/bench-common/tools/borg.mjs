@@ -26,20 +26,42 @@ export class Borg {
     };
   }
 
-  async prepare(place) {
+  #archive({ directory, version = 'bench' }) {
+    return `${join(directory, 'repository')}::${version}`;
+  }
+
+  async init(place) {
     const env = this.#environment(place);
-    const repository = join(place.directory, 'repository');
     mkdirSync(join(place.directory, 'base'), { recursive: true });
-    await this.#session.run('borg', ['init', '-e', 'repokey', repository], { env });
-    await this.#session.run('borg', ['create', `${repository}::bench`, place.data], { env });
+    await this.#session.run('borg', ['init', '-e', 'repokey', join(place.directory, 'repository')], { env });
+  }
+
+  backupCommand(place) {
+    return {
+      command: 'borg',
+      args: ['create', this.#archive(place), place.data],
+      env: this.#environment(place),
+    };
+  }
+
+  restoreCommand(place, out) {
+    return {
+      command: 'borg',
+      args: ['extract', this.#archive(place)],
+      env: this.#environment(place),
+      cwd: out,
+    };
+  }
+
+  restoredAt({ data }, out) {
+    return join(out, data);
   }
 
   async forget() {}
 
   async mount(place, mountpoint) {
-    const archive = `${join(place.directory, 'repository')}::bench`;
     const mount = await mountAt(this.#session, mountpoint, () =>
-      this.#session.startServer('borg', ['mount', '--foreground', archive, mountpoint], {
+      this.#session.startServer('borg', ['mount', '--foreground', this.#archive(place), mountpoint], {
         env: this.#environment(place),
         stdio: 'ignore',
       }),

@@ -1,0 +1,64 @@
+// The options that every benchmark has, and how they are read.
+
+import { parseArgs } from 'node:util';
+
+export const commonUsage = `  --quick              one round, on smaller data
+  --rounds N           default 3
+  --only GLOB[,GLOB]   only these lines (--lines names them)
+  --lines              name the lines and end
+  --tools GLOB[,GLOB]  only these of disk, restic, borg, rrbackup
+  --node PATH          measure rrbackup on this Node too
+  --dist DIR           where the project was built to (default: dist)
+  --work DIR           keep the data sets there and use them again; else a temporary directory
+  --json FILE          write all figures there
+`;
+
+export const s3Usage = `  --round-trip MS      of the slow S3 lines, default 40
+  --bandwidth MB       per second, of the slow S3 lines, default 25
+`;
+
+/** `more`: what this benchmark has besides, as for parseArgs. */
+export function readOptions(argv, more = {}) {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      only: { type: 'string', default: '*' },
+      lines: { type: 'boolean', default: false },
+      tools: { type: 'string', default: '*' },
+      node: { type: 'string' },
+      dist: { type: 'string', default: 'dist' },
+      work: { type: 'string' },
+      'round-trip': { type: 'string', default: '40' },
+      bandwidth: { type: 'string', default: '25' },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+      ...more,
+    },
+  });
+  const options = {
+    ...values,
+    rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
+    roundTrip_ms: Number(values['round-trip']),
+    bandwidth_bytes_per_s: Number(values.bandwidth) * 1e6,
+    isChosen: globs(values.only),
+    isTool: globs(values.tools),
+  };
+  for (const name of ['rounds', 'roundTrip_ms', 'bandwidth_bytes_per_s'])
+    if (!(options[name] > 0)) throw new Error(`'${name}' is no number above 0`);
+  return options;
+}
+
+function globs(list) {
+  const patterns = list.split(',').map(
+    (glob) =>
+      new RegExp(
+        `^${glob
+          .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+          .replaceAll('*', '.*')
+          .replaceAll('?', '.')}$`,
+      ),
+  );
+  return (name) => patterns.some((pattern) => pattern.test(name));
+}
