@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const sampling_ms = 25;
+/** Ten million files take long. */
+const limit_ms = 3 * 3600_000;
 
 // bash alone knows the CPU seconds of what it waited for, to the millisecond; what the command says goes on to our stderr.
 const timing = 'exec 3>"$0" 4>&2; TIMEFORMAT="%3R %3U %3S"; { time "$@" 2>&4 3>&- 4>&-; } 2>&3';
@@ -54,6 +56,7 @@ export async function measured(session, { command, args, env, cwd }) {
     await session.run('bash', ['-c', timing, figures, command, ...args], {
       env,
       cwd,
+      limit_ms,
       onStart: (pid) => {
         timer = setInterval(() => {
           for (const [kind, kB] of Object.entries(memoryBelow(pid)))

@@ -17,8 +17,8 @@ export const s3Usage = `  --round-trip MS      of the slow S3 lines, default 40
   --bandwidth MB       per second, of the slow S3 lines, default 25
 `;
 
-/** `more`: what this benchmark has besides, as for parseArgs. */
-export function readOptions(argv, more = {}) {
+/** `more`: what this benchmark has besides, as for parseArgs; `rounds`: how many where nothing is said. */
+export function readOptions(argv, more = {}, rounds = 3) {
   const { values } = parseArgs({
     args: argv,
     options: {
@@ -39,7 +39,7 @@ export function readOptions(argv, more = {}) {
   });
   const options = {
     ...values,
-    rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
+    rounds: Number(values.rounds ?? (values.quick ? 1 : rounds)),
     roundTrip_ms: Number(values['round-trip']),
     bandwidth_bytes_per_s: Number(values.bandwidth) * 1e6,
     isChosen: globs(values.only),

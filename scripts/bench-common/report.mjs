@@ -70,7 +70,7 @@ export function evaluate({ lines, measured, tools, floors }) {
   return rows;
 }
 
-function figure(value) {
+export function figure(value) {
   if (value === undefined || Number.isNaN(value)) return '·';
   if (value >= 100) return value.toFixed(0);
   return Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) < 1 ? 3 : 2);
@@ -98,12 +98,17 @@ export function table(rows, tools) {
         .join('; '),
     ]),
   ];
+  return align(cells, 2);
+}
+
+/** Rows of cells as lines of text; the first `left` columns and the last one start at the left. */
+export function align(cells, left) {
   const last = cells[0].length - 1;
   const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => [...row[column]].length)));
   const pad = (text, column) => {
     if (column === last) return text;
     const blanks = ' '.repeat(widths[column] - [...text].length);
-    return column < 2 ? text + blanks : blanks + text;
+    return column < left ? text + blanks : blanks + text;
   };
   return cells.map((row) => row.map(pad).join('  ').trimEnd());
 }
