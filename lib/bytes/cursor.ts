@@ -4,6 +4,11 @@
 import { damaged } from '../errors/index.js';
 
 const maximumSafe = BigInt(Number.MAX_SAFE_INTEGER);
+const int31 = 0x7fff_ffff;
+/** Of a number up to 2^53 - 1. */
+const longestVarint_bytes = 8;
+/** So few bytes are copied faster one by one. */
+const byHand_bytes = 40;
 
 export class ByteWriter {
   #buffer: Buffer;
@@ -19,18 +24,21 @@ export class ByteWriter {
 
   #reserve(size: number): number {
     const at = this.#length;
-    if (at + size > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + size));
-      this.#buffer.copy(grown, 0, 0, at);
-      this.#buffer = grown;
-    }
+    if (at + size > this.#buffer.length) this.#grow(at + size);
     this.#length = at + size;
     return at;
   }
 
+  #grow(least_bytes: number): void {
+    const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, least_bytes));
+    this.#buffer.copy(grown, 0, 0, this.#length);
+    this.#buffer = grown;
+  }
+
+  /** The least significant eight bits of it. */
   u8(value: number): this {
     const at = this.#reserve(1);
-    this.#buffer.writeUInt8(value, at);
+    this.#buffer[at] = value;
     return this;
   }
 
@@ -54,13 +62,19 @@ export class ByteWriter {
 
   /** An unsigned integer up to 2^53 - 1, LEB128. */
   varint(value: number): this {
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a varint: ${value}`);
+    let at = this.#length;
+    if (at + longestVarint_bytes > this.#buffer.length) this.#grow(at + longestVarint_bytes);
+    const buffer = this.#buffer;
     let rest = value;
-    while (rest >= 0x80) {
-      this.u8((rest % 0x80) | 0x80);
-      rest = Math.floor(rest / 0x80);
+    if ((value & int31) !== value) {
+      if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a varint: ${value}`);
+      // Bit operations are for what fits in 31 bits.
+      for (; rest > int31; rest = Math.floor(rest / 0x80)) buffer[at++] = (rest % 0x80) | 0x80;
     }
-    return this.u8(rest);
+    for (; rest >= 0x80; rest >>= 7) buffer[at++] = (rest & 0x7f) | 0x80;
+    buffer[at++] = rest;
+    this.#length = at;
+    return this;
   }
 
   /** An unsigned integer of up to 64 bits, LEB128. */
@@ -79,9 +93,13 @@ export class ByteWriter {
     return this.varint64(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
   }
 
-  raw(bytes: Uint8Array): this {
-    const at = this.#reserve(bytes.length);
-    this.#buffer.set(bytes, at);
+  /** The bytes, or those from `from` on. */
+  raw(bytes: Uint8Array, from = 0): this {
+    const size = bytes.length - from;
+    const at = this.#reserve(size);
+    const buffer = this.#buffer;
+    if (size > byHand_bytes) buffer.set(from === 0 ? bytes : bytes.subarray(from), at);
+    else for (let index = 0; index < size; index++) buffer[at + index] = bytes[from + index]!;
     return this;
   }
 
@@ -159,18 +177,28 @@ export class ByteReader {
 
   /** An unsigned LEB128 integer of at most `maximum` (default 2^53 - 1). */
   varint(maximum = Number.MAX_SAFE_INTEGER): number {
-    let value = 0;
-    let scale = 1;
-    for (let count = 0; count < 8; count++) {
-      const byte = this.u8();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (value > maximum) this.fail(`${value} is over the limit of ${maximum}`);
-        return value;
+    const buffer = this.#buffer;
+    let at = this.#at;
+    // Behind the end there are no bytes, which ends every loop and is noticed once.
+    let byte = buffer[at++]!;
+    let value = byte & 0x7f;
+    if (byte >= 0x80) {
+      byte = buffer[at++]!;
+      value |= (byte & 0x7f) << 7;
+      for (let shift = 14; byte >= 0x80 && shift < 28; shift += 7) {
+        byte = buffer[at++]!;
+        value |= (byte & 0x7f) << shift;
       }
-      scale *= 0x80;
+      for (let scale = 2 ** 28; byte >= 0x80; scale *= 0x80) {
+        if (scale === 2 ** 56) this.fail('a number is too large');
+        byte = buffer[at++]!;
+        value += (byte & 0x7f) * scale;
+      }
     }
-    return this.fail('a number is too large');
+    if (at > buffer.length) this.fail('it ends 1 bytes early');
+    if (value > maximum) this.fail(`${value} is over the limit of ${maximum}`);
+    this.#at = at;
+    return value;
   }
 
   varint64(): bigint {

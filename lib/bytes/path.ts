@@ -1,6 +1,7 @@
 // Paths are bytes: components joined by '/', relative to the source, '' for its root. Any byte but '/' and NUL may occur.
 
 const slash = 0x2f;
+const dot = 0x2e;
 
 /**
  * The order of every listing, scan and manifest: components compared bytewise, a directory before what it holds. It is the
@@ -45,11 +46,28 @@ export function parentAndName(path: Uint8Array): { parent: Buffer; name: Buffer 
     : { parent: view.subarray(0, at), name: view.subarray(at + 1) };
 }
 
+const longestName_bytes = 255;
+
 /** True for a name that may stand in a manifest: not empty, not '.', not '..', without '/' and NUL, at most 255 bytes. */
-export function isSafeName(name: Uint8Array): boolean {
-  if (name.length === 0 || name.length > 255) return false;
-  if (name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))) return false;
-  return !name.includes(slash) && !name.includes(0);
+export const isSafeName = (name: Uint8Array): boolean =>
+  name.length > 0 && !name.includes(slash) && hasSafeNames(name, 0);
+
+/** The same of all components behind `from` (the beginning of one). The path of the root has none. */
+export function hasSafeNames(path: Uint8Array, from: number): boolean {
+  const end = path.length;
+  if (end === 0) return true;
+  for (let start = from; start <= end;) {
+    let at = start;
+    let isDots = true;
+    for (let byte = path[at]!; at < end && byte !== slash; byte = path[++at]!) {
+      if (byte === 0) return false;
+      if (byte !== dot) isDots = false;
+    }
+    const size = at - start;
+    if (size === 0 || size > longestName_bytes || (isDots && size <= 2)) return false;
+    start = at + 1;
+  }
+  return true;
 }
 
 /** For people: UTF-8 where it is UTF-8, every other byte and every control character as \xNN; never raw control bytes. */

@@ -12,7 +12,7 @@ import { manifestLimits, partMagic, partTypes, type PartType } from './layout.js
 import { partKey } from './names.js';
 import { openObject, partBinding, sealObject, type ManifestContext } from './object.js';
 import type { Contents } from './root.js';
-import { checkRow, rowPieces, RowReader, RowWriter } from './rows.js';
+import { checkRow, hasManyPieces, rowPieces, RowReader, RowWriter } from './rows.js';
 import type { PartReference, Row } from './types.js';
 
 /** One list of parts in the making. */
@@ -90,15 +90,39 @@ export class ContentsWriter {
 
   /** Throws 'manifest.bad_row' for one out of order, 'manifest.entry_too_large', and what the store throws. */
   async addRow(row: Row): Promise<void> {
+    await this.#addRow(row);
+  }
+
+  /** The same for many, far cheaper than one by one. */
+  async addRows(rows: Iterable<Row>): Promise<void> {
+    for (const row of rows) {
+      const stored = this.#addRow(row);
+      if (stored !== undefined) await stored;
+    }
+  }
+
+  /** undefined: there is nothing to wait for. */
+  #addRow(row: Row): Promise<void> | undefined {
     this.#before = checkRow(row, this.#before);
     this.#rowCount++;
+    if (!hasManyPieces(row)) {
+      this.#rowWriter.addWhole(row);
+      return this.#rows.isFull ? this.#storeRows() : undefined;
+    }
+    return this.#addPieces(row);
+  }
+
+  async #addPieces(row: Row): Promise<void> {
     for (const piece of rowPieces(row)) {
       this.#rowWriter.add(piece);
-      if (!this.#rows.isFull) continue;
-      const stored = this.#rows.store(this.#signal);
-      this.#rowWriter = new RowWriter(this.#rows.payload);
-      await stored;
+      if (this.#rows.isFull) await this.#storeRows();
     }
+  }
+
+  #storeRows(): Promise<void> {
+    const stored = this.#rows.store(this.#signal);
+    this.#rowWriter = new RowWriter(this.#rows.payload);
+    return stored;
   }
 
   async addPack(info: PackInfo): Promise<void> {

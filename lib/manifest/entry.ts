@@ -16,6 +16,8 @@ const chunkId_bytes = 32;
 const maximumMode = 0o7777;
 const maximum32 = 0xffff_ffff;
 const second_ns = 1_000_000_000n;
+const secondAsNumber_ns = 1_000_000_000;
+const exactInDouble = BigInt(Number.MAX_SAFE_INTEGER);
 /** Zigzag of it is still exact in a double. */
 const maximumSeconds = 2 ** 51;
 
@@ -45,11 +47,17 @@ function isDevice(type: EntryType): boolean {
 
 /** Seconds (zigzag) and nanoseconds of the second: unlike 64 bits of nanoseconds this holds every time a file system has. */
 export function encodeTime(writer: ByteWriter, time_ns: bigint): void {
-  let seconds = Number(time_ns / second_ns);
-  let rest_ns = Number(time_ns % second_ns);
+  // Divisions of BigInts take most of the time here: a quotient out of doubles may be off by one, and its rest, which is small,
+  // is exact in 32 bits.
+  let seconds = Math.floor(Number(time_ns) / secondAsNumber_ns);
+  if (!(Math.abs(seconds) <= maximumSeconds + 1)) throw tooLarge('its time is out of range');
+  let rest_ns = (Number(BigInt.asIntN(32, time_ns)) - Math.imul(seconds, secondAsNumber_ns)) | 0;
   if (rest_ns < 0) {
-    rest_ns += Number(second_ns);
+    rest_ns += secondAsNumber_ns;
     seconds -= 1;
+  } else if (rest_ns >= secondAsNumber_ns) {
+    rest_ns -= secondAsNumber_ns;
+    seconds += 1;
   }
   if (Math.abs(seconds) > maximumSeconds) throw tooLarge('its time is out of range');
   writer.varint(seconds < 0 ? -2 * seconds - 1 : 2 * seconds).varint(rest_ns);
@@ -58,12 +66,17 @@ export function encodeTime(writer: ByteWriter, time_ns: bigint): void {
 export function decodeTime(reader: ByteReader): bigint {
   const zigzag = reader.varint(2 * maximumSeconds);
   const seconds = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-  return BigInt(seconds) * second_ns + BigInt(reader.varint(Number(second_ns) - 1));
+  return BigInt(seconds) * second_ns + BigInt(reader.varint(secondAsNumber_ns - 1));
 }
 
 /** High and low 32 bits as two varints: cheaper to decode than 64 bits in one. */
 function encode64(writer: ByteWriter, value: bigint): void {
-  writer.varint(Number(value >> 32n)).varint(Number(value & 0xffff_ffffn));
+  if (value > exactInDouble) writer.varint(Number(value >> 32n)).varint(Number(value & 0xffff_ffffn));
+  else {
+    const whole = Number(value);
+    const high = Math.floor(whole / 2 ** 32);
+    writer.varint(high).varint(whole - high * 2 ** 32);
+  }
 }
 
 function decode64(reader: ByteReader): bigint {

@@ -8,7 +8,7 @@ import type { ChunkId, PackInfo, PackName } from '../pack/types.js';
 import type { ChunkNumber } from './entry.js';
 import { decodeHeader, encodeHeader } from './header.js';
 import { manifestLimits } from './layout.js';
-import { checkRow, rowPieces, RowReader, RowWriter } from './rows.js';
+import { checkRow, RowReader, RowWriter } from './rows.js';
 import type { Row, VersionHeader } from './types.js';
 
 const recordsVersion = 1;
@@ -62,7 +62,7 @@ function encodeRows(writer: ByteWriter, rows: readonly Row[], chunkIndex: ChunkN
   for (const row of rows) {
     before = checkRow(row, before);
     paths_bytes += row.path.length;
-    for (const piece of rowPieces(row)) rowWriter.add(piece);
+    rowWriter.addWhole(row);
   }
   if (paths_bytes > manifestLimits.pathsPerRecords_bytes)
     throw new RangeError(`${paths_bytes} bytes of paths in one pack`);

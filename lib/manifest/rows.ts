@@ -2,7 +2,7 @@
 // each other, so that no file is too large for a part. The reader enforces order, names and sizes; it yields one row at a time.
 
 import { ByteReader, type ByteWriter } from '../bytes/cursor.js';
-import { comparePaths, isSafeName } from '../bytes/path.js';
+import { comparePaths, hasSafeNames } from '../bytes/path.js';
 import { newerFormat, RrbackupError } from '../errors/index.js';
 import {
   decodeAttributes,
@@ -31,7 +31,7 @@ export interface RowPiece {
 
 /** The pieces of a row, in the order in which they are written; one for all but very large files. */
 export function* rowPieces(row: Row): Generator<RowPiece> {
-  const count = row.op === 'removed' ? 0 : row.entry.content.length;
+  const count = segmentCount(row);
   let from = 0;
   do {
     const to = Math.min(count, from + manifestLimits.segmentsPerRow);
@@ -40,9 +40,11 @@ export function* rowPieces(row: Row): Generator<RowPiece> {
   } while (from < count);
 }
 
-function isContinued({ row, to }: RowPiece): boolean {
-  return row.op !== 'removed' && to < row.entry.content.length;
+function segmentCount(row: Row): number {
+  return row.op === 'removed' ? 0 : row.entry.content.length;
 }
+
+export const hasManyPieces = (row: Row): boolean => segmentCount(row) > manifestLimits.segmentsPerRow;
 
 /** Writes rows one after another; front coding begins anew with each writer. */
 export class RowWriter {
@@ -56,10 +58,24 @@ export class RowWriter {
   }
 
   /** Order and names are the caller's duty (checkRow). Throws 'manifest.entry_too_large' for what no limit admits. */
-  add(piece: RowPiece): void {
-    const { row, from, to } = piece;
+  add({ row, from, to }: RowPiece): void {
+    this.#piece(row, from, to);
+  }
+
+  /** All pieces of a row. */
+  addWhole(row: Row): void {
+    const count = segmentCount(row);
+    let from = 0;
+    do {
+      const to = Math.min(count, from + manifestLimits.segmentsPerRow);
+      this.#piece(row, from, to);
+      from = to;
+    } while (from < count);
+  }
+
+  #piece(row: Row, from: number, to: number): void {
     const op = from > 0 ? ops.continued : ops[row.op];
-    this.#writer.u8(op | (isContinued(piece) ? goesOnFlag : 0));
+    this.#writer.u8(op | (to < segmentCount(row) ? goesOnFlag : 0));
     if (from === 0) this.#path(row.path);
     if (row.op === 'removed') return;
     if (from === 0) encodeAttributes(this.#writer, row.entry);
@@ -70,7 +86,10 @@ export class RowWriter {
     const length = Math.min(path.length, this.#before.length);
     let shared = 0;
     while (shared < length && path[shared] === this.#before[shared]) shared++;
-    this.#writer.varint(shared).bytes(path.subarray(shared));
+    this.#writer
+      .varint(shared)
+      .varint(path.length - shared)
+      .raw(path, shared);
     this.#before = path;
   }
 }
@@ -100,18 +119,6 @@ export function checkRow(row: Row, before: Uint8Array | undefined): Uint8Array {
     kind: 'failure',
     message: `a row cannot be stored: ${why}`,
   });
-}
-
-/** Whether all components behind `from` (the beginning of one) may stand in a manifest. The root's path has none. */
-function hasSafeNames(path: Uint8Array, from: number): boolean {
-  if (path.length === 0) return true;
-  for (let start = from; start <= path.length;) {
-    const at = path.indexOf(slash, start);
-    const end = at < 0 ? path.length : at;
-    if (!isSafeName(path.subarray(start, end))) return false;
-    start = end + 1;
-  }
-  return true;
 }
 
 /** Reads the payloads of one sequence of rows, one after another, as one sequence. */
