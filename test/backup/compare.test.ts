@@ -17,6 +17,7 @@ import { comparePaths } from '../../lib/bytes/path.js';
 import type { Entry } from '../../lib/manifest/types.js';
 import { MemoryCatalog } from '../restore/memory-catalog.js';
 import { isRoot, scratchDirectory } from '../trees.js';
+import { runs } from '../runs.js';
 
 const scratch = scratchDirectory(t);
 
@@ -193,7 +194,7 @@ t.test('any two trees: the differences turn the one into the other', (t) => {
       const count = statistics.files + statistics.directories + statistics.others;
       return count === paths.size && [...replayed].sort().join() === [...paths].sort().join();
     }),
-    { numRuns: 60 },
+    runs(60),
   );
   t.end();
 });

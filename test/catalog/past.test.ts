@@ -29,6 +29,7 @@ import {
   symlink,
   type Tree,
 } from './trees.js';
+import { runs } from '../runs.js';
 
 const stream = streamOf(1);
 const acl = Buffer.from('system.posix_acl_access');
@@ -201,7 +202,7 @@ async function takeFor(catalog: Catalog, past: Catalog, transactions: number): P
 
 t.test('whatever the history: the same answers as read forward, none of it before its time', async (t) => {
   const at = t.testdir();
-  let runs = 0;
+  let round = 0;
   const history = fc.array(anyTree, { minLength: 2, maxLength: 7 }).chain((trees) =>
     fc.record({
       trees: fc.constant(trees),
@@ -216,7 +217,7 @@ t.test('whatever the history: the same answers as read forward, none of it befor
   );
   await fc.assert(
     fc.asyncProperty(history, async ({ trees, base, known, read, lives, batch }) => {
-      const run = path.join(at, String(runs++));
+      const run = path.join(at, String(round++));
       const open = async (name: string): Promise<Opened> => {
         const file = path.join(run, name);
         return { catalog: (await openCatalog({ path: file, repositoryId, batch })).catalog, path: file };
@@ -258,7 +259,7 @@ t.test('whatever the history: the same answers as read forward, none of it befor
       await reader.close();
       await Promise.all([forward!, filled!, past!, alone!].map(({ catalog }) => catalog.close()));
     }),
-    { numRuns: 60 },
+    runs(60),
   );
 });
 

@@ -3,6 +3,7 @@ import t from 'tap';
 
 import { chunkLimits, gearTable, nextCut } from '../../lib/chunking/index.js';
 import type { GearTable } from '../../lib/chunking/index.js';
+import { runs } from '../runs.js';
 
 const { minimum_bytes, average_bytes, maximum_bytes } = chunkLimits;
 
@@ -107,7 +108,7 @@ t.test('cuts do not depend on how the input is fed', async (t) => {
         index === all.length - 1 ? cut === 5_000_000 : cut === cuts[index],
       );
     }),
-    { numRuns: 20 },
+    runs(20),
   );
 });
 

@@ -2,6 +2,7 @@ import t from 'tap';
 import fc from 'fast-check';
 import { pathReadings } from '../../commands/path-argument.js';
 import { printable } from '../../lib/bytes/path.js';
+import { runs } from '../runs.js';
 
 const source = Buffer.from('/home/me');
 const readings = (text: string): string[] =>
@@ -31,6 +32,6 @@ t.test('names that are not text can be typed as they are shown', async (t) => {
       if (name.length === 0) return true;
       return pathReadings(printable(name), source).some((reading) => reading.equals(name));
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });

@@ -4,6 +4,7 @@ import t from 'tap';
 
 import { defaultLevel, loadZstd } from '../../lib/compression/index.js';
 import type { Zstd } from '../../lib/compression/index.js';
+import { runs } from '../runs.js';
 
 const names = ['node:zlib', 'libzstd', 'wasm'] as const;
 const present: Zstd[] = [];
@@ -56,7 +57,7 @@ for (const from of present)
         fc.property(fc.uint8Array({ maxLength: 5000 }), fc.integer({ min: 1, max: 19 }), (plain, level) =>
           to.decompress(from.compress(plain, level), plain.length).equals(plain),
         ),
-        { numRuns: 30 },
+        runs(30),
       );
     });
 
@@ -126,7 +127,7 @@ for (const zstd of present) {
           return (error as { code: string }).code === notZstd.code;
         }
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 }

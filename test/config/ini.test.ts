@@ -1,6 +1,7 @@
 import t from 'tap';
 import fc from 'fast-check';
 import { parseIni } from '../../lib/config/ini.js';
+import { runs } from '../runs.js';
 
 const values = (text: string): Record<string, string> =>
   Object.fromEntries(
@@ -73,7 +74,7 @@ t.test('any one-line value without blanks at its ends comes back', async () => {
       const value = text.replace(/[\r\n]/g, '').trim();
       return values(`[main]\ncrypt_password: ${value}\n`)['crypt_password'] === value;
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 
@@ -89,6 +90,6 @@ t.test('anything else gives sections or a sentence, never a crash', async () => 
         }
       },
     ),
-    { numRuns: 500 },
+    runs(500),
   );
 });

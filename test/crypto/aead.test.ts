@@ -3,6 +3,7 @@ import sodium from 'libsodium-wrappers-sumo';
 import t from 'tap';
 
 import { aeadOpen, aeadSeal } from '../../lib/crypto/aead.js';
+import { runs } from '../runs.js';
 
 await sodium.ready;
 
@@ -41,7 +42,7 @@ t.test('node:crypto and libsodium give the same bytes, both ways', async () => {
         ).equals(plain)
       );
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 

@@ -13,6 +13,7 @@ import {
   tag_bytes,
 } from '../../lib/crypto/index.js';
 import { wrap } from '../../lib/crypto/wrap.js';
+import { runs } from '../runs.js';
 
 await cryptoReady();
 
@@ -145,6 +146,7 @@ t.test('what a section is sealed with opens it', async () => {
         );
       },
     ),
+    runs(100),
   );
 });
 

@@ -4,6 +4,7 @@ import t from 'tap';
 import { deriveKeys } from '../../lib/crypto/index.js';
 import { encodeDescriptor, parseDescriptor, verifyDescriptor } from '../../lib/keys/descriptor.js';
 import { altered, created, keys, otherId, repositoryId } from './helpers.js';
+import { runs } from '../runs.js';
 
 const fields = {
   repository: repositoryId,
@@ -108,6 +109,6 @@ t.test('fuzzed descriptors are refused with an error of their own', async () => 
       }
       return false;
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });

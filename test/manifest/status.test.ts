@@ -8,6 +8,7 @@ import { encodeEntry } from '../../lib/manifest/entry.js';
 import { decodeStatus, MutableStatus } from '../../lib/manifest/status.js';
 import type { Entry } from '../../lib/manifest/types.js';
 import { entry as anyEntry } from '../property/formats-arbitraries.js';
+import { runs } from '../runs.js';
 
 const second_ns = 1_000_000_000n;
 
@@ -34,7 +35,7 @@ void t.test('the same as the whole entry', (test) => {
       if (whole(status.inodeHigh, status.inodeLow) !== entry.inode) throw new Error('another inode');
       if (whole(status.deviceHigh, status.deviceLow) !== entry.device) throw new Error('another device');
     }),
-    { numRuns: 2000 },
+    runs(2000),
   );
   test.end();
 });
@@ -51,7 +52,7 @@ void t.test('what is cut short is an error, and never a hang', (test) => {
         }
       }
     }),
-    { numRuns: 2000 },
+    runs(2000),
   );
   test.end();
 });

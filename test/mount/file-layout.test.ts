@@ -6,6 +6,7 @@ import { FileLayout, placed } from '../../lib/mount/cache/file-layout.js';
 import type { Entry, Segment } from '../../lib/manifest/types.js';
 import { placeOf } from './blocks.js';
 import { digest, fileEntry } from './repository.js';
+import { runs } from '../runs.js';
 
 const segments = fc.array(
   fc.record({
@@ -52,7 +53,7 @@ void t.test('pieces cover a range as the file has it', async (test) => {
       }
       return covered.join() === bytes.slice(offset, end).join();
     }),
-    { numRuns: 500 },
+    runs(500),
   );
   test.pass('no counterexample');
 });
@@ -72,6 +73,7 @@ void t.test('the segment around a byte', async (test) => {
       const index = starts.indexOf(start);
       return start <= offset && offset < end && index >= 0 && end - start === parts[index]!.size_bytes;
     }),
+    runs(100),
   );
   test.pass('no counterexample');
 });

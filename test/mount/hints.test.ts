@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { HintQueue, type Hint } from '../../lib/mount/prefetch/hints.js';
+import { runs } from '../runs.js';
 
 const number = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const offset = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -34,7 +35,7 @@ void t.test('what was put is taken, in order and unchanged; what does not fit is
         test.equal(taker.isEmpty, waiting.length === 0);
       },
     ),
-    { numRuns: 20 },
+    runs(20),
   );
   const full = new HintQueue();
   let count = 0;

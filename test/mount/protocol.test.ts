@@ -8,6 +8,7 @@ import { Tree } from '../../lib/mount/tree/index.js';
 import { nodeNumber, rootNode, type NodeId } from '../../lib/mount/tree/node.js';
 import { scratchDirectory } from '../trees.js';
 import { directory, TestRepository } from './repository.js';
+import { runs } from '../runs.js';
 
 const day1_ns = 1_795_230_000_000_000_000n;
 const inHeader_bytes = 40;
@@ -234,7 +235,7 @@ void t.test('no bytes make it throw', async (test) => {
       const error = -outcome.bytes.readInt32LE(4);
       if (error < 0 || error > 200) throw new Error(`not an errno: ${error}`);
     }),
-    { numRuns: 20_000 },
+    runs(20_000),
   );
   test.strictSame(warnings, [], 'and nothing went wrong inside');
 });

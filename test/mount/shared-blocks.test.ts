@@ -6,6 +6,7 @@ import { SharedBlocks, type Pinned } from '../../lib/mount/cache/shared-blocks.j
 import { runThreads } from '../workers/threads.js';
 import { bytesOf, page_bytes, placeOf } from './blocks.js';
 import type { HammerResult, HammerWork } from './shared-blocks-worker.js';
+import { runs } from '../runs.js';
 
 const pages = 6;
 /** By block, in pages and bytes: nothing, one byte, exact pages, the whole memory, more than that. */
@@ -169,7 +170,7 @@ void t.test('as a map would do, but bounded', async (test) => {
         model.end();
       },
     ),
-    { numRuns: 1000 },
+    runs(1000),
   );
   test.pass('no counterexample');
 });

@@ -6,6 +6,7 @@ import type { VersionInfo } from '../../lib/catalog/types.js';
 import { versionNames } from '../../lib/catalog/version-argument.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { timeFormatter } from '../../lib/mount/tree/time-format.js';
+import { runs } from '../runs.js';
 
 const time_ns = 1_795_230_007_123_456_789n; // 2026-11-21T03:00:07Z, a Saturday
 
@@ -88,7 +89,7 @@ void t.test('whatever is asked for, it is the name of a file, or refused', async
         );
       },
     ),
-    { numRuns: 2000 },
+    runs(2000),
   );
   test.pass();
 });
@@ -123,7 +124,7 @@ void t.test('no two versions have one name, however coarse the format', async (t
       const names = versionNames(versions as VersionInfo[], ({ header }) => format_ns(header.started_ns));
       return new Set(names.values()).size === versions.length;
     }),
-    { numRuns: 3000 },
+    runs(3000),
   );
   test.pass();
 });

@@ -6,6 +6,7 @@ import { FileLayout } from '../../lib/mount/cache/file-layout.js';
 import type { WalkedFile } from '../../lib/mount/prefetch/walk.js';
 import { Window } from '../../lib/mount/prefetch/window.js';
 import { fileEntry } from './repository.js';
+import { runs } from '../runs.js';
 
 const mebi = 2 ** 20;
 const limits = { initial_bytes: mebi, maximum_bytes: 8 * mebi, lead_bytes: 0 };
@@ -72,7 +73,7 @@ void t.test(
         }
         return expected.length === 0;
       }),
-      { numRuns: 300 },
+      runs(300),
     );
     test.pass('no counterexample');
   },

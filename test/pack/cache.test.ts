@@ -12,6 +12,7 @@ import { PackReader } from '../../lib/pack/reader.js';
 import type { ChunkPlace } from '../../lib/pack/types.js';
 import { isRoot, scratchDirectory } from '../trees.js';
 import { CountingStore, noise, packContext, storedPack } from './fixture.js';
+import { runs } from '../runs.js';
 
 const context = await packContext();
 const mebibyte = 1024 * 1024;
@@ -224,7 +225,7 @@ t.test('any history of reading, damage and deletion ends in the right bytes', as
       }
       return true;
     }),
-    { numRuns: 100 },
+    runs(100),
   );
 });
 const cleanup: (() => unknown)[] = [];

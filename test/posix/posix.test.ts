@@ -17,6 +17,7 @@ import { readiness } from '../../lib/posix/poll.js';
 import { dataExtents } from '../../lib/posix/sparse.js';
 import { scratchDirectory } from '../trees.js';
 import { getXattr, listXattrs, readXattrs, removeXattr, setXattr } from '../../lib/posix/xattr.js';
+import { runs } from '../runs.js';
 
 const codeOf = (call: () => unknown): string | undefined => {
   try {
@@ -135,7 +136,7 @@ t.test('nodes and device numbers', (t) => {
     fc.property(fc.nat(0xffffffff), fc.nat(0xffffffff), (major, minor) => {
       t.same(splitDevice(joinDevice(major, minor)), { major, minor }, { diagnostic: false });
     }),
-    { numRuns: 50 },
+    runs(50),
   );
   t.end();
 });

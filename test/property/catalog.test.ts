@@ -23,10 +23,7 @@ import {
   symlink,
   type Tree,
 } from '../catalog/trees.js';
-
-/** How many histories per property; RRBACKUP_RUNS makes it more. */
-const runs = Number(process.env['RRBACKUP_RUNS'] ?? 25);
-t.setTimeout(runs * 20_000);
+import { runs } from '../runs.js';
 
 const stream = streamOf(1);
 const names = ['a', 'a\x01', 'aa', 'b', '\x01', '\xff', 'a\xff'];
@@ -271,7 +268,7 @@ t.test('every question about every version has the answer of the model', async (
       const trees = treesOf(steps);
       await check(path.join(base, `${count++}.mdb`), trees, commitsOf(trees));
     }),
-    { numRuns: runs * 3 },
+    runs(75),
   );
 });
 
@@ -292,7 +289,7 @@ t.test('rows below a removed directory may be missing', async (t) => {
       });
       await check(path.join(base, `${count++}.mdb`), trees, commits);
     }),
-    { numRuns: runs },
+    runs(25),
   );
 });
 
@@ -319,7 +316,7 @@ t.test('a commit that was half read, then replaced by another, leaves nothing be
       await catalog.close();
       await check(catalogPath, trees, commits);
     }),
-    { numRuns: runs },
+    runs(25),
   );
 });
 
@@ -346,7 +343,7 @@ t.test('a half read commit is read again from its beginning', async (t) => {
       await catalog.close();
       await check(catalogPath, trees, commits);
     }),
-    { numRuns: runs },
+    runs(25),
   );
 });
 
@@ -362,7 +359,7 @@ t.test('two writers at the same commits agree', async (t) => {
       await Promise.all([first, second].map(({ catalog }) => catalog.close()));
       await check(catalogPath, trees, commitsOf(trees));
     }),
-    { numRuns: runs },
+    runs(25),
   );
 });
 

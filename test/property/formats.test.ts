@@ -18,6 +18,7 @@ import { MemoryStore } from '../../lib/store/memory.js';
 import { collect, manifestContext, readHistory, stream, writeCommit } from '../manifest/fixture.js';
 import { buildPack, placesOf } from '../pack/fixture.js';
 import { blocks, entry, firstHeader, rows } from './formats-arbitraries.js';
+import { runs } from '../runs.js';
 
 const context = await manifestContext();
 const fresh = () => ({ ...context, store: new MemoryStore() });
@@ -52,7 +53,7 @@ t.test('entries come back', async () => {
     reader.end();
     return isDeepStrictEqual(decoded, expected);
   });
-  fc.assert(property, { numRuns: 500 });
+  fc.assert(property, runs(500));
 });
 
 t.test('rows come back, however they are divided', async () => {
@@ -63,14 +64,14 @@ t.test('rows come back, however they are divided', async () => {
     reader.end();
     return isDeepStrictEqual(decoded, expected);
   });
-  fc.assert(property, { numRuns: 300 });
+  fc.assert(property, runs(300));
 });
 
 t.test('a row weighs no more than it is said to', async () => {
   const property = fc.property(rows, (some) =>
     some.every((row) => encodeRows([row]).length <= rowWeight_bytes(row)),
   );
-  fc.assert(property, { numRuns: 300 });
+  fc.assert(property, runs(300));
 });
 
 t.test('packs come back: their table, their records, every chunk', async () => {
@@ -93,7 +94,7 @@ t.test('packs come back: their table, their records, every chunk', async () => {
       end.records.equals(records)
     );
   });
-  await fc.assert(property, { numRuns: 60 });
+  await fc.assert(property, runs(60));
 });
 
 t.test('commits come back', async () => {
@@ -108,7 +109,7 @@ t.test('commits come back', async () => {
       isDeepStrictEqual(await collect(commit!.packs()), [info])
     );
   });
-  await fc.assert(property, { numRuns: 60 });
+  await fc.assert(property, runs(60));
 });
 
 t.test('checkpoints come back', async () => {
@@ -124,7 +125,7 @@ t.test('checkpoints come back', async () => {
       isDeepStrictEqual(await collect(checkpoint.rows()), tree)
     );
   });
-  await fc.assert(property, { numRuns: 60 });
+  await fc.assert(property, runs(60));
 });
 
 t.test('records come back', async () => {
@@ -140,7 +141,7 @@ t.test('records come back', async () => {
       records,
     );
   });
-  fc.assert(property, { numRuns: 200 });
+  fc.assert(property, runs(200));
 });
 
 t.test('no parser crashes, hangs or believes lengths, whatever the bytes', async () => {
@@ -156,7 +157,7 @@ t.test('no parser crashes, hangs or believes lengths, whatever the bytes', async
   const property = fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), (bytes) =>
     parsers.every((parse) => decodesOrRefuses(() => parse(bytes))),
   );
-  fc.assert(property, { numRuns: 1000 });
+  fc.assert(property, runs(1000));
 });
 
 t.test('rows with a byte changed are refused or are other rows, never a crash', async () => {
@@ -165,5 +166,5 @@ t.test('rows with a byte changed are refused or are other rows, never a crash', 
     if (bytes.length > 0) bytes[at % bytes.length]! ^= change;
     return decodesOrRefuses(() => [...new RowReader('rows').read(bytes)]);
   });
-  fc.assert(property, { numRuns: 1000 });
+  fc.assert(property, runs(1000));
 });

@@ -11,6 +11,7 @@ import { setModified } from '../../lib/posix/attributes.js';
 import { type RestoreOptions, type RestoreResult, restore } from '../../lib/restore/index.js';
 import { describeTree, everythingTree, isRoot, scratchDirectory } from '../trees.js';
 import { MemoryRepository } from './memory-repository.js';
+import { runs } from '../runs.js';
 
 interface Restored {
   readonly result: RestoreResult;
@@ -340,7 +341,7 @@ t.test('a lost chunk or a wrong sum is told of one file', async (t) => {
   t.strictSame(fs.readdirSync(target), ['a']);
 });
 
-t.test('any tree comes back', { timeout: 3_600_000 }, async (t) => {
+t.test('any tree comes back', async (t) => {
   const scratch = scratchDirectory(t);
   const name = fc.uint8Array({ minLength: 1, maxLength: 12 }).map((bytes) => {
     // Any byte but '/' and NUL; not '.' and '..'.
@@ -390,6 +391,6 @@ t.test('any tree comes back', { timeout: 3_600_000 }, async (t) => {
       await into(repository, target);
       return describeTree(root).join('\n') === describeTree(target).join('\n');
     }),
-    { numRuns: Number(process.env['RRBACKUP_RUNS'] ?? 60) },
+    runs(60),
   );
 });

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { RequestCounter } from '../slow-proxy/request-counter.js';
 import { startSlowProxy, type SlowProxy } from '../slow-proxy.js';
 import { answering, storeAt, stored } from './http-server.js';
+import { runs } from '../runs.js';
 
 interface Seen {
   readonly head: string;
@@ -171,6 +172,7 @@ t.test('the requests of a connection are the same, wherever its bytes are cut', 
         return names.join() === sent.map(({ name }) => name).join();
       },
     ),
+    runs(100),
   );
 });
 

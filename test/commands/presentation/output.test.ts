@@ -10,6 +10,7 @@ import { formatTable } from '../../../commands/presentation/table.js';
 import { RrbackupError } from '../../../lib/errors/index.js';
 import type { Entry } from '../../../lib/manifest/types.js';
 import { written } from '../written.js';
+import { runs } from '../../runs.js';
 
 const entry: Entry = {
   type: 'file',
@@ -65,6 +66,7 @@ t.test('listings', async (t) => {
       anyBytes,
       (name, target) => !control.test(formatEntry(name, { ...link, target }, names)),
     ),
+    runs(100),
   );
 });
 
@@ -88,7 +90,7 @@ t.test('JSON keeps every name and carries no control character', async () => {
           : Buffer.from(parsed.path_base64, 'base64');
       return !control.test(line) && back.equals(bytes);
     }),
-    { numRuns: 1000 },
+    runs(1000),
   );
 });
 
