@@ -6,5 +6,5 @@ export { addPassword, listPasswords, readSlots, removePassword } from './manage.
 export type { Password, Passwords, RemoveOptions } from './manage.js';
 export { createSlot, openSlot } from './slots.js';
 export type { NewSlot } from './slots.js';
-export { unlock } from './unlock.js';
+export { isStored, Unlocker } from './unlock.js';
 export type { StoredSlot, UnlockOptions } from './unlock.js';

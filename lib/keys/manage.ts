@@ -27,21 +27,18 @@ export interface Passwords {
   readonly unreadable: readonly string[];
 }
 
-/** What `unlock` wants: every stored version of every slot. */
+/** What an Unlocker wants: every stored version of every slot. */
 export async function readSlots(store: ObjectStore, call: Call = {}): Promise<StoredSlot[]> {
-  const slots: StoredSlot[] = [];
-  for (const { key, versionId } of await listSlots(store, call)) {
+  const read = async ({ key, versionId }: StoredObject): Promise<StoredSlot[]> => {
     try {
-      slots.push({
-        key,
-        bytes: await store.get(key, { ...call, ...(versionId === '' ? {} : { versionId }) }),
-      });
+      return [{ key, versionId, bytes: await store.get(key, { ...call, versionId }) }];
     } catch (error) {
       // Somebody removed it since it was listed.
       if (!(error instanceof RrbackupError) || error.code !== 'store.missing') throw error;
+      return [];
     }
-  }
-  return slots;
+  };
+  return (await Promise.all((await listSlots(store, call)).map(read))).flat();
 }
 
 /** Makes a slot for one more password and stores it. Takes about 0.2 s. */

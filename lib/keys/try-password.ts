@@ -4,18 +4,24 @@
 import { damaged, RrbackupError, toRrbackupError } from '../errors/index.js';
 import { openParsedSlot, parseSlot } from './slots.js';
 import type { KeySlot } from './slots.js';
-import type { UnlockOptions } from './unlock.js';
+import type { Unlocked, UnlockOptions } from './unlock.js';
 
-/** Errors as `unlock`. Needs cryptoReady. */
-export function tryPassword(options: UnlockOptions): { secret: Buffer; slot: string } {
+interface Readable {
+  readonly slot: KeySlot;
+  /** In what was given. */
+  readonly index: number;
+}
+
+/** Errors as `Unlocker.unlock`. Needs cryptoReady. */
+export function tryPassword(options: UnlockOptions): Unlocked {
   const { readable, problems } = readSlots(options);
-  for (const slot of readable) {
+  for (const { slot, index } of readable) {
     const secret = openParsedSlot(slot, options.password);
-    if (secret !== undefined) return { secret, slot: slot.slot };
+    if (secret !== undefined) return { secret, index };
   }
   if (readable.length === 0)
     throw problems[0] ?? damaged('keys.none', 'the repository has no key slots: nothing is left under keys/');
-  const ids = new Set(readable.map((slot) => slot.slot)).size;
+  const ids = new Set(readable.map(({ slot }) => slot.slot)).size;
   const unreadable = problems.length === 0 ? '' : ` (${problems.length} more are not readable)`;
   throw new RrbackupError({
     code: 'keys.wrong_password',
@@ -28,19 +34,19 @@ export function tryPassword(options: UnlockOptions): { secret: Buffer; slot: str
 }
 
 /** Cheapest first, so that a slot planted to cost time is tried after the right one. */
-function readSlots(options: UnlockOptions): { readable: KeySlot[]; problems: RrbackupError[] } {
-  const readable: KeySlot[] = [];
+function readSlots(options: UnlockOptions): { readable: Readable[]; problems: RrbackupError[] } {
+  const readable: Readable[] = [];
   const problems: RrbackupError[] = [];
-  for (const { key, bytes } of options.slots) {
+  for (const [index, { key, bytes }] of options.slots.entries()) {
     try {
       const slot = parseSlot(bytes, options.repositoryId);
       if (key !== `keys/${slot.slot}`)
         throw damaged('keys.damaged', `the key slot at ${key} is that of another place`);
-      readable.push(slot);
+      readable.push({ slot, index });
     } catch (error) {
       problems.push(toRrbackupError(error));
     }
   }
-  const work = ({ cost }: KeySlot): number => cost.ops * cost.memory_bytes;
+  const work = ({ slot: { cost } }: Readable): number => cost.ops * cost.memory_bytes;
   return { readable: readable.sort((a, b) => work(a) - work(b)), problems };
 }

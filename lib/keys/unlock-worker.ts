@@ -9,10 +9,10 @@ import type { UnlockOptions } from './unlock.js';
 await cryptoReady();
 
 serve((options: UnlockOptions) => {
-  const { secret, slot } = tryPassword(options);
+  const response = tryPassword(options);
   // Once a copy of it is on its way.
   setImmediate(() => {
-    wipe(secret);
+    wipe(response.secret);
   });
-  return { response: { secret, slot } };
+  return { response };
 });

@@ -1,10 +1,13 @@
 // From a password and the key slots that a store holds to the repository secret. Never keeps either.
 
+import { RrbackupError } from '../errors/index.js';
+import type { Call, ObjectStore } from '../store/types.js';
 import { WorkerPool } from '../workers/pool.js';
 
 export interface StoredSlot {
   /** The object's key, keys/<slot>. */
   readonly key: string;
+  readonly versionId: string;
   readonly bytes: Uint8Array;
 }
 
@@ -15,18 +18,51 @@ export interface UnlockOptions {
   readonly repositoryId: string;
 }
 
+/** What the thread answers: the secret, and the place in `slots` of the one that gave it. */
+export interface Unlocked {
+  readonly secret: Uint8Array;
+  readonly index: number;
+}
+
 /**
- * The repository secret (32 bytes; the caller wipes it when the keys are derived) and the id of the slot that gave it.
- * Errors: 'keys.wrong_password'; 'keys.none' if there is no slot at all; and where no slot is even readable, what is
- * wrong with the first of them. Works in a thread of its own, which leaves the caller's free and gives its memory back.
+ * A thread that tries a password on key slots: it leaves the caller's free, and its memory is given back. Made ahead, it is up
+ * by the time a password is there. Close it when done.
  */
-export async function unlock(options: UnlockOptions): Promise<{ secret: Buffer; slot: string }> {
-  const script = new URL('./unlock-worker.js', import.meta.url);
-  const pool = new WorkerPool<UnlockOptions, { secret: Uint8Array; slot: string }>({ script, size: 1 });
-  try {
-    const { secret, slot } = await pool.run(options);
-    return { secret: Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength), slot };
-  } finally {
-    void pool.close();
+export class Unlocker {
+  readonly #pool = new WorkerPool<UnlockOptions, Unlocked>({
+    script: new URL('./unlock-worker.js', import.meta.url),
+    size: 1,
+  });
+
+  /**
+   * The repository secret (32 bytes; the caller wipes it when the keys are derived) and the slot that gave it. Errors:
+   * 'keys.wrong_password'; 'keys.none' if there is no slot at all; and where no slot is even readable, what is wrong with
+   * the first of them.
+   */
+  async unlock(options: UnlockOptions): Promise<{ secret: Buffer; slot: StoredSlot }> {
+    const { secret, index } = await this.#pool.run(options);
+    return {
+      secret: Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength),
+      slot: options.slots[index]!,
+    };
   }
+
+  /** Ends the thread at once. */
+  async close(): Promise<void> {
+    await this.#pool.abort();
+  }
+}
+
+/** Whether the store still holds this very slot. One request, two where a store has no version ids. */
+export async function isStored(store: ObjectStore, slot: StoredSlot, call: Call = {}): Promise<boolean> {
+  for await (const { key, versionId } of store.list(slot.key, call)) {
+    if (key !== slot.key || versionId !== slot.versionId) continue;
+    if (versionId !== '') return true;
+    try {
+      return (await store.get(key, call)).equals(slot.bytes);
+    } catch (error) {
+      if (!(error instanceof RrbackupError) || error.code !== 'store.missing') throw error;
+    }
+  }
+  return false;
 }

@@ -31,6 +31,14 @@ export interface KnownCommit {
   readonly versionId?: string;
 }
 
+/** A commit whose root this process has just stored. */
+export interface PublishedCommit {
+  /** SHA-256 (hex) of the root. */
+  readonly hash: string;
+  readonly versionId: string;
+  readonly size_bytes: number;
+}
+
 /** Roots that are fetched ahead. */
 const lookahead = 4;
 
@@ -81,6 +89,24 @@ export class ChainReader {
       before = { sequence, hash: chosen.hash };
       entrants = following;
     }
+  }
+
+  /** A commit whose place and hash are known. Throws 'manifest.damaged' if other bytes stand there, and what reading throws. */
+  async published(
+    stream: string,
+    sequence: number,
+    { hash, versionId, size_bytes }: PublishedCommit,
+    call: Call = {},
+  ): Promise<Commit> {
+    const key = commitKey(stream, sequence);
+    const object = { key, versionId, size_bytes, modified_ms: 0 };
+    const candidate = await this.#readRoot(stream, sequence, object, call.signal);
+    if (candidate.hash !== hash)
+      throw damaged(
+        'manifest.damaged',
+        `version ${sequence} of stream ${stream} has other bytes than it should`,
+      );
+    return this.#commit(stream, candidate, call.signal);
   }
 
   /** The versions of a stream that have a checkpoint, ascending, from `from` on: where to go on behind a gap in the commits. */

@@ -9,7 +9,7 @@ import type { Zstd } from '../compression/index.js';
 import { type RepositoryKeys, streamId, wipe } from '../crypto/index.js';
 import type { RrbackupError } from '../errors/index.js';
 import { addPassword } from '../keys/index.js';
-import { ChainReader } from '../manifest/chain.js';
+import { ChainReader, type PublishedCommit } from '../manifest/chain.js';
 import { DiskCache, type LocalBlocksSettings, PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import type { ObjectStore } from '../store/types.js';
@@ -132,11 +132,13 @@ export class Repository {
   /**
    * Brings the catalog up to date with the store, checks the pins and moves them. A history that can only be read in part is
    * a warning: the versions before the gap, and other streams, are there. `newestFirst`: what the catalog has none of may
-   * begin with a late version; `completePast` brings those before it, which otherwise happens here.
+   * begin with a late version; `completePast` brings those before it, which otherwise happens here. `sources`: as in OpenOptions.
    */
-  async sync(run: Run & { readonly newestFirst?: boolean } = {}): Promise<void> {
+  async sync(
+    run: Run & { readonly newestFirst?: boolean; readonly sources?: readonly string[] | undefined } = {},
+  ): Promise<void> {
     const { catalog, state } = this;
-    await this.#syncStreams(catalog, run, run.newestFirst ?? false);
+    await this.#syncStreams(catalog, run, { newestFirst: run.newestFirst, only: this.#known(run.sources) });
     checkPins(catalog, state);
     if (run.newestFirst !== true) await this.completePast(run);
     this.#isSynced = true;
@@ -165,7 +167,7 @@ export class Repository {
     if (lacking.length > 0) {
       const { catalog: past } = await openCatalog({ path, repositoryId: this.id });
       try {
-        await this.#syncStreams(past, run, false);
+        await this.#syncStreams(past, run, {});
         // Before any of it shows.
         checkPins(past, state);
         for (const { id } of lacking) await catalog.takePast(past, id, run);
@@ -178,15 +180,17 @@ export class Repository {
     if (fs.existsSync(path)) removeCatalog(path);
   }
 
-  async #syncStreams(catalog: Catalog, run: Run, newestFirst: boolean): Promise<void> {
-    const { chain, state } = this;
-    const call = run.signal === undefined ? {} : { signal: run.signal };
-    // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
-    const known = [...catalog.streams().map(({ id }) => id), ...Object.keys(state.recall()?.pins ?? {})];
-    for (const stream of new Set([...(await chain.streams(call)), ...known])) {
+  /** `only`: just these streams; default all. */
+  async #syncStreams(
+    catalog: Catalog,
+    run: Run,
+    { newestFirst, only }: { newestFirst?: boolean | undefined; only?: readonly string[] | undefined },
+  ): Promise<void> {
+    const { chain } = this;
+    for (const stream of only ?? (await this.#allStreams(catalog, run))) {
       this.#gaps.delete(stream);
       try {
-        await syncCatalog({ catalog, chain, streams: [stream], run, newestFirst });
+        await syncCatalog({ catalog, chain, streams: [stream], run, newestFirst: newestFirst ?? false });
       } catch (error) {
         const explained = explainChainError(error, catalog, stream);
         if (!isGap(explained)) throw explained;
@@ -194,6 +198,31 @@ export class Repository {
         run.onWarning?.(explained.message);
       }
     }
+  }
+
+  async #allStreams(catalog: Catalog, { signal }: Run): Promise<Iterable<string>> {
+    const stored = await this.chain.streams(signal === undefined ? {} : { signal });
+    // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
+    const pinned = Object.keys(this.state.recall()?.pins ?? {});
+    return new Set([...stored, ...catalog.streams().map(({ id }) => id), ...pinned]);
+  }
+
+  /** The streams of these sources, if the catalog has a history of each and all else that this machine has seen. */
+  #known(sources: readonly string[] | undefined): string[] | undefined {
+    const streams = sources?.map((source) => this.streamId(source));
+    const areKnown = streams?.every((stream) => this.#catalog.stream(stream) !== undefined) === true;
+    return areKnown && holdsPins(this.#catalog, this.state) ? streams : undefined;
+  }
+
+  /**
+   * Takes a version into the catalog that this process has just committed, without asking the store for anything but what it
+   * does not hold in memory any more, and moves the pin. Throws what reading a commit throws.
+   */
+  async takeIn(stream: string, sequence: number, published: PublishedCommit, run: Run = {}): Promise<void> {
+    const { catalog, chain, state } = this;
+    catalog.refresh();
+    await catalog.ingest(await chain.published(stream, sequence, published, run), run);
+    state.pin(stream, { sequence, hash: published.hash });
   }
 
   /** Whether the store has been asked since this repository was opened, and showed the history that this machine knows. */

@@ -3,7 +3,9 @@
 import type { Clock } from '../clock.js';
 import { DirectoryStore } from './directory/index.js';
 import { LimitStore } from './limit.js';
+import { RecentStore } from './recent.js';
 import { RetryStore, type RetryNote } from './retry.js';
+import { s3Location } from './s3/address.js';
 import type { ObjectStore, StoreConfiguration } from './types.js';
 
 export interface OpenStoreOptions {
@@ -15,14 +17,20 @@ export interface OpenStoreOptions {
 /** Calls of one store under way at a time. */
 const concurrentCalls = 16;
 
+/** `ObjectStore.location` of the store, before it is opened. */
+export function storeLocation(configuration: StoreConfiguration): string {
+  return configuration.kind === 's3'
+    ? s3Location(configuration)
+    : new DirectoryStore(configuration.path).location;
+}
+
 /** Touches neither disk nor network; the first call does. The AWS SDK is loaded only where S3 is meant: it takes its time. */
 export async function openStore(
   configuration: StoreConfiguration,
   options: OpenStoreOptions = {},
 ): Promise<ObjectStore> {
-  const store =
-    configuration.kind === 's3'
-      ? new (await import('./s3/index.js')).S3Store(configuration, options)
-      : new DirectoryStore(configuration.path);
-  return new RetryStore(new LimitStore(store, concurrentCalls), options);
+  const around = (store: ObjectStore) => new RetryStore(new LimitStore(store, concurrentCalls), options);
+  if (configuration.kind === 'directory') return around(new DirectoryStore(configuration.path));
+  const { S3Store } = await import('./s3/index.js');
+  return new RecentStore(around(new S3Store(configuration, options)));
 }

@@ -1,5 +1,5 @@
-// Tries again what is worth it: 'store.transient' and 'store.short_body', with jittered exponential backoff, a bounded number
-// of times and for a bounded time. Every operation of the contract is idempotent, so a repetition does no harm.
+// Tries again what is worth it: 'store.transient' and 'store.short_body', with jittered exponential backoff, for a bounded
+// time. Every operation of the contract is idempotent, so a repetition does no harm.
 
 import { setTimeout as timer } from 'node:timers/promises';
 import { systemClock, type Clock } from '../clock.js';
@@ -16,8 +16,6 @@ export interface RetryNote extends Subject {
 }
 
 export interface RetryOptions {
-  /** Calls in all, the first included. Default 10. */
-  readonly attempts?: number;
   /** No repetition starts later than this after the first call. Default five minutes. */
   readonly patience_ms?: number;
   readonly clock?: Clock;
@@ -29,7 +27,8 @@ export interface RetryOptions {
 }
 
 const firstDelay_ms = 250;
-const longestDelay_ms = 20_000;
+/** Once a connection is back, work is to go on: an outage of a minute costs that minute and this at the most. */
+const longestDelay_ms = 5000;
 
 async function sleepFor(delay_ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
@@ -46,7 +45,6 @@ function isWorthIt(error: unknown): error is RrbackupError {
 }
 
 export class RetryStore extends WrappedStore {
-  readonly #attempts: number;
   readonly #patience_ms: number;
   readonly #clock: Clock;
   readonly #onRetry: (note: RetryNote) => void;
@@ -55,7 +53,6 @@ export class RetryStore extends WrappedStore {
 
   constructor(inner: ObjectStore, options: RetryOptions = {}) {
     super(inner);
-    this.#attempts = options.attempts ?? 10;
     this.#patience_ms = options.patience_ms ?? 300_000;
     this.#clock = options.clock ?? systemClock;
     this.#onRetry = (note) => options.onRetry?.(note);
@@ -114,7 +111,6 @@ export class RetryStore extends WrappedStore {
     return async (error) => {
       if (!isWorthIt(error)) throw error;
       attempt++;
-      if (attempt >= this.#attempts) throw error;
       const limit_ms = Math.min(longestDelay_ms, firstDelay_ms * 2 ** (attempt - 1));
       const delay_ms = Math.round(limit_ms * (0.5 + this.#random() / 2));
       if (this.#clock.monotonic_ms() + delay_ms - start_ms > this.#patience_ms) throw error;

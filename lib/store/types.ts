@@ -1,6 +1,9 @@
 // The contract of every object store. A store passes test/contract/ or is not one. Wrappers (retry, limit, faults) implement
 // the same contract around another store, one concern each.
 
+/** The version that S3 gives an object while a bucket's versioning is off: unlike any other it can be overwritten. */
+export const unversioned = 'null';
+
 /** One stored version of one object. `versionId` is '' where the store keeps no versions (a directory). */
 export interface StoredObject {
   readonly key: string;

@@ -1,7 +1,7 @@
 import t from 'tap';
 
 import { addPassword, listPasswords, readSlots, removePassword } from '../../lib/keys/manage.js';
-import { unlock } from '../../lib/keys/unlock.js';
+import { Unlocker } from '../../lib/keys/unlock.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 import { cheap, created, repositoryId, secret } from './helpers.js';
 
@@ -14,8 +14,12 @@ const add = (store: MemoryStore, password: string, day = 1) =>
     created: created.replace('21T', `0${day}T`),
     kdf: cheap,
   });
-const open = async (store: MemoryStore, password: string) =>
-  unlock({ slots: await readSlots(store), password, repositoryId });
+const unlocker = new Unlocker();
+t.teardown(() => unlocker.close());
+const open = async (store: MemoryStore, password: string) => {
+  const opened = await unlocker.unlock({ slots: await readSlots(store), password, repositoryId });
+  return { secret: opened.secret, slot: opened.slot.key.slice('keys/'.length) };
+};
 
 t.test('add, list and remove', async (t) => {
   const store = new MemoryStore();

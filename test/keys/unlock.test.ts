@@ -1,18 +1,25 @@
 import t from 'tap';
 
-import { unlock } from '../../lib/keys/unlock.js';
+import { isStored, Unlocker } from '../../lib/keys/unlock.js';
 import type { StoredSlot } from '../../lib/keys/unlock.js';
+import { MemoryStore } from '../../lib/store/memory.js';
 import { altered, otherId, repositoryId, secret, slotFor } from './helpers.js';
 
-const stored = ({ id, bytes }: { id: string; bytes: Buffer }): StoredSlot => ({ key: `keys/${id}`, bytes });
+const stored = ({ id, bytes }: { id: string; bytes: Buffer }): StoredSlot => ({
+  key: `keys/${id}`,
+  versionId: '',
+  bytes,
+});
 const alpha = slotFor('alpha');
 const beta = slotFor('beta');
-const open = (slots: StoredSlot[], password: string) => unlock({ slots, password, repositoryId });
+const unlocker = new Unlocker();
+t.teardown(() => unlocker.close());
+const open = (slots: StoredSlot[], password: string) => unlocker.unlock({ slots, password, repositoryId });
 
 t.test('any of several passwords opens, and says which slot it was', async (t) => {
   const slots = [stored(alpha), stored(beta)];
-  t.same(await open(slots, 'alpha'), { secret, slot: alpha.id });
-  t.same(await open(slots, 'beta'), { secret, slot: beta.id });
+  t.same(await open(slots, 'alpha'), { secret, slot: stored(alpha) });
+  t.same(await open(slots, 'beta'), { secret, slot: stored(beta) });
 });
 
 t.test('a wrong password is told as that, with how many slots there were', async (t) => {
@@ -27,12 +34,12 @@ t.test(
   'slots that are damaged, foreign or in the wrong place do not keep the right one from opening',
   async (t) => {
     const bad = [
-      { key: 'keys/0000000000000000', bytes: Buffer.from('garbage') },
-      { key: 'keys/0000000000000001', bytes: alpha.bytes },
+      { ...stored(alpha), key: 'keys/0000000000000000', bytes: Buffer.from('garbage') },
+      { ...stored(alpha), key: 'keys/0000000000000001' },
       stored(slotFor('alpha', otherId)),
-      { key: `keys/${alpha.id}`, bytes: altered(alpha.bytes, { version: 9 }) },
+      { ...stored(alpha), bytes: altered(alpha.bytes, { version: 9 }) },
     ];
-    t.same(await open([...bad, stored(alpha)], 'alpha'), { secret, slot: alpha.id });
+    t.same(await open([...bad, stored(alpha)], 'alpha'), { secret, slot: stored(alpha) });
     await t.rejects(open([...bad, stored(beta)], 'alpha'), {
       code: 'keys.wrong_password',
       message: /none of the 1 key slots .* \(4 more are not readable\)$/,
@@ -48,8 +55,19 @@ t.test('no slots at all', async (t) => {
 
 t.test('a slot planted to cost time is tried last', async (t) => {
   const kdf = { ...JSON.parse(alpha.bytes.toString()).kdf, ops: 16, memory_bytes: 1024 * 1024 * 1024 };
-  const planted = { key: `keys/${beta.id}`, bytes: altered(beta.bytes, { kdf }) };
+  const planted = { ...stored(beta), bytes: altered(beta.bytes, { kdf }) };
   const before_bytes = process.memoryUsage().rss;
-  t.same(await open([planted, stored(alpha)], 'alpha'), { secret, slot: alpha.id });
+  t.same(await open([planted, stored(alpha)], 'alpha'), { secret, slot: stored(alpha) });
   t.ok(process.memoryUsage().rss - before_bytes < 256 * 1024 * 1024);
+});
+
+t.test('a slot is there as long as this very version of it is', async (t) => {
+  const store = new MemoryStore();
+  const { key, bytes } = stored(alpha);
+  const slot = { key, bytes, ...(await store.put(key, bytes)) };
+  await store.put(key, Buffer.from('overwritten'));
+  store.hide(key);
+  t.equal(await isStored(store, slot), true);
+  await store.remove(key, slot.versionId);
+  t.equal(await isStored(store, slot), false);
 });

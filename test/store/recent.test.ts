@@ -37,7 +37,9 @@ t.test('exactly the version that was stored is read back without asking', async 
   t.equal(got.toString(), 'the first bytes');
   got.fill(0);
   t.equal((await store.get('key', { versionId, range: { offset: 4, length: 5 } })).toString(), 'first');
-  await t.rejects(store.get('key', { versionId, range: { offset: 4, length: 50 } }), { code: 'store.short_body' });
+  await t.rejects(store.get('key', { versionId, range: { offset: 4, length: 50 } }), {
+    code: 'store.short_body',
+  });
   t.same(inner.calls, []);
   t.equal((await store.get('key')).toString(), "somebody else's", 'the newest is for the store to say');
 });

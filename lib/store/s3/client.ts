@@ -5,10 +5,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { RrbackupError } from '../../errors/index.js';
-import type { StoreConfiguration } from '../types.js';
-
-export type S3Configuration = Extract<StoreConfiguration, { kind: 's3' }>;
+import { endpointOf, regionOf, type S3Configuration } from './address.js';
 
 /** Sockets to the server, and calls at once. */
 const connections = 16;
@@ -17,27 +14,6 @@ export interface S3Timeouts {
   /** Without a byte in either direction. */
   readonly idle_ms: number;
   readonly connect_ms: number;
-}
-
-const defaultRegion = 'us-east-1';
-
-export function regionOf(configuration: S3Configuration): string {
-  return configuration.region ?? defaultRegion;
-}
-
-/** The endpoint without user, password and path; undefined for AWS. Throws 'store.wrong_endpoint' for what is no URL. */
-export function endpointOf(configuration: S3Configuration): string | undefined {
-  if (configuration.endpoint === undefined) return undefined;
-  const url = URL.canParse(configuration.endpoint) ? new URL(configuration.endpoint) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new RrbackupError({
-      code: 'store.wrong_endpoint',
-      kind: 'store',
-      message: 'the endpoint of the store is not an address that begins with http:// or https://',
-      guidance: 'write it in full, for example https://s3.example.org',
-    });
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
 /** The SDK tells users of older Node versions to update Node; that is for this program's package to say. */

@@ -6,7 +6,8 @@ import { systemClock, type Clock } from '../../clock.js';
 import type { RrbackupError } from '../../errors/index.js';
 import { throwIfAborted } from '../failures.js';
 import type { Call } from '../types.js';
-import { endpointOf, makeClient, regionOf, type S3Configuration, type S3Timeouts } from './client.js';
+import { endpointOf, prefixOf, type S3Configuration, s3Location, serverOf } from './address.js';
+import { makeClient, type S3Timeouts } from './client.js';
 import { factsOf, notS3, s3Failure, type Place } from './failure.js';
 
 export interface S3StoreOptions {
@@ -39,15 +40,13 @@ export class S3Connection {
   #hasAnswered = false;
 
   constructor(configuration: S3Configuration, options: S3StoreOptions) {
-    const endpoint = endpointOf(configuration);
-    const prefix = configuration.prefix.replace(/^\/+|\/+$/g, '');
     const timeouts = options.timeouts ?? defaultTimeouts;
     this.client = makeClient(configuration, timeouts);
     this.bucket = configuration.bucket;
-    this.prefix = prefix === '' ? '' : `${prefix}/`;
-    this.isAws = endpoint === undefined;
-    this.server = endpoint ?? `AWS in ${regionOf(configuration)}`;
-    this.location = `s3://${[this.bucket, prefix].filter((part) => part !== '').join('/')} (${this.server})`;
+    this.prefix = prefixOf(configuration);
+    this.isAws = endpointOf(configuration) === undefined;
+    this.server = serverOf(configuration);
+    this.location = s3Location(configuration);
     this.idle_ms = timeouts.idle_ms;
     this.#clock = options.clock ?? systemClock;
   }

@@ -14,12 +14,19 @@ import { RrbackupError } from '../../errors/index.js';
 import { checkRange, exists, missing, shortBody, transient } from '../failures.js';
 import { checkKey, checkPrefix } from '../key.js';
 import { probe } from '../probe.js';
-import type { ByteRange, Call, GetOptions, ObjectStore, StoredObject } from '../types.js';
+import {
+  type ByteRange,
+  type Call,
+  type GetOptions,
+  type ObjectStore,
+  type StoredObject,
+  unversioned,
+} from '../types.js';
+import type { S3Configuration } from './address.js';
 import { readBody } from './body.js';
-import type { S3Configuration } from './client.js';
 import { S3Connection, type S3StoreOptions } from './connection.js';
 import { factsOf } from './failure.js';
-import { listCommonPrefixes, listVersions, unversioned } from './listing.js';
+import { listCommonPrefixes, listVersions } from './listing.js';
 
 interface Written {
   readonly versionId: string;

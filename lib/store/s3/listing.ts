@@ -2,11 +2,8 @@
 
 import { ListObjectVersionsCommand, type ListObjectVersionsCommandOutput } from '@aws-sdk/client-s3';
 import { transient } from '../failures.js';
-import type { Call, StoredObject } from '../types.js';
+import { unversioned, type Call, type StoredObject } from '../types.js';
 import type { S3Connection } from './connection.js';
-
-/** What S3 calls the version of an object that was stored while versioning was off. */
-export const unversioned = 'null';
 
 interface Marker {
   readonly KeyMarker?: string;

@@ -1,0 +1,228 @@
+// Which repository stands at a place, and its secret: from what this machine remembers, held against the store while the
+// password is at work, or from the store alone. A repository is made where there is none and this machine remembers none; it
+// is never made over one.
+
+import { cryptoReady, deriveKeys, publicSecret, type RepositoryKeys } from '../crypto/index.js';
+import { RrbackupError } from '../errors/index.js';
+import {
+  type Descriptor,
+  descriptorKey,
+  parseDescriptor,
+  readSlots,
+  type StoredSlot,
+  Unlocker,
+  verifyDescriptor,
+} from '../keys/index.js';
+import type { Call, ObjectStore } from '../store/types.js';
+import { createRepository } from './create.js';
+import type { OpenOptions, RepositoryConfiguration } from './open.js';
+import { getIfThere, holdAgainst, type Opening, recallOpening, rememberOpening } from './opening.js';
+import type { LocationState, Memory } from './state.js';
+
+export interface Identified {
+  readonly descriptor: Descriptor;
+  readonly secret: Buffer;
+  readonly keys: RepositoryKeys;
+  /** True if it was made just now. */
+  readonly created: boolean;
+}
+
+interface Question {
+  readonly configuration: Pick<RepositoryConfiguration, 'encryption' | 'password' | 'host'>;
+  readonly options: OpenOptions;
+  readonly state: LocationState;
+  readonly memory: Memory | undefined;
+  /** Called once the password is at work: an S3 store takes its time to load. */
+  openStore(): Promise<ObjectStore>;
+}
+
+/** Undefined: there is none, and this is a dry run of the command that would make one. */
+export async function identify(question: Question): Promise<Identified | undefined> {
+  const { state, memory, options } = question;
+  const unlocker =
+    question.configuration.encryption === 'none' ? undefined : (options.unlocker ?? new Unlocker());
+  try {
+    const known = memory === undefined ? undefined : recallOpening(state.directory);
+    return (
+      (known && memory && (await fromMemory(question, known, memory, unlocker))) ??
+      (await fromStore(question, unlocker))
+    );
+  } finally {
+    void unlocker?.close();
+  }
+}
+
+/** Undefined where what is remembered does not fit any more: the store has the word then, and says what is wrong. */
+async function fromMemory(
+  { configuration, options, state, openStore }: Question,
+  known: Opening,
+  memory: Memory,
+  unlocker: Unlocker | undefined,
+): Promise<Identified | undefined> {
+  const descriptor = parsed(known.descriptor);
+  if (descriptor?.repository !== memory.repositoryId || descriptor.encryption !== configuration.encryption)
+    return undefined;
+  const unlocking = secretOf(
+    descriptor,
+    known.slot === undefined ? [] : [known.slot],
+    configuration,
+    unlocker,
+  );
+  // It is awaited below, unless the store has something to say first.
+  unlocking.catch(() => undefined);
+  const store = await openStore();
+  store.conditionalCreate = descriptor.conditionalCreate;
+  const [{ holds, checkedLast }] = await Promise.all([
+    holdAgainst(store, known, callOf(options)),
+    cryptoReady(),
+  ]);
+  if (!holds) return undefined;
+  try {
+    const { secret } = await unlocking;
+    const keys = deriveKeys(secret);
+    verifyDescriptor(descriptor, keys);
+    if (checkedLast !== known.checkedLast && options.access !== 'dry-run')
+      rememberOpening(state.directory, { ...known, checkedLast });
+    return { descriptor, secret, keys, created: false };
+  } catch (error) {
+    // Another password, for example, which opens another slot.
+    if (error instanceof RrbackupError) return undefined;
+    throw error;
+  }
+}
+
+async function fromStore(
+  { configuration, options, state, memory, openStore }: Question,
+  unlocker: Unlocker | undefined,
+): Promise<Identified | undefined> {
+  const call = callOf(options);
+  const store = await openStore();
+  await cryptoReady();
+  let created = false;
+  let bytes = await getIfThere(store, descriptorKey, call);
+  if (bytes === undefined) {
+    await refuseWhereSomethingWas(store, memory, call);
+    if (options.create !== 'if-new') {
+      if (options.access === 'dry-run') return undefined;
+      throw noRepository(store);
+    }
+    // Before anything is made there: a repository that this machine cannot remember would be a surprise the next time.
+    if (options.access !== 'dry-run') state.makeDirectory();
+    bytes = await createRepository(store, configuration, options);
+    created = true;
+  }
+  const descriptor = parseDescriptor(bytes);
+  checkIdentity(descriptor, memory, configuration, store);
+  store.conditionalCreate = descriptor.conditionalCreate;
+  const slots = descriptor.encryption === 'none' ? [] : await readSlots(store, call);
+  const { secret, slot } = await secretOf(descriptor, slots, configuration, unlocker);
+  const keys = deriveKeys(secret);
+  verifyDescriptor(descriptor, keys);
+  if (options.access !== 'dry-run') {
+    if (memory === undefined) {
+      if (options.adopt === true) state.forget();
+      state.remember({ repositoryId: descriptor.repository, encryption: descriptor.encryption, pins: {} });
+    }
+    rememberOpening(state.directory, { descriptor: bytes, slot, checkedLast: 'slot' });
+  }
+  return { descriptor, secret, keys, created };
+}
+
+async function secretOf(
+  { encryption, repository: repositoryId }: Descriptor,
+  slots: readonly StoredSlot[],
+  configuration: Question['configuration'],
+  unlocker: Unlocker | undefined,
+): Promise<{ secret: Buffer; slot: StoredSlot | undefined }> {
+  if (encryption === 'none' || unlocker === undefined)
+    return { secret: publicSecret(repositoryId), slot: undefined };
+  const password = slots.length === 0 ? '' : await configuration.password();
+  return unlocker.unlock({ slots, password, repositoryId });
+}
+
+function parsed(bytes: Buffer): Descriptor | undefined {
+  try {
+    return parseDescriptor(bytes);
+  } catch (error) {
+    if (error instanceof RrbackupError) return undefined;
+    throw error;
+  }
+}
+
+function callOf({ signal }: OpenOptions): Call {
+  return signal === undefined ? {} : { signal };
+}
+
+function noRepository(store: ObjectStore): RrbackupError {
+  return new RrbackupError({
+    code: 'repository.missing',
+    kind: 'no_repository',
+    message: `there is no repository at ${store.location}`,
+    guidance:
+      'check the configuration, or make one with rrbackup init (a first rrbackup backup does that too)',
+  });
+}
+
+/** No descriptor: fine for a place that is really new, alarming everywhere else. */
+async function refuseWhereSomethingWas(
+  store: ObjectStore,
+  memory: Memory | undefined,
+  call: Call,
+): Promise<void> {
+  if (memory !== undefined) {
+    throw new RrbackupError({
+      code: 'repository.gone',
+      kind: 'tampered',
+      message:
+        `this machine remembers repository ${memory.repositoryId} at ${store.location}, but it is not there any more: ` +
+        'it was deleted or moved, a disk is not mounted, or this is another bucket under the same name',
+      guidance:
+        'bring it back (in a versioned bucket: remove the delete markers), or, if it is gone for good and a new one shall ' +
+        'begin here, run rrbackup init --adopt',
+    });
+  }
+  // Keys alone are what an interrupted creation leaves.
+  for (const prefix of ['packs/', 'streams/']) {
+    for await (const found of store.list(prefix, call)) {
+      throw new RrbackupError({
+        code: 'repository.no_descriptor',
+        kind: 'damaged',
+        message: `${store.location} holds parts of a repository (${found.key}) but no rrbackup.json, which begins one`,
+        guidance:
+          'bring rrbackup.json back (in a versioned bucket: remove its delete marker), or choose another prefix',
+      });
+    }
+  }
+}
+
+function checkIdentity(
+  descriptor: Descriptor,
+  memory: Memory | undefined,
+  configuration: Pick<RepositoryConfiguration, 'encryption'>,
+  store: ObjectStore,
+): void {
+  if (memory !== undefined && memory.repositoryId !== descriptor.repository) {
+    throw new RrbackupError({
+      code: 'repository.replaced',
+      kind: 'tampered',
+      message:
+        `the repository at ${store.location} is ${descriptor.repository}, but this machine remembers ` +
+        `${memory.repositoryId} there: somebody has put another one in its place`,
+      guidance:
+        'if you did that yourself, run rrbackup init --adopt to accept it; otherwise find out who did before going on',
+    });
+  }
+  if (descriptor.encryption !== configuration.encryption) {
+    const [written, wanted] =
+      descriptor.encryption === 'none' ? ['not encrypted', 'a password'] : ['encrypted', 'encryption = none'];
+    throw new RrbackupError({
+      code: 'repository.encryption_differs',
+      kind: 'usage',
+      message: `the repository at ${store.location} is ${written}, but the configuration says ${wanted}`,
+      guidance:
+        descriptor.encryption === 'none'
+          ? 'write encryption = none into [main] if that is what you want; otherwise this is not your repository'
+          : 'remove encryption = none and give the password',
+    });
+  }
+}

@@ -1,0 +1,85 @@
+// What opened the repository the last time: the descriptor and the key slot, as this machine remembers them. With them a
+// password is at work before the store has said a word; they are held against the store meanwhile, so that a repository
+// whose descriptor or key slots are gone is noticed while there is somebody who can still open it.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { RrbackupError } from '../errors/index.js';
+import { descriptorKey, isStored, type StoredSlot } from '../keys/index.js';
+import type { Call, ObjectStore } from '../store/types.js';
+
+export interface Opening {
+  /** The bytes of rrbackup.json. */
+  readonly descriptor: Buffer;
+  /** The slot that the password opened; undefined where there is no password. */
+  readonly slot: StoredSlot | undefined;
+  /** Which of the two was held against the store last. */
+  readonly checkedLast: 'descriptor' | 'slot';
+}
+
+const fileName = 'opening.json';
+
+/** Undefined where nothing is remembered, or nothing that can be read: it is a copy of what the store holds. */
+export function recallOpening(directory: string): Opening | undefined {
+  try {
+    const json = JSON.parse(fs.readFileSync(path.join(directory, fileName), 'utf8')) as {
+      descriptor: string;
+      slot?: { key: string; versionId: string; bytes: string };
+      checkedLast: Opening['checkedLast'];
+    };
+    return {
+      descriptor: Buffer.from(json.descriptor),
+      slot: json.slot && { ...json.slot, bytes: Buffer.from(json.slot.bytes) },
+      checkedLast: json.checkedLast,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Does nothing where it cannot be written: the next run asks the store. */
+export function rememberOpening(directory: string, { descriptor, slot, checkedLast }: Opening): void {
+  const text = JSON.stringify({
+    descriptor: descriptor.toString(),
+    slot: slot && { ...slot, bytes: Buffer.from(slot.bytes).toString() },
+    checkedLast,
+  });
+  const file = path.join(directory, fileName);
+  const temporary = `${file}.${process.pid}.new`;
+  try {
+    fs.writeFileSync(temporary, text, { mode: 0o600 });
+    fs.renameSync(temporary, file);
+  } catch {
+    fs.rmSync(temporary, { force: true });
+  }
+}
+
+/**
+ * Whether the store still holds what is remembered, and what was looked at last. Where a commit costs a request more, because
+ * the store's conditional create cannot be trusted, the two take turns: each is looked at in every second run.
+ */
+export async function holdAgainst(
+  store: ObjectStore,
+  { descriptor, slot, checkedLast }: Opening,
+  call: Call,
+): Promise<{ holds: boolean; checkedLast: Opening['checkedLast'] }> {
+  const looks = {
+    descriptor: async () => (await getIfThere(store, descriptorKey, call))?.equals(descriptor) === true,
+    slot: async () => slot === undefined || (await isStored(store, slot, call)),
+  };
+  if (store.conditionalCreate || slot === undefined) {
+    const answers = await Promise.all([looks.descriptor(), looks.slot()]);
+    return { holds: answers.every((answer) => answer), checkedLast };
+  }
+  const turn = checkedLast === 'slot' ? 'descriptor' : 'slot';
+  return { holds: await looks[turn](), checkedLast: turn };
+}
+
+export async function getIfThere(store: ObjectStore, key: string, call: Call): Promise<Buffer | undefined> {
+  try {
+    return await store.get(key, call);
+  } catch (error) {
+    if (error instanceof RrbackupError && error.code === 'store.missing') return undefined;
+    throw error;
+  }
+}
