@@ -34,8 +34,6 @@ import {
   fromOf,
   isNewest,
   nameOfKey,
-  rowKey,
-  sealedPlace,
   stateKey,
   StateWriter,
   stillHolds,
@@ -222,7 +220,7 @@ export class CommitWork {
     name: Buffer,
   ): { row: number; own: number } {
     const own = this.#counters().row++;
-    this.#tables.ids.put(rowKey(own), sealedPlace(directory, name, this.#sequence));
+    this.#tables.ids.put(own, directory, name, this.#sequence);
     const isLink = entry.links > 1 && entry.type !== 'directory';
     const row = isLink ? rowOfLinkedEntry(this.#tables, this.#stream.number, bytes, own) : own;
     return { row, own };

@@ -2,12 +2,14 @@
 
 import { open, type RootDatabase } from 'lmdb';
 
+import { ChunkTable } from './chunk-table.js';
 import { catalogFailure } from './failure.js';
+import { PlaceTable } from './place-table.js';
 import { stretchCoders } from './stretch.js';
 import { Table, type Store } from './table.js';
 
 /** Raised with every change of what the tables hold: a catalog of another number is rebuilt, never converted. */
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 
 /**
  * Address space, not memory and not disk: with all of it reserved the map never moves, so that readers in other threads and
@@ -20,18 +22,23 @@ const tableNames = [
   'streams', // stream id → info, number, head, pending commit
   'versions', // stream number, sequence → version header and commit hash
   'nodes', // directory, name, age → state of an entry (state.ts)
-  'ids', // row number → directory, name, from
+  'ids', // page of row numbers → directory, name, from of each (place-table.ts)
   'links', // stream number, hash of a hard-linked entry → row number
   'children', // directory, name → directory behind that name
   'directories', // directory → stream number, parent, name
   'touched', // stream number, sequence, page → names that the version touched
-  'chunks', // chunk id → pack number, block, offset, size
+  'chunks', // bucket → chunk ids with pack number, block, offset, size (chunk-table.ts)
   'packs', // pack number → name, version id, header, blocks
   'contents', // pack number → the whole PackInfo, with every chunk id
   'packNames', // pack name → pack number
 ] as const;
 
-export type Tables = Readonly<Record<(typeof tableNames)[number], Table>>;
+/** Tables with more than one row of ours to a row of theirs are asked through what knows their form. */
+type Packed = 'ids' | 'chunks';
+export type Tables = Readonly<Record<Exclude<(typeof tableNames)[number], Packed>, Table>> & {
+  readonly ids: PlaceTable;
+  readonly chunks: ChunkTable;
+};
 
 export interface CatalogDatabase {
   readonly path: string;
@@ -65,7 +72,7 @@ export function openDatabase({ path, readOnly }: DatabaseOptions): CatalogDataba
       ...{ permissionsMode: 0o600 },
     });
     const opened = root;
-    const tables = Object.fromEntries(
+    const plain = Object.fromEntries(
       tableNames.map((name) => {
         const store = opened.openDB({ name, encoding: 'binary', keyEncoding: 'binary' }) as Store | undefined;
         if (store === undefined)
@@ -74,7 +81,10 @@ export function openDatabase({ path, readOnly }: DatabaseOptions): CatalogDataba
           name === 'nodes' ? (opened.openDB({ name, ...stretchCoders }) as unknown as Store) : undefined;
         return [name, new Table(store, name, stretches)];
       }),
-    ) as unknown as Tables;
+    ) as unknown as Record<(typeof tableNames)[number], Table>;
+    const ids = new PlaceTable(plain.ids);
+    const chunks = new ChunkTable(plain.chunks);
+    const tables: Tables = { ...plain, ids, chunks };
     return {
       path,
       readOnly,
@@ -82,8 +92,15 @@ export function openDatabase({ path, readOnly }: DatabaseOptions): CatalogDataba
       transaction<T>(write: () => T): T {
         try {
           if (readOnly) throw Object.assign(new Error('it is open for reading only'), { code: 'EROFS' });
-          return opened.transactionSync(write);
+          return opened.transactionSync(() => {
+            const result = write();
+            ids.flush();
+            chunks.flush();
+            return result;
+          });
         } catch (error) {
+          ids.forget();
+          chunks.forget();
           throw catalogFailure(error, path);
         }
       },

@@ -3,14 +3,14 @@
 
 import type { Tables } from './database.js';
 import { sealedDirectory } from './records.js';
-import { directoryOf, entryBytesOf, entryOf, linkKey, rowKey } from './state.js';
+import { directoryOf, entryBytesOf, entryOf, linkKey } from './state.js';
 
 /** `own`: the number that leads to this very name. */
 export function rowOfLinkedEntry(tables: Tables, stream: number, entry: Uint8Array, own: number): number {
   const key = linkKey(stream, entry);
   const linked = tables.links.get(key)?.readUIntLE(0, 6);
   // An undone commit may have left a row number behind.
-  if (linked !== undefined && tables.ids.has(rowKey(linked))) return linked;
+  if (linked !== undefined && tables.ids.get(linked) !== undefined) return linked;
   tables.links.put(key, sealedDirectory(own));
   return own;
 }

@@ -6,22 +6,10 @@ import { decodePackInfo, encodePackInfo } from '../pack/table.js';
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
-import {
-  blockOf,
-  numberKey,
-  packOfChunk,
-  sealedChunk,
-  sealedPack,
-  toChunk,
-  toPack,
-  type Counters,
-  type PackRecord,
-} from './records.js';
+import { blockOf, numberKey, sealedPack, toPack, type Counters, type PackRecord } from './records.js';
 
 /** Packs whose block tables stay decoded; some ten kilobytes each. */
 const keptPacks = 256;
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 export class PackTable {
   readonly #tables: Tables;
@@ -32,13 +20,12 @@ export class PackTable {
   }
 
   hasChunk(id: ChunkId): boolean {
-    return this.#tables.chunks.has(asBuffer(id));
+    return this.#tables.chunks.has(id);
   }
 
   chunk(id: ChunkId): ChunkPlace | undefined {
-    const value = this.#tables.chunks.get(asBuffer(id));
-    if (value === undefined) return undefined;
-    const chunk = toChunk(value);
+    const chunk = this.#tables.chunks.get(id);
+    if (chunk === undefined) return undefined;
     const pack = this.#pack(chunk.pack);
     const block = blockOf(pack, chunk.block);
     if (block === undefined) throw catalogDamaged(`pack ${pack.name} has no block ${chunk.block}`);
@@ -58,8 +45,7 @@ export class PackTable {
 
   /** The number of the pack that holds a chunk. */
   packNumberOf(id: ChunkId): number | undefined {
-    const value = this.#tables.chunks.get(asBuffer(id));
-    return value && packOfChunk(value);
+    return this.#tables.chunks.get(id)?.pack;
   }
 
   numberOf(name: string): number | undefined {
@@ -101,7 +87,13 @@ export class PackTable {
     const writer = new ByteWriter(1 << 16).u32(0);
     encodePackInfo(writer, pack);
     this.#tables.contents.put(key, writer.view());
-    for (const { id, sealed } of sortedChunks(pack, number)) this.#tables.chunks.put(asBuffer(id), sealed);
+    pack.blocks.forEach(({ chunks }, block) => {
+      let offset_bytes = 0;
+      for (const { id, size_bytes } of chunks) {
+        this.#tables.chunks.add(id, { pack: number, block, offset_bytes, size_bytes });
+        offset_bytes += size_bytes;
+      }
+    });
   }
 }
 
@@ -109,17 +101,4 @@ function u32(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32LE(value, 0);
   return bytes;
-}
-
-/** In the order of their ids: neighbours in the table are written together. */
-function sortedChunks(pack: PackInfo, number: number): { id: Uint8Array; sealed: Buffer }[] {
-  const chunks: { id: Uint8Array; sealed: Buffer }[] = [];
-  pack.blocks.forEach((block, index) => {
-    let offset_bytes = 0;
-    for (const { id, size_bytes } of block.chunks) {
-      chunks.push({ id, sealed: sealedChunk({ pack: number, block: index, offset_bytes, size_bytes }) });
-      offset_bytes += size_bytes;
-    }
-  });
-  return chunks.sort((a, b) => Buffer.compare(a.id, b.id));
 }

@@ -41,8 +41,6 @@ import {
   fromOf,
   nameOfKey,
   ownRowOf,
-  rowKey,
-  sealedPlace,
   stateKey,
   toOf,
   withNumbers,
@@ -270,7 +268,7 @@ class PastWork {
     const isNewest = fromOf(newest!) === fromOf(base);
     if (!isNewest) nodes.remove(stateKey(directory, name, fromOf(base)));
     nodes.put(stateKey(directory, name, isNewest ? undefined : from), withStart(base, from));
-    ids.put(rowKey(ownRowOf(base)), sealedPlace(directory, name, from));
+    ids.put(ownRowOf(base), directory, name, from);
   }
 
   #insert(directory: DirectoryId, name: Buffer, state: Buffer): void {
@@ -280,7 +278,7 @@ class PastWork {
     const olderKey = stateKey(directory, name, from);
     if (newest !== undefined && (fromOf(newest) === from || nodes.has(olderKey))) return;
     const own = this.#counters.row++;
-    ids.put(rowKey(own), sealedPlace(directory, name, from));
+    ids.put(own, directory, name, from);
     const behind = directoryOf(state);
     const row = rowOfLink(this.#tables, this.#number, state, own);
     const numbered = withNumbers(state, row, behind === 0 ? own : this.#here(behind));

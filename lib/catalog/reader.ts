@@ -29,12 +29,10 @@ import {
   directoryStart,
   fromOf,
   nameOfKey,
-  rowKey,
   stateKey,
   stillHolds,
   toCatalogEntry,
   toOf,
-  toPlace,
 } from './state.js';
 import { Stretch } from './stretch.js';
 import { checksum_bytes } from './table.js';
@@ -125,8 +123,8 @@ export class Reader implements CatalogReader {
     this.rows.visit(directory, sequence, position, expected, visit);
   }
 
-  cursor(directory: DirectoryId, sequence: number): DirectoryCursor {
-    return this.rows.cursor(directory, sequence, 0, firstRows);
+  cursor(directory: DirectoryId, sequence: number, position = 0): DirectoryCursor {
+    return this.rows.cursor(directory, sequence, position, firstRows);
   }
 
   *list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {
@@ -249,8 +247,7 @@ export class Reader implements CatalogReader {
   }
 
   placeOf(id: number): EntryPlace | undefined {
-    const value = this.database.tables.ids.get(rowKey(id));
-    return value && toPlace(value);
+    return this.database.tables.ids.get(id);
   }
 
   directoryPlace(directory: DirectoryId): EntryPlace | undefined {

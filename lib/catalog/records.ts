@@ -1,4 +1,4 @@
-// The smaller tables of the catalog as bytes: streams, versions, directories, touched names, packs and chunk places. Keys and
+// The smaller tables of the catalog as bytes: streams, versions, directories, touched names, packs. Keys and
 // values only; does no reading or writing of its own. The states of entries are in state.ts.
 
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
@@ -147,7 +147,7 @@ export function* toTouched(value: Buffer): Generator<Touched, void, undefined> {
   while (reader.remaining > 0) yield { directory: reader.varint(), name: reader.bytes(text_bytes) };
 }
 
-// ---- packs and chunks ----------------------------------------------------------------------------------------------
+// ---- packs ---------------------------------------------------------------------------------------------------------
 
 /** What is needed of a pack to read a block of it; without the chunk ids, which would be most of it. */
 export interface PackRecord {
@@ -196,33 +196,6 @@ export function blockOf(
     stored_bytes: pack.blocks.readUInt32LE(at + 6),
     plain_bytes: pack.blocks.readUInt32LE(at + 10),
     codec: pack.blocks.readUInt8(at + 14) === codecs.zstd ? codecs.zstd : codecs.stored,
-  };
-}
-
-export interface ChunkRecord {
-  readonly pack: number;
-  readonly block: number;
-  readonly offset_bytes: number;
-  readonly size_bytes: number;
-}
-
-export function sealedChunk(chunk: ChunkRecord): Buffer {
-  const sealed = Buffer.allocUnsafe(checksum_bytes + 16);
-  sealed.writeUInt32LE(chunk.pack, checksum_bytes);
-  sealed.writeUInt32LE(chunk.block, checksum_bytes + 4);
-  sealed.writeUInt32LE(chunk.offset_bytes, checksum_bytes + 8);
-  sealed.writeUInt32LE(chunk.size_bytes, checksum_bytes + 12);
-  return sealed;
-}
-
-export const packOfChunk = (value: Buffer): number => value.readUInt32LE(0);
-
-export function toChunk(value: Buffer): ChunkRecord {
-  return {
-    pack: value.readUInt32LE(0),
-    block: value.readUInt32LE(4),
-    offset_bytes: value.readUInt32LE(8),
-    size_bytes: value.readUInt32LE(12),
   };
 }
 

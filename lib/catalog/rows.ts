@@ -15,9 +15,7 @@ import {
   entryBytesOf,
   fromOf,
   MutableRow,
-  rowKey,
   stateKey,
-  toPlace,
 } from './state.js';
 import type { Stretch } from './stretch.js';
 import type { CatalogRow, DirectoryId, EntryExtras } from './types.js';
@@ -46,9 +44,9 @@ export class Rows {
 
   /** The state that a row number leads to. */
   state(id: number): NamedState | undefined {
-    const value = this.#tables.ids.get(rowKey(id));
-    if (value === undefined) return undefined;
-    const { directory, name, from } = toPlace(value);
+    const place = this.#tables.ids.get(id);
+    if (place === undefined) return undefined;
+    const { directory, name, from } = place;
     const newest = this.#tables.nodes.get(stateKey(directory, name));
     const state =
       newest !== undefined && fromOf(newest) === from
@@ -117,8 +115,7 @@ export class Rows {
   /** undefined: nothing of the directory follows such a position. */
   #startOf(directory: DirectoryId, position: number): Buffer | undefined {
     if (position === 0) return directoryStart(directory);
-    const value = this.#tables.ids.get(rowKey(position));
-    const place = value && toPlace(value);
+    const place = this.#tables.ids.get(position);
     return place?.directory === directory ? afterName(directory, place.name) : undefined;
   }
 }

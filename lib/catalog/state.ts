@@ -1,5 +1,5 @@
 // The heart of the catalog: one row per state of an entry, with the interval of versions in which it holds. Keys and values
-// of the tables 'nodes' (the states) and 'ids' (row number to state) as bytes; does no reading or writing of its own.
+// of the table 'nodes' as bytes; does no reading or writing of its own.
 //
 // key of a state:   directory u48 BE ‖ name ‖ 00 ‖ age u32 BE
 //   age 0 is the newest state of that name; an older one has ~from: the states of a name are neighbours, newest first, and
@@ -190,32 +190,6 @@ export function withNumbers(state: Buffer, row: number, own: number): Buffer {
   sealed.writeUIntLE(row, checksum_bytes + offset.row, 6);
   sealed.writeUIntLE(own, checksum_bytes + offset.own, 6);
   return sealed;
-}
-
-/** Where a row number leads: directory, name and first version of its state. */
-export interface StatePlace {
-  readonly directory: DirectoryId;
-  readonly name: Buffer;
-  readonly from: number;
-}
-
-export function rowKey(row: number): Buffer {
-  const key = Buffer.allocUnsafe(6);
-  key.writeUIntBE(row, 0, 6);
-  return key;
-}
-
-/** Ready for Table.put: directory u48 ‖ from u32 ‖ name. */
-export function sealedPlace(directory: DirectoryId, name: Uint8Array, from: number): Buffer {
-  const sealed = Buffer.allocUnsafe(checksum_bytes + 10 + name.length);
-  sealed.writeUIntLE(directory, checksum_bytes, 6);
-  sealed.writeUInt32LE(from, checksum_bytes + 6);
-  sealed.set(name, checksum_bytes + 10);
-  return sealed;
-}
-
-export function toPlace(value: Buffer): StatePlace {
-  return { directory: value.readUIntLE(0, 6), from: value.readUInt32LE(6), name: value.subarray(10) };
 }
 
 /**

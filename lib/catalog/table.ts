@@ -50,6 +50,9 @@ function mix(seed: number, bytes: Uint8Array, start: number, length: number): nu
   return sum;
 }
 
+const read32 = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+
 function finish(sum: number): number {
   const first = Math.imul(sum ^ (sum >>> 16), 0x85ebca6b);
   return (first ^ (first >>> 13)) >>> 0;
@@ -77,12 +80,27 @@ export class Table {
     return this.#store.getBinaryFast(key) !== undefined;
   }
 
+  /** What is stored, checksum and all, where lmdb has put it: valid until the next read of any table. Nothing is checked. */
+  peek(key: Buffer): Buffer | undefined {
+    return this.#store.getBinaryFast(key) as Buffer | undefined;
+  }
+
+  /** Throws 'catalog.damaged' if what `peek` gave is not what was stored. */
+  check(key: Buffer, stored: Buffer): void {
+    if (stored.length < checksum_bytes || read32(stored, 0) !== checksum(key, stored, checksum_bytes))
+      this.#fail();
+  }
+
   /**
    * `sealed` is a buffer whose first four bytes are free for the checksum; the value follows. It may be re-used at once.
    * Only inside a transaction.
    */
   put(key: Buffer, sealed: Buffer): void {
-    sealed.writeUInt32LE(checksum(key, sealed, checksum_bytes), 0);
+    const sum = checksum(key, sealed, checksum_bytes);
+    sealed[0] = sum;
+    sealed[1] = sum >>> 8;
+    sealed[2] = sum >>> 16;
+    sealed[3] = sum >>> 24;
     void this.#store.put(key, sealed);
   }
 
@@ -137,8 +155,7 @@ export class Table {
   }
 
   #open(key: Buffer, stored: Buffer): Buffer {
-    if (stored.length < checksum_bytes || stored.readUInt32LE(0) !== checksum(key, stored, checksum_bytes))
-      this.#fail();
+    this.check(key, stored);
     return stored.subarray(checksum_bytes);
   }
 

@@ -12,12 +12,10 @@ import {
   isNewest,
   nameOfKey,
   ownRowOf,
-  rowKey,
   rowOf,
   stateKey,
   stillHolds,
   toOf,
-  toPlace,
   withEnd,
 } from './state.js';
 import type { Pair } from './table.js';
@@ -79,9 +77,8 @@ function below(tables: Tables, parent: DirectoryId, name: Buffer): DirectoryId[]
 }
 
 function removeRow(tables: Tables, state: Buffer, sequence: number): void {
-  for (const key of [rowKey(rowOf(state)), rowKey(ownRowOf(state))]) {
-    const place = tables.ids.get(key);
+  for (const row of [rowOf(state), ownRowOf(state)]) {
     // A hard link may share the row number of a name from before.
-    if (place !== undefined && toPlace(place).from === sequence) tables.ids.remove(key);
+    if (tables.ids.get(row)?.from === sequence) tables.ids.remove(row);
   }
 }
