@@ -62,7 +62,7 @@ void t.test('all of streams/ deleted: deletions, renames, changes of type, many 
   everythingTree(machine.source.path);
   // Too deep for the clearing away of what is restored here.
   execFileSync('rm', ['-rf', machine.at('source', 'deep')]);
-  for (let index = 0; index < 60; index++) machine.write(`big/${index}`, randomBytes(1_000_000));
+  for (let index = 0; index < 34; index++) machine.write(`big/${index}`, randomBytes(1_000_000));
   const repository = await machine.open();
   const trees: string[][] = [];
   const steps: (() => void)[] = [
@@ -248,7 +248,7 @@ void t.test('objects written over the packs by somebody without the right to del
 void t.test('a pack in the place of another, and the other gone: no version without its rows', async (t) => {
   const machine = new Machine(t);
   const repository = await machine.open();
-  for (let index = 0; index < 50; index++) machine.write(`${index}`, randomBytes(1_000_000));
+  for (let index = 0; index < 20; index++) machine.write(`${index}`, randomBytes(1_000_000));
   await backup(repository, machine.source);
   machine.write('more', 'more');
   await backup(repository, machine.source);

@@ -4,8 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { commandWords, createCli } from '../../commands/cli.js';
+import { runCommandLine } from '../../commands/usage.js';
 
 /** The compiled program. */
 export const command = fileURLToPath(new URL('../../commands/main.js', import.meta.url));
@@ -28,13 +32,21 @@ export interface Home {
   rr(...args: string[]): Promise<Outcome>;
   /** The same, and it must succeed; answers its standard output. */
   ok(...args: string[]): Promise<string>;
+  /** As a process of its own in any case. */
   start(...args: string[]): ChildProcess;
   /** Any other program; must exit with 0. */
   run(program: string, ...args: string[]): Promise<string>;
 }
 
-/** A directory outside the project (mounts and odd names in it), removed when the test ends. */
-export function newHome(t: Test, overrides: NodeJS.ProcessEnv = {}): Home {
+/**
+ * A directory outside the project (mounts and odd names in it), removed when the test ends. Commands run as processes, or
+ * `here`, in this one, where there are many: a process takes longer to start than most commands to end.
+ */
+export function newHome(
+  t: Test,
+  overrides: NodeJS.ProcessEnv = {},
+  where: 'process' | 'here' = 'process',
+): Home {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-e2e-'));
   const at = (...names: string[]) => path.join(directory, ...names);
   const { RRBACKUP_CONFIG, RRBACKUP_PASSWORD, AWS_CA_BUNDLE, ...inherited } = process.env;
@@ -61,7 +73,28 @@ export function newHome(t: Test, overrides: NodeJS.ProcessEnv = {}): Home {
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-  const rr = (...args: string[]) => outcome(start(...args));
+  const runHere = async (...args: string[]): Promise<Outcome> => {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const said = [text(stdout), text(stderr)] as const;
+    const argv = ['-c', configuration, ...args];
+    const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, {
+      env: environment,
+      stdin: new PassThrough(),
+      stdout,
+      stderr,
+      colorDepth: 1,
+      cwd: directory,
+      home: directory,
+      signal: new AbortController().signal,
+      program: [process.execPath, command],
+      argv,
+      parent: undefined,
+    });
+    stdout.end();
+    stderr.end();
+    return { status, stdout: await said[0], stderr: await said[1] };
+  };
+  const rr = where === 'here' ? runHere : (...args: string[]) => outcome(start(...args));
   const succeed = async (what: string, result: Promise<Outcome>) => {
     const { status, stdout, stderr } = await result;
     if (status !== 0) throw new Error(`${what} ended with ${status}\n${stderr}\n${stdout}`);

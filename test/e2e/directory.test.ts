@@ -11,6 +11,7 @@ const skip = isRoot ? false : 'owners, devices and mounts come back as root only
 void t.test('a directory repository', { skip }, async (t) => {
   const home = newHome(t);
   await roundTrip(t, home, {
+    encryption: 'none',
     section: `[directory]\npath: ${home.at('repository')}\n`,
     deleteStreams: async () => fs.rmSync(home.at('repository', 'streams'), { recursive: true }),
   });

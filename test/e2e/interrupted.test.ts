@@ -35,12 +35,12 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
   void t.test(`${signal} in the middle of a backup`, async (t) => {
     const home = newHome(t);
     home.configure(
-      `[main]\nbase_path: ${home.at('source')}\ncrypt_password: x\n[directory]\npath: ${home.at('repository')}\n`,
+      `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
     );
     fs.mkdirSync(home.at('source'));
     fs.writeFileSync(home.at('source', 'first'), 'first\n');
     await home.ok('backup');
-    fill(home.at('source', 'more'), 150);
+    fill(home.at('source', 'more'), 100);
 
     const before = packs(home).length;
     const status = await killed(home, signal, before + 3);
@@ -55,7 +55,7 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
 
     const result = JSON.parse(await home.ok('--json', 'backup')) as { sources: { new_bytes: number }[] };
     t.ok(
-      result.sources[0]!.new_bytes < 150 * 1024 * 1024 - 2 * 15 * 1024 * 1024,
+      result.sources[0]!.new_bytes < 100 * 1024 * 1024 - 2 * 15 * 1024 * 1024,
       'what was uploaded is used',
     );
     for (const name of left) t.ok(packs(home).includes(name), 'nothing is uploaded twice or deleted');
@@ -67,7 +67,7 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
 void t.test('without the journal the packs are found by listing', async (t) => {
   const home = newHome(t);
   home.configure(
-    `[main]\nbase_path: ${home.at('source')}\ncrypt_password: x\n[directory]\npath: ${home.at('repository')}\n`,
+    `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
   );
   fill(home.at('source'), 100);
   t.equal(await killed(home, 'SIGKILL', 3), null);

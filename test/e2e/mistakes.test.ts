@@ -14,7 +14,7 @@ const notForPeople = /\bE[A-Z]{4,}:|\[object |^ +at .*:\d+/m;
 
 /** A home with something to back up and an unencrypted repository's configuration. */
 function newUser(t: Test, more = ''): Home {
-  const home = newHome(t);
+  const home = newHome(t, {}, 'here');
   fs.mkdirSync(home.at('source', 'sub'), { recursive: true });
   fs.writeFileSync(home.at('source', 'a.txt'), 'hello');
   fs.writeFileSync(home.at('source', 'sub', 'b'), 'b'.repeat(5000));
@@ -289,7 +289,7 @@ void t.test('a timer that says -q hears nothing of success', async (t) => {
     ['-q', 'backup', '--dry-run'],
     ['-q', 'download', '1', 'target'],
   ])
-    t.strictSame(await home.rr(...args), { status: 0, stdout: '', stderr: '' }, args.join(' '));
+    t.strictSame(await outcome(home.start(...args)), { status: 0, stdout: '', stderr: '' }, args.join(' '));
 });
 
 void t.test('Ctrl-C: interrupted, said once, nothing half done', async (t) => {

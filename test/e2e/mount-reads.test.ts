@@ -12,8 +12,16 @@ import { compare, ended, serve, treeHome, type TreeHome } from './reading.js';
 
 const skip = noMount;
 
+let made: Promise<TreeHome> | undefined;
+/** The one that all tests here have; each leaves it unmounted and whole, and what was cached by one before is gone. */
+async function sharedHome(): Promise<TreeHome> {
+  const home = await (made ??= treeHome(t));
+  fs.rmSync(home.at('cache'), { recursive: true, force: true });
+  return home;
+}
+
 void t.test('many readers of two mounts of one repository, with little memory', { skip }, async (t) => {
-  const home = await treeHome(t);
+  const home = await sharedHome();
   const other = { ...home, mnt: home.at('other'), shown: home.at('other', 'tree/current') };
   fs.mkdirSync(other.mnt);
   for (const { mnt } of [home, other]) await home.ok('mount', '--cache-size', '8M', mnt);
@@ -26,7 +34,7 @@ void t.test('many readers of two mounts of one repository, with little memory', 
 });
 
 void t.test('cp, diff, tar and mmap, first and second time', { skip }, async (t) => {
-  const home = await treeHome(t);
+  const home = await sharedHome();
   const { mnt, shown, tree } = home;
   await home.ok('mount', '--cache-size', '8M', mnt);
   for (const time of ['first', 'second']) {
@@ -88,7 +96,7 @@ function flip(home: TreeHome, block: string): void {
 }
 
 void t.test('a damaged pack: an error for the files in the damaged block alone', { skip }, async (t) => {
-  const home = await treeHome(t);
+  const home = await sharedHome();
   const blocks = await blocksOf(home);
   const damage = [...blocks.get('d0/e0/f24')!, [...blocks.get('d2/sparse')!][2]!];
   execFileSync('chmod', ['-R', 'u+w', home.at('repository/packs')]);
@@ -131,7 +139,7 @@ function stateOf(pid: number): string | undefined {
 }
 
 void t.test('kill -9 of the server while many read', { skip }, async (t) => {
-  const home = await treeHome(t);
+  const home = await sharedHome();
   for (let round = 0; round < 4; round++) {
     const server = await serve(home);
     const readers = Array.from({ length: 8 }, () =>
@@ -161,7 +169,7 @@ void t.test('kill -9 of the server while many read', { skip }, async (t) => {
 });
 
 void t.test('the server is stopped for a while, as by a suspend', { skip }, async (t) => {
-  const home = await treeHome(t);
+  const home = await sharedHome();
   const server = await serve(home);
   let isReading = true;
   const readers = Promise.all(

@@ -20,8 +20,8 @@ export function makeTree(root: string): void {
   fs.writeFileSync(path.join(root, 'd1', 'large'), randomBytes(14_000_003));
   const sparse = fs.openSync(path.join(root, 'd2', 'sparse'), 'w');
   for (let index = 0; index < 5; index++)
-    fs.writeSync(sparse, randomBytes(1_000_000), 0, 1_000_000, index * 7_000_000 + 4096);
-  fs.ftruncateSync(sparse, 40_000_000);
+    fs.writeSync(sparse, randomBytes(1_000_000), 0, 1_000_000, index * 4_000_000 + 4096);
+  fs.ftruncateSync(sparse, 22_000_000);
   fs.closeSync(sparse);
 }
 

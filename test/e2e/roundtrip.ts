@@ -7,6 +7,7 @@ import { everythingTree } from '../trees.js';
 import { type Home, difference } from './cli.js';
 
 export interface Place {
+  readonly encryption: 'password' | 'none';
   /** The [s3] or [directory] section of a home's configuration. */
   readonly section: string;
   /** Deletes every stored object, with all its versions, below `streams/`. */
@@ -17,9 +18,8 @@ export interface Place {
 export async function roundTrip(t: Test, home: Home, place: Place): Promise<void> {
   const source = home.at('source');
   const catalog = home.at('catalog.mdb');
-  home.configure(
-    `[main]\nbase_path: ${source}\nlocal_manifest_file: ${catalog}\ncrypt_password: e2e\n${place.section}`,
-  );
+  const lock = place.encryption === 'none' ? 'encryption: none' : 'crypt_password: e2e';
+  home.configure(`[main]\nbase_path: ${source}\nlocal_manifest_file: ${catalog}\n${lock}\n${place.section}`);
   fs.mkdirSync(source);
   const { missing } = everythingTree(source);
   t.strictSame(missing, [], 'this machine can make everything');

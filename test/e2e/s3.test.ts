@@ -29,6 +29,7 @@ void t.test('an S3 repository', { skip, timeout: 600_000 }, async (t) => {
   await t.test('round trip', async (t) => {
     const home = newHome(t);
     await roundTrip(t, home, {
+      encryption: 'password',
       section: section(),
       deleteStreams: async () => {
         const store = await openStore({
