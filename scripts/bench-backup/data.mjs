@@ -21,10 +21,16 @@ export function tinyFiles(directory, count, size_bytes) {
   }
 }
 
+/** What is commonly there, in the order in which it is taken. */
+function systemTrees(isQuick) {
+  const libraries = `/usr/lib/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch] ?? process.arch}-linux-gnu`;
+  return isQuick
+    ? ['/usr/share/doc', '/usr/share/perl', `${libraries}/perl`, '/usr/share/locale', '/usr/bin']
+    : ['/usr/share', libraries, '/usr/include', '/usr/lib/python3', '/usr/lib/gcc', '/usr/bin', '/usr/sbin'];
+}
+
 export function recipes(isQuick) {
-  const systemTrees = isQuick
-    ? ['/usr/share/doc', '/usr/share/perl', '/usr/lib/x86_64-linux-gnu/perl']
-    : ['/usr/share', '/usr/lib/x86_64-linux-gnu'];
+  const system_bytes = (isQuick ? 0.15 : 1.2) * 1e9;
   const source = isQuick ? { releases: 2, share: 0.25 } : { releases: 8, share: 1 };
   const text = isQuick ? 10_000 : 100_000;
   const random_bytes = (isQuick ? 256 : 2048) * MiB;
@@ -34,8 +40,8 @@ export function recipes(isQuick) {
     : { big: 130, big_bytes: 1_035_000, small: 2000 };
   return {
     system: {
-      about: `a copy of ${systemTrees.join(' and ')}`,
-      make: (directory, session) => copyTrees(session, directory, systemTrees),
+      about: `a copy of ${systemTrees(isQuick).join(', ')}, as many of them as it takes for ${system_bytes / 1e6} MB`,
+      make: (directory, session) => copyTrees(session, directory, systemTrees(isQuick), system_bytes),
     },
     source: sourceCode(source),
     text: {

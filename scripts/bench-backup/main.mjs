@@ -1,7 +1,7 @@
 // scripts/bench: puts tools, data and courses together, runs them, prints the table. See options.mjs.
 
 import { join } from 'node:path';
-import { dataSets } from '../bench-common/data-sets.mjs';
+import { dataSets, weigh } from '../bench-common/data-sets.mjs';
 import * as program from '../bench-common/program.mjs';
 import { evaluate, table } from '../bench-common/report.mjs';
 import { startS3 } from '../bench-common/s3.mjs';
@@ -30,7 +30,7 @@ async function measure(session, options) {
 
   const used = [...new Set(chosen.map((course) => course.data))];
   const sizes = {};
-  for (const name of used) sizes[name] = program.weigh(await data.path(name));
+  for (const name of used) sizes[name] = weigh(await data.path(name));
   const floors = { bandwidth: sizes.mixed && sizes.mixed.size_bytes / bandwidth_bytes_per_s };
   return {
     machine: program.machine(),

@@ -1,8 +1,7 @@
 // Runs one command and takes its figures: wall and CPU seconds of all its processes, and their peak memory by kind. Everything
 // is written to disk before, so that nobody pays for what another left to be written.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const sampling_ms = 25;
@@ -45,11 +44,10 @@ function memoryBelow(pid) {
   return sum;
 }
 
-/** `command`: { command, args, env, cwd }. Seconds and MB. */
-export async function measured(session, { command, args, env, cwd }) {
+/** `command`: { command, args, env, cwd }; `directory`: for a file of ours meanwhile. Seconds and MB. */
+export async function measured(session, { command, args, env, cwd }, directory) {
   await session.run('sync', []);
   const peak_kB = { anonymous: 0, mapped: 0 };
-  const directory = mkdtempSync(join(tmpdir(), 'rrbackup-bench-figures.'));
   const figures = join(directory, 'figures');
   let timer;
   try {
@@ -73,6 +71,6 @@ export async function measured(session, { command, args, env, cwd }) {
     };
   } finally {
     clearInterval(timer);
-    rmSync(directory, { recursive: true });
+    rmSync(figures, { force: true });
   }
 }

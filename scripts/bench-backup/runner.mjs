@@ -3,7 +3,8 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeTree, weigh } from '../bench-common/program.mjs';
+import { weigh } from '../bench-common/data-sets.mjs';
+import { removeTree } from '../bench-common/program.mjs';
 import { lineOf } from './lines.mjs';
 import { measured } from './measured.mjs';
 
@@ -82,8 +83,9 @@ export class Runner {
   async #try(run, line, work) {
     try {
       await work();
-    } catch ({ message }) {
-      if (this.#options.session.isInterrupted) throw new Error(message);
+    } catch (error) {
+      if (this.#options.session.isInterrupted) throw error;
+      const { message } = error;
       run.isFailed = true;
       this.failures.push({ tool: run.tool.name, line, round: run.round + 1, message });
       process.stderr.write(`  ${run.tool.name}: ${line} FAILED: ${message}\n`);
@@ -109,11 +111,16 @@ export class Runner {
     byTool.set(name, [...(byTool.get(name) ?? []), value]);
   }
 
+  #measured(command) {
+    const { session, directory } = this.#options;
+    return measured(session, command, directory);
+  }
+
   async #backup(tool, place, { id }) {
     place.version = id; // borg names its archives.
     const command = tool.backupCommand(place);
     if (command === undefined) return undefined;
-    const figures = await measured(this.#options.session, command);
+    const figures = await this.#measured(command);
     return id === 'first' ? { ...figures, stored: (await this.#stored_bytes(place)) / 1e6 } : figures;
   }
 
@@ -122,7 +129,7 @@ export class Runner {
     const out = join(place.directory, 'out');
     mkdirSync(out);
     await tool.forget(place);
-    const figures = await measured(session, tool.restoreCommand(place, out));
+    const figures = await this.#measured(tool.restoreCommand(place, out));
     if (round === 0)
       await session.run('diff', ['-r', '-q', '--no-dereference', place.data, tool.restoredAt(place, out)]);
     removeTree(out);

@@ -1,7 +1,17 @@
 // The data that is measured: made once in the work directory, when it is first asked for. How to make it, each kind at any
 // size; the numbers are the callers'.
 
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { numbers, stream, text, word } from './seeds.mjs';
 
@@ -40,13 +50,25 @@ export function mixedFiles(directory, { big, big_bytes, small }) {
     writeFileSync(join(directory, 'big', `${String(index).padStart(3, '0')}.bin`), take(big_bytes));
 }
 
-/** What is there of `trees`, as it is on this machine. */
-export async function copyTrees(session, directory, trees) {
+/** What is there of `trees`, as it is on this machine; no more of them once they have `enough_bytes`. */
+export async function copyTrees(session, directory, trees, enough_bytes = Infinity) {
   for (const tree of trees.filter((path) => existsSync(path))) {
+    if (weigh(directory).size_bytes >= enough_bytes) return;
     const parent = join(directory, dirname(tree));
     mkdirSync(parent, { recursive: true });
     await session.run('cp', ['-a', tree, parent]);
   }
+}
+
+/** { count, size_bytes } of the files below a directory. */
+export function weigh(directory) {
+  const files = readdirSync(directory, { withFileTypes: true, recursive: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const size_bytes = files
+    .map((entry) => lstatSync(join(entry.parentPath ?? entry.path, entry.name)).size)
+    .reduce((sum, size) => sum + size, 0);
+  return { count: files.length, size_bytes };
 }
 
 /**

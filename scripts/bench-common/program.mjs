@@ -1,7 +1,7 @@
 // What every benchmark's main program is made of: its tools, its work directory, what it says of the machine, and how it ends.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Session } from './session.mjs';
@@ -29,7 +29,9 @@ function allTools(session, dist, ours) {
 export function chooseTools(session, { node, dist, isTool }, moreOurs = []) {
   const ours = [process.execPath, ...(node === undefined ? [] : [resolve(node)])];
   const all = [...ours.map((path) => ({ node: path, driver: 'kernel' })), ...moreOurs];
-  return allTools(session, dist, all).filter(({ name }) => isTool(name.split(' ')[0]));
+  const chosen = allTools(session, dist, all).filter(({ name }) => isTool(name.split(' ')[0]));
+  if (chosen.length === 0) throw new Error('no tool is called so; --help names them');
+  return chosen;
 }
 
 /** The directory that the project was built to, once it is sure that it was. */
@@ -52,17 +54,6 @@ export function workDirectory(session, { work }, room) {
 /** A million files at once, which rmSync takes minutes for. */
 export function removeTree(directory) {
   execFileSync('rm', ['-rf', directory]);
-}
-
-/** { count, size_bytes } of the files below a directory. */
-export function weigh(directory) {
-  const files = readdirSync(directory, { withFileTypes: true, recursive: true }).filter((entry) =>
-    entry.isFile(),
-  );
-  const size_bytes = files
-    .map((entry) => lstatSync(join(entry.parentPath ?? entry.path, entry.name)).size)
-    .reduce((sum, size) => sum + size, 0);
-  return { count: files.length, size_bytes };
 }
 
 export async function versionsOf(tools) {

@@ -1,7 +1,7 @@
 // scripts/bench mount: puts tools, data and scenarios together, runs them, prints the table. See options.mjs.
 
 import { join, resolve } from 'node:path';
-import { dataSets } from '../bench-common/data-sets.mjs';
+import { dataSets, weigh } from '../bench-common/data-sets.mjs';
 import * as program from '../bench-common/program.mjs';
 import { evaluate, table } from '../bench-common/report.mjs';
 import { startS3 } from '../bench-common/s3.mjs';
@@ -39,9 +39,7 @@ async function measure(session, options) {
 
   const isMixed = used.includes('s3-mixed');
   const floors = {
-    bandwidth: isMixed
-      ? program.weigh(await data.path('s3-mixed')).size_bytes / bandwidth_bytes_per_s
-      : undefined,
+    bandwidth: isMixed ? weigh(await data.path('s3-mixed')).size_bytes / bandwidth_bytes_per_s : undefined,
   };
   const wanted = lines.filter(({ id }) => options.isChosen(id));
   const rows = evaluate({ lines: wanted, measured: runner.measured, tools, floors });
