@@ -3,13 +3,7 @@ import { printable } from '../lib/bytes/path.js';
 import { nearest } from '../lib/config/nearest.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
-import {
-  type BackupResult,
-  type PreviewResult,
-  type Repository,
-  backup,
-  previewBackup,
-} from '../lib/index.js';
+import type { BackupResult, PreviewResult, Repository } from '../lib/index.js';
 import type { Run } from '../lib/progress.js';
 import type { SourceConfiguration } from '../lib/repository/types.js';
 import { BaseCommand } from './base.js';
@@ -49,10 +43,13 @@ export class BackupCommand extends BaseCommand {
   sources = Option.Array('--source', [], { description: 'Only this source; may be given several times' });
 
   protected override async perform(report: Report): Promise<number> {
-    const access = this.dryRun
-      ? { access: 'dry-run' as const }
-      : { access: 'write' as const, create: 'if-new' as const };
-    return this.withRepository(report, access, async ({ repository, configuration, run }) => {
+    const opening = (configuration: Configuration) => ({
+      ...(this.dryRun
+        ? { access: 'dry-run' as const }
+        : { access: 'write' as const, create: 'if-new' as const }),
+      sources: this.#chosen(configuration).map(({ name }) => name),
+    });
+    return this.withRepository(report, opening, async ({ repository, configuration, run }) => {
       const outcomes: Outcome[] = [];
       for (const source of this.#chosen(configuration)) {
         try {
@@ -80,6 +77,10 @@ export class BackupCommand extends BaseCommand {
     });
   }
 
+  protected override async preload(): Promise<void> {
+    await import('../lib/backup/index.js');
+  }
+
   #chosen({ sources, file }: Configuration): readonly SourceConfiguration[] {
     const names = sources.map(({ name }) => name);
     if (names.length === 0)
@@ -103,6 +104,7 @@ export class BackupCommand extends BaseCommand {
     report: Report,
   ): Promise<Outcome> {
     const options = { ...run, allowEmpty: this.allowEmpty };
+    const { backup, previewBackup } = await import('../lib/backup/index.js');
     const result = this.dryRun
       ? await previewBackup(repository, source, {
           ...options,

@@ -10,6 +10,8 @@ import type { CommandContext } from './context.js';
 import { Report } from './presentation/report.js';
 import { passwordPrompt } from './prompt.js';
 
+type Opening = Pick<OpenOptions, 'access' | 'create' | 'sync' | 'sources'>;
+
 export abstract class BaseCommand extends Command<CommandContext> {
   configurationFile = Option.String('-c,--config', {
     description: 'The configuration file (default: the first one found, see the README)',
@@ -38,6 +40,11 @@ export abstract class BaseCommand extends Command<CommandContext> {
     }
   }
 
+  /** Loads what will be needed once the repository is open; called while it is being opened. */
+  protected async preload(): Promise<void> {
+    return Promise.resolve();
+  }
+
   protected async configuration(report: Report): Promise<Configuration> {
     const { env: environment, cwd, home, signal } = this.context;
     const prompt = passwordPrompt(this.context);
@@ -60,20 +67,25 @@ export abstract class BaseCommand extends Command<CommandContext> {
     return configuration;
   }
 
-  /** Opens the repository for `work` and closes it afterwards, whatever happens. */
+  /** Opens the repository, as the configuration may ask for, for `work` and closes it afterwards, whatever happens. */
   protected async withRepository<Result>(
     report: Report,
-    options: Pick<OpenOptions, 'access' | 'create' | 'sync'>,
+    options: Opening | ((configuration: Configuration) => Opening),
     work: (opened: { repository: Repository; configuration: Configuration; run: Run }) => Promise<Result>,
   ): Promise<Result> {
     const configuration = await this.configuration(report);
     const run = report.run(this.context.signal);
-    const { openRepository } = await import('../lib/index.js');
-    const repository = await openRepository(configuration, {
+    // Not the whole library: most of it is for other commands.
+    const { openRepository } = await import('../lib/repository/open.js');
+    const opening = openRepository(configuration, {
       ...run,
-      ...options,
+      ...(typeof options === 'function' ? options(configuration) : options),
       note: (message) => report.note(message),
+      unlocker: this.context.unlocker,
     });
+    // What cannot be loaded says so when it is used.
+    this.preload().catch(() => undefined);
+    const repository = await opening;
     return this.closing(repository, () => work({ repository, configuration, run }));
   }
 

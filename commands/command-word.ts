@@ -16,6 +16,15 @@ export const commandWords: readonly string[] = [
   'recover',
 ];
 
+/** Commands that open no repository, or leave that to another process. */
+const withoutRepository = ['init', 'umount', 'mount'];
+
+/** Whether a command line is likely to open a repository: then a thread for the password's work is worth starting at once. */
+export function opensRepository(argv: readonly string[]): boolean {
+  const asksForHelp = ['--help', '-h', '--version'].some((option) => argv.includes(option));
+  return !asksForHelp && !withoutRepository.includes(argv[commandIndex(argv, commandWords)] ?? '');
+}
+
 /**
  * Where the command stands: the first argument that is one, or else the first that is neither an option nor the value of
  * -c; -1 for none.

@@ -1,6 +1,7 @@
 // What every command is given: the world as main found it. Commands read nothing from the process themselves.
 
 import type { BaseContext } from 'clipanion';
+import type { Unlocker } from '../lib/keys/index.js';
 import type { BackgroundChild, ParentProcess } from './background.js';
 
 export type CommandContext = BaseContext & {
@@ -16,6 +17,8 @@ export type CommandContext = BaseContext & {
   readonly argv: readonly string[];
   /** The process that started this one to go on in the background. */
   readonly parent: ParentProcess | undefined;
+  /** The thread for a password's work, started ahead; whoever opens a repository hands it on. */
+  readonly unlocker?: Unlocker | undefined;
   /** The process that was started ahead to go on in the background; whoever takes it has it begin or kills it. */
   takeChild?(): BackgroundChild | undefined;
 };

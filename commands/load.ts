@@ -10,6 +10,7 @@ type Commands = readonly CommandClass<CommandContext>[];
 
 /** Commands that are one class each; every other word, and none, has all of them loaded. */
 const loaders: Readonly<Record<string, () => Promise<CommandClass<CommandContext>>>> = {
+  backup: async () => (await import('./backup.js')).BackupCommand,
   mount: async () => (await import('./mount.js')).MountCommand,
   umount: async () => (await import('./umount.js')).UmountCommand,
   cat: async () => (await import('./cat.js')).CatCommand,
@@ -32,6 +33,9 @@ export async function loadCli(
   argv: readonly string[],
   options: { readonly colors: boolean },
 ): Promise<Cli<CommandContext>> {
-  const load = loaders[argv[commandIndex(argv, commandWords)] ?? ''];
+  const word = argv[commandIndex(argv, commandWords)];
+  // No command is a backup, unless somebody looks for what there is.
+  const asksForHelp = ['--help', '-h', '--version'].some((option) => argv.includes(option));
+  const load = loaders[word ?? (asksForHelp ? '' : 'backup')];
   return newCli(load === undefined ? (await import('./cli.js')).commands : [await load()], options);
 }

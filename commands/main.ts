@@ -3,10 +3,12 @@
 // the program is loaded here and there.
 
 import { BackgroundChild, backgroundOption } from './background.js';
-import { commandIndex, commandWords } from './command-word.js';
-import { compileCache } from './compile-cache.js';
+import { Unlocker } from '../lib/keys/unlock.js';
+import { commandIndex, commandWords, opensRepository } from './command-word.js';
+import { compileCache, useCompileCache } from './compile-cache.js';
 import { fromMountHelper } from './mount-helper.js';
 
+useCompileCache(process.env);
 const argv = fromMountHelper(process.argv.slice(2), commandWords);
 const program = [process.execPath, ...process.execArgv, process.argv[1]!];
 
@@ -23,5 +25,8 @@ const child = isForBackground
       environment: { ...process.env, ...compileCache(process.env), RRBACKUP_PASSWORD: undefined },
     })
   : undefined;
+// The slowest part of most commands is a password's work: the thread for it comes up while the rest is loaded.
+const unlocker = opensRepository(argv) ? new Unlocker() : undefined;
 const { run } = await import('./program.js');
-await run({ program, argv, child });
+await run({ program, argv, child, unlocker });
+await unlocker?.close();

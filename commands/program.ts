@@ -2,6 +2,7 @@
 
 import { homedir } from 'node:os';
 import { exitStatus } from '../lib/errors/index.js';
+import type { Unlocker } from '../lib/keys/index.js';
 import { type BackgroundChild, parentProcess } from './background.js';
 import { commandWords } from './command-word.js';
 import { loadCli } from './load.js';
@@ -12,10 +13,12 @@ export async function run({
   program,
   argv,
   child,
+  unlocker,
 }: {
   readonly program: readonly string[];
   readonly argv: readonly string[];
   readonly child: BackgroundChild | undefined;
+  readonly unlocker: Unlocker | undefined;
 }): Promise<void> {
   // Somebody who closes the pipe has seen enough: `rrbackup files latest | head`.
   for (const stream of [process.stdout, process.stderr])
@@ -47,6 +50,7 @@ export async function run({
     program,
     argv,
     parent: parentProcess(),
+    unlocker,
     takeChild: () => {
       const taken = spare;
       spare = undefined;

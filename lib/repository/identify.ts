@@ -2,7 +2,7 @@
 // password is at work, or from the store alone. A repository is made where there is none and this machine remembers none; it
 // is never made over one.
 
-import { cryptoReady, deriveKeys, publicSecret, type RepositoryKeys } from '../crypto/index.js';
+import { cryptoReady, deriveKeys, publicSecret, type RepositoryKeys, streamId } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import {
   type Descriptor,
@@ -13,6 +13,8 @@ import {
   Unlocker,
   verifyDescriptor,
 } from '../keys/index.js';
+import { commitKey, commitsPrefix } from '../manifest/names.js';
+import type { AheadStore } from '../store/ahead.js';
 import type { Call, ObjectStore } from '../store/types.js';
 import { createRepository } from './create.js';
 import type { OpenOptions, RepositoryConfiguration } from './open.js';
@@ -33,7 +35,7 @@ interface Question {
   readonly state: LocationState;
   readonly memory: Memory | undefined;
   /** Called once the password is at work: an S3 store takes its time to load. */
-  openStore(): Promise<ObjectStore>;
+  openStore(): Promise<AheadStore>;
 }
 
 /** Undefined: there is none, and this is a dry run of the command that would make one. */
@@ -72,6 +74,7 @@ async function fromMemory(
   unlocking.catch(() => undefined);
   const store = await openStore();
   store.conditionalCreate = descriptor.conditionalCreate;
+  beginHistories(store, known.streams, memory, options);
   const [{ holds, checkedLast }] = await Promise.all([
     holdAgainst(store, known, callOf(options)),
     cryptoReady(),
@@ -81,8 +84,10 @@ async function fromMemory(
     const { secret } = await unlocking;
     const keys = deriveKeys(secret);
     verifyDescriptor(descriptor, keys);
-    if (checkedLast !== known.checkedLast && options.access !== 'dry-run')
-      rememberOpening(state.directory, { ...known, checkedLast });
+    const streams = streamsOf(keys, configuration.host, options);
+    const isAsKnown = checkedLast === known.checkedLast && sameStreams(streams, known.streams);
+    if (!isAsKnown && options.access !== 'dry-run')
+      rememberOpening(state.directory, { ...known, checkedLast, streams: { ...known.streams, ...streams } });
     return { descriptor, secret, keys, created: false };
   } catch (error) {
     // Another password, for example, which opens another slot.
@@ -123,10 +128,34 @@ async function fromStore(
       if (options.adopt === true) state.forget();
       state.remember({ repositoryId: descriptor.repository, encryption: descriptor.encryption, pins: {} });
     }
-    rememberOpening(state.directory, { descriptor: bytes, slot, checkedLast: 'slot' });
+    const streams = streamsOf(keys, configuration.host, options);
+    rememberOpening(state.directory, { descriptor: bytes, slot, checkedLast: 'slot', streams });
   }
   return { descriptor, secret, keys, created };
 }
+
+/** What a backup's look at the store begins with, asked as lib/manifest/chain asks it. */
+function beginHistories(
+  store: AheadStore,
+  streams: Opening['streams'],
+  { pins }: Memory,
+  options: OpenOptions,
+): void {
+  for (const source of options.sources ?? []) {
+    const stream = streams[source];
+    const pin = stream === undefined ? undefined : pins[stream];
+    if (stream === undefined || pin === undefined) continue;
+    const after = commitKey(stream, Math.max(0, pin.sequence - 1));
+    store.beginList(commitsPrefix(stream), { ...callOf(options), after });
+  }
+}
+
+function streamsOf(keys: RepositoryKeys, host: string, { sources = [] }: OpenOptions): Opening['streams'] {
+  return Object.fromEntries(sources.map((source) => [source, streamId(keys, host, source)]));
+}
+
+const sameStreams = (some: Opening['streams'], all: Opening['streams']): boolean =>
+  Object.entries(some).every(([source, stream]) => all[source] === stream);
 
 async function secretOf(
   { encryption, repository: repositoryId }: Descriptor,

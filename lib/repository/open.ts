@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js';
 import { RrbackupError } from '../errors/index.js';
 import type { Unlocker } from '../keys/index.js';
 import type { Run } from '../progress.js';
+import { AheadStore } from '../store/ahead.js';
 import { openStore, storeLocation } from '../store/open.js';
 import type { ObjectStore, StoreConfiguration } from '../store/types.js';
 import { identify } from './identify.js';
@@ -87,8 +88,8 @@ async function openAt(
   configuration: OpenedConfiguration,
   options: OpenOptions,
 ): Promise<Repository> {
-  let opened: Promise<ObjectStore> | undefined;
-  const openStore = () => (opened ??= open());
+  let opened: Promise<AheadStore> | undefined;
+  const openStore = () => (opened ??= open().then((store) => new AheadStore(store)));
   try {
     if (options.access === 'write') refuseIfLocked(configuration);
     const state = new LocationState(configuration.stateDirectory, location);

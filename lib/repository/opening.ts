@@ -15,6 +15,8 @@ export interface Opening {
   readonly slot: StoredSlot | undefined;
   /** Which of the two was held against the store last. */
   readonly checkedLast: 'descriptor' | 'slot';
+  /** The streams of this host's sources, by name: known here before the keys are. */
+  readonly streams: Readonly<Record<string, string>>;
 }
 
 const fileName = 'opening.json';
@@ -26,11 +28,13 @@ export function recallOpening(directory: string): Opening | undefined {
       descriptor: string;
       slot?: { key: string; versionId: string; bytes: string };
       checkedLast: Opening['checkedLast'];
+      streams?: Opening['streams'];
     };
     return {
       descriptor: Buffer.from(json.descriptor),
       slot: json.slot && { ...json.slot, bytes: Buffer.from(json.slot.bytes) },
       checkedLast: json.checkedLast,
+      streams: json.streams ?? {},
     };
   } catch {
     return undefined;
@@ -38,11 +42,12 @@ export function recallOpening(directory: string): Opening | undefined {
 }
 
 /** Does nothing where it cannot be written: the next run asks the store. */
-export function rememberOpening(directory: string, { descriptor, slot, checkedLast }: Opening): void {
+export function rememberOpening(directory: string, opening: Opening): void {
+  const { descriptor, slot } = opening;
   const text = JSON.stringify({
+    ...opening,
     descriptor: descriptor.toString(),
     slot: slot && { ...slot, bytes: Buffer.from(slot.bytes).toString() },
-    checkedLast,
   });
   const file = path.join(directory, fileName);
   const temporary = `${file}.${process.pid}.new`;

@@ -107,6 +107,21 @@ export class LocationState {
     replaceFile(this.#journalPath(stream), '');
   }
 
+  /** The newest checkpoint of the stream that this machine knows of; the store may have newer ones. */
+  newestCheckpoint(stream: string): number | undefined {
+    const text = readIfThere(this.#checkpointPath(stream)) ?? '';
+    return /^\d{1,10}\n$/.test(text) ? Number(text) : undefined;
+  }
+
+  noteCheckpoint(stream: string, sequence: number): void {
+    this.makeDirectory();
+    replaceFile(this.#checkpointPath(stream), `${sequence}\n`);
+  }
+
+  #checkpointPath(stream: string): string {
+    return path.join(this.directory, `${stream}.checkpoint`);
+  }
+
   #journalPath(stream: string): string {
     return path.join(this.directory, `${stream}.journal`);
   }

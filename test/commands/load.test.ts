@@ -28,12 +28,13 @@ t.test('every example parses to the same command', async (t) => {
 });
 
 t.test(
-  'a mount loads nothing but the mount; a word that is none, and none at all, load everything',
+  'a mount loads nothing but the mount, no word at all nothing but the backup; a word that is none loads everything',
   async (t) => {
     const known = async (...argv: string[]) => (await loadCli(argv, colors)).definitions().length;
-    t.equal(await known('-c', 'backup', 'mount', '/m'), 1);
+    for (const argv of [['-c', 'backup', 'mount', '/m'], [], ['-c', 'mount'], ['-n']])
+      t.equal(await known(...argv), 1, argv.join(' '));
     const all = createCli(colors).definitions().length;
-    for (const argv of [[], ['frobnicate'], ['--help'], ['key'], ['-c', 'mount']])
+    for (const argv of [['frobnicate'], ['--help'], ['key'], ['-c', 'mount', '--version']])
       t.equal(await known(...argv), all, argv.join(' '));
   },
 );

@@ -103,6 +103,7 @@ for (const ignoresIfNoneMatch of [false, true]) {
 
 void t.test('a memory that is damaged or of another repository is none', async (t) => {
   const { machine, open } = await remembered(t);
+  await open();
   const [place] = fs.readdirSync(machine.at('state'));
   const file = machine.at('state', place!, 'opening.json');
   const whole = fs.readFileSync(file, 'utf8');

@@ -3,9 +3,8 @@
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { S3Client } from '@aws-sdk/client-s3';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { endpointOf, regionOf, type S3Configuration } from './address.js';
+import { NodeHttpHandler, S3Client } from './sdk.js';
 
 /** Sockets to the server, and calls at once. */
 const connections = 16;

@@ -1,7 +1,6 @@
 // One S3 server, bucket and prefix: sends requests and turns what goes wrong into the store's errors. Knows no operation of
 // the contract.
 
-import type { S3Client } from '@aws-sdk/client-s3';
 import { systemClock, type Clock } from '../../clock.js';
 import type { RrbackupError } from '../../errors/index.js';
 import { throwIfAborted } from '../failures.js';
@@ -9,6 +8,7 @@ import type { Call } from '../types.js';
 import { endpointOf, prefixOf, type S3Configuration, s3Location, serverOf } from './address.js';
 import { makeClient, type S3Timeouts } from './client.js';
 import { factsOf, notS3, s3Failure, type Place } from './failure.js';
+import type { S3Client } from './sdk.js';
 
 export interface S3StoreOptions {
   readonly clock?: Clock;

@@ -2,14 +2,6 @@
 // reads back before it calls an unclear create a failure.
 
 import type { Readable } from 'node:stream';
-import {
-  DeleteObjectCommand,
-  GetBucketVersioningCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  PutBucketVersioningCommand,
-  PutObjectCommand,
-} from '@aws-sdk/client-s3';
 import { RrbackupError } from '../../errors/index.js';
 import { checkRange, exists, missing, shortBody, transient } from '../failures.js';
 import { checkKey, checkPrefix } from '../key.js';
@@ -27,6 +19,14 @@ import { readBody } from './body.js';
 import { S3Connection, type S3StoreOptions } from './connection.js';
 import { factsOf } from './failure.js';
 import { listCommonPrefixes, listVersions } from './listing.js';
+import {
+  DeleteObjectCommand,
+  GetBucketVersioningCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+} from './sdk.js';
 
 interface Written {
   readonly versionId: string;

@@ -1,9 +1,9 @@
 // Lists every version below a prefix, page by page. Servers differ in where a page begins; nothing here relies on it.
 
-import { ListObjectVersionsCommand, type ListObjectVersionsCommandOutput } from '@aws-sdk/client-s3';
 import { transient } from '../failures.js';
 import { unversioned, type Call, type StoredObject } from '../types.js';
 import type { S3Connection } from './connection.js';
+import { ListObjectVersionsCommand, type ListObjectVersionsCommandOutput } from './sdk.js';
 
 interface Marker {
   readonly KeyMarker?: string;
