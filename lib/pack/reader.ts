@@ -30,6 +30,9 @@ interface Request {
   readonly places: ChunkPlace[];
 }
 
+/** What is kept of a stored block, which is valid only during the call. */
+type TakeBlock = (place: ChunkPlace, stored: Buffer) => Buffer;
+
 /** Call cryptoReady once before the first. */
 export class PackReader {
   readonly #options: PackReaderOptions;
@@ -45,28 +48,44 @@ export class PackReader {
    * for at once, all of it is held in memory. Errors: 'pack.damaged' and the store's.
    */
   async readBlocks(places: readonly ChunkPlace[], signal?: AbortSignal): Promise<Map<number, Buffer>> {
+    return this.#readAll(places, (place, stored) => this.#decoder.decode(place, stored), signal);
+  }
+
+  /**
+   * The same blocks as they are stored, for threads that decode: whoever finds one damaged asks `readBlocks`, which says so in
+   * words, or has it whole from where it comes from.
+   */
+  async readStored(places: readonly ChunkPlace[], signal?: AbortSignal): Promise<Map<number, Buffer>> {
+    return this.#readAll(places, (_place, stored) => Buffer.from(stored), signal);
+  }
+
+  async #readAll(
+    places: readonly ChunkPlace[],
+    take: TakeBlock,
+    signal: AbortSignal | undefined,
+  ): Promise<Map<number, Buffer>> {
     const blocks = new Map<number, Buffer>();
     const [first] = places;
     if (first === undefined) return blocks;
     if (places.some(({ pack }) => pack !== first.pack)) throw new RangeError('places of several packs');
     throwIfAborted(signal);
     const sorted = distinctBlocks(places);
-    for (const place of sorted) this.#takeCached(place, blocks);
+    for (const place of sorted) this.#takeCached(place, take, blocks);
     const requests = planRequests(sorted, blocks);
     const worker = async () => {
       for (let request = requests.pop(); request !== undefined; request = requests.pop())
-        await this.#read(first, request, blocks, signal);
+        await this.#read(first, request, take, blocks, signal);
     };
     await Promise.all(Array.from({ length: Math.min(parallelRequests, requests.length) }, worker));
     return blocks;
   }
 
-  #takeCached(place: ChunkPlace, blocks: Map<number, Buffer>): void {
+  #takeCached(place: ChunkPlace, take: TakeBlock, blocks: Map<number, Buffer>): void {
     const { cache } = this.#options;
     const stored = cache?.read(place);
     if (stored === undefined) return;
     try {
-      blocks.set(place.block, this.#decoder.decode(place, stored));
+      blocks.set(place.block, take(place, stored));
     } catch {
       // A crash or the disk spoiled it, or the store's own is no better: then that one says so.
       cache?.reject(place);
@@ -76,6 +95,7 @@ export class PackReader {
   async #read(
     { pack, packVersionId }: ChunkPlace,
     { offset, length, places }: Request,
+    take: TakeBlock,
     blocks: Map<number, Buffer>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -87,7 +107,7 @@ export class PackReader {
     for (const place of places) {
       const from = place.blockOffset_bytes - offset;
       const stored = bytes.subarray(from, from + place.blockStored_bytes);
-      blocks.set(place.block, this.#decoder.decode(place, stored));
+      blocks.set(place.block, take(place, stored));
     }
     // With the blocks in between, which nobody asked for yet: fetched once is enough.
     cache?.keep(pack, offset, bytes);

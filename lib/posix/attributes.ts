@@ -8,6 +8,9 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, check, cString, declare, isMac, lastErrn
 const utimensat = declare('int utimensat(int directory, const void *path, const void *times, int flags)');
 const fchmodat = declare('int fchmodat(int directory, const void *path, uint32_t mode, int flags)');
 const chmod = declare('int chmod(const void *path, uint32_t mode)');
+const futimens = declare('int futimens(int descriptor, const void *times)');
+const fchmod = declare('int fchmod(int descriptor, uint32_t mode)');
+const fchown = declare('int fchown(int descriptor, uint32_t uid, uint32_t gid)');
 
 const UTIME_OMIT = isMac ? -2n : (1n << 30n) - 2n;
 const second_ns = 1_000_000_000n;
@@ -16,11 +19,31 @@ const unsupported = [os.constants.errno.ENOTSUP, os.constants.errno.EINVAL];
 
 /** Sets the modification time, before 1970 too; the access time stays. Throws SystemCallError. */
 export function setModified(path: Uint8Array, mtime_ns: bigint): void {
+  setTimes(mtime_ns);
+  check(utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
+}
+
+/** The same of an open file. */
+export function setModifiedOf(descriptor: number, mtime_ns: bigint): void {
+  setTimes(mtime_ns);
+  check(futimens(descriptor, times), 'futimens');
+}
+
+/** Sets the permission bits of an open file. Throws SystemCallError. */
+export function setModeOf(descriptor: number, mode: number): void {
+  check(fchmod(descriptor, mode), 'fchmod');
+}
+
+/** Gives an open file to a user and a group. Throws SystemCallError. */
+export function setOwnerOf(descriptor: number, uid: number, gid: number): void {
+  check(fchown(descriptor, uid, gid), 'fchown');
+}
+
+function setTimes(mtime_ns: bigint): void {
   const rest = ((mtime_ns % second_ns) + second_ns) % second_ns;
   times.writeBigInt64LE(UTIME_OMIT, 8);
   times.writeBigInt64LE((mtime_ns - rest) / second_ns, 16);
   times.writeBigInt64LE(rest, 24);
-  check(utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
 }
 
 /** Sets the permission bits of anything but a symlink. Throws SystemCallError. */

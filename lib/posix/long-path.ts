@@ -21,6 +21,8 @@ export function canAnchor(): boolean {
 export interface Anchor {
   /** '/proc/self/fd/N' */
   readonly path: Buffer;
+  /** N */
+  readonly descriptor: number;
   close(): void;
 }
 
@@ -31,7 +33,7 @@ export interface Anchor {
 export function openAnchor(path: Uint8Array): Anchor {
   const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
   const fd = fs.openSync(Buffer.from(path), O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  return { path: Buffer.from(`/proc/self/fd/${fd}`), close: () => fs.closeSync(fd) };
+  return { path: Buffer.from(`/proc/self/fd/${fd}`), descriptor: fd, close: () => fs.closeSync(fd) };
 }
 
 export function needsAnchor(path: Uint8Array): boolean {

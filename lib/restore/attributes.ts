@@ -4,38 +4,81 @@
 import fs from 'node:fs';
 import { printable } from '../bytes/path.js';
 import type { Entry } from '../manifest/types.js';
-import { setMode, setModified } from '../posix/attributes.js';
+import { setMode, setModeOf, setModified, setModifiedOf, setOwnerOf } from '../posix/attributes.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { listXattrs, removeXattr, setXattr } from '../posix/xattr.js';
-import type { Warnings } from './warnings.js';
 
 const setuidBits = 0o6000;
+const permissionBits = 0o777;
+
+/** Takes what could not be done; the first message of each group is the one that is told. */
+export interface WarningSink {
+  add(group: string, message: string): void;
+}
+
+export interface Made {
+  /** Reaches the entry. */
+  readonly access: Buffer;
+  /** Names it in warnings. */
+  readonly path: Uint8Array;
+  readonly entry: Entry;
+  /** Of a file that is open. */
+  readonly descriptor?: number;
+  /** It was made just now in a directory where new entries are this user's and have no attributes. */
+  readonly isPlain: boolean;
+}
 
 export class Attributes {
-  readonly #warnings: Warnings;
+  readonly #warnings: WarningSink;
+  readonly #umask: number;
   readonly #isRoot = process.geteuid?.() === 0;
   readonly #uid = process.geteuid?.();
+  readonly #gid = process.getegid?.();
   readonly #groups = new Set([...(process.getgroups?.() ?? []), process.getegid?.()]);
 
-  constructor(warnings: Warnings) {
+  constructor(warnings: WarningSink, umask: number) {
     this.#warnings = warnings;
+    this.#umask = umask;
   }
 
-  /** `access` reaches the entry, `path` names it in warnings. Throws only where permission bits or times are refused. */
-  apply(access: Buffer, path: Uint8Array, entry: Entry): void {
+  /**
+   * The mode to make a file with in a plain directory, if then only its time is left to be put right; undefined if more is. Who
+   * may read the file later may read it then.
+   */
+  finalMode({ uid, gid, mode, xattrs }: Entry): number | undefined {
+    const isFinal = this.#isOurs(uid, gid) && xattrs.length === 0;
+    return isFinal && (mode & ~permissionBits) === 0 && (mode & this.#umask) === 0 ? mode : undefined;
+  }
+
+  /** Throws only where permission bits or times are refused. */
+  apply(made: Made): void {
+    const { access, entry, descriptor, isPlain } = made;
     // A change of owner takes setuid bits and capabilities away, and a file without write permission takes no attributes.
-    this.#xattrs(access, path, entry, false);
-    const isOwned = this.#owner(access, entry);
-    this.#xattrs(access, path, entry, true);
-    if (entry.type !== 'symlink') setMode(access, isOwned ? entry.mode : entry.mode & ~setuidBits);
+    this.#xattrs(made, false);
+    const isOwned = (isPlain && this.#isOurs(entry.uid, entry.gid)) || this.#owner(made);
+    this.#xattrs(made, true);
+    const mode = isOwned ? entry.mode : entry.mode & ~setuidBits;
+    if (descriptor !== undefined) {
+      setModeOf(descriptor, mode);
+      setModifiedOf(descriptor, entry.mtime_ns);
+      return;
+    }
+    if (entry.type !== 'symlink') setMode(access, mode);
     setModified(access, entry.mtime_ns);
   }
 
+  /** What a new file of ours belongs to. */
+  #isOurs(uid: number, gid: number): boolean {
+    return uid === this.#uid && gid === this.#gid;
+  }
+
   /** True if owner and group are now the recorded ones. */
-  #owner(access: Buffer, { uid, gid }: Entry): boolean {
+  #owner({ access, descriptor, entry: { uid, gid } }: Made): boolean {
     const mayGive = this.#isRoot || this.#groups.has(gid);
+    const owner = this.#isRoot ? uid : this.#uid!;
     try {
-      if (mayGive) fs.lchownSync(access, this.#isRoot ? uid : this.#uid!, gid);
+      if (mayGive && descriptor !== undefined) setOwnerOf(descriptor, owner, gid);
+      else if (mayGive) fs.lchownSync(access, owner, gid);
     } catch (error) {
       this.#warnings.add('owner', `owners are not put back: ${reasonOf(error)}`);
       return false;
@@ -45,10 +88,11 @@ export class Attributes {
     return false;
   }
 
-  #xattrs(access: Buffer, path: Uint8Array, entry: Entry, isAfterOwner: boolean): void {
-    const wanted = entry.xattrs.filter(({ name }) => startsWith(name, 'security.') === isAfterOwner);
-    if (!isAfterOwner) this.#removeOthers(access, entry);
-    for (const { name, value } of wanted) {
+  #xattrs({ access, path, entry, isPlain }: Made, isAfterOwner: boolean): void {
+    if (!isAfterOwner && !isPlain) this.#removeOthers(access, entry);
+    if (entry.xattrs.length === 0) return;
+    for (const { name, value } of entry.xattrs) {
+      if (startsWith(name, 'security.') !== isAfterOwner) continue;
       try {
         setXattr(access, name, value);
       } catch (error) {

@@ -2,7 +2,7 @@
 // size, its time and, chunk by chunk, its content are; reads it, changes nothing.
 
 import fs from 'node:fs';
-import type { Entry, EntryType } from '../manifest/types.js';
+import type { Entry, EntryType, Segment } from '../manifest/types.js';
 import { splitDevice } from '../posix/nodes.js';
 import { dataExtents } from '../posix/sparse.js';
 import type { ChunkId } from '../pack/types.js';
@@ -12,23 +12,31 @@ export type Standing = 'absent' | 'same' | 'different' | 'directory';
 export interface Comparison {
   /** The id of a chunk with these bytes. */
   identify(plain: Uint8Array): ChunkId;
-  /** Awaited between chunks. */
-  turn(): Promise<void>;
+  /** Called between chunks; throws once everybody is to stop. */
+  check(): void;
 }
 
 const window_bytes = 4 * 1024 * 1024;
+const smallest_bytes = 256 * 1024;
 
-/** `access` is only used before the first wait. */
-export async function whatStands(access: Buffer, entry: Entry, comparison: Comparison): Promise<Standing> {
+/** With a file's content, which may be large, compared to its end. */
+export function whatStands(access: Buffer, entry: Entry, comparison: Comparison): Standing {
+  const standing = whatSeemsToStand(access, entry);
+  if (standing !== 'same' || entry.type !== 'file') return standing;
+  return hasContent(access, entry, comparison) ? 'same' : 'different';
+}
+
+/** The same for a file by its size and its time only. */
+export function whatSeemsToStand(access: Buffer, entry: Entry): Standing {
   const stats = fs.lstatSync(access, { bigint: true, throwIfNoEntry: false });
   if (stats === undefined) return 'absent';
   if (stats.isDirectory()) return 'directory';
   if (!isType(stats, entry.type)) return 'different';
   switch (entry.type) {
-    case 'file': {
-      if (stats.size !== BigInt(entry.size_bytes) || stats.mtimeNs !== entry.mtime_ns) return 'different';
-      return (await hasContent(access, entry, comparison)) ? 'same' : 'different';
-    }
+    case 'file':
+      return stats.size === BigInt(entry.size_bytes) && stats.mtimeNs === entry.mtime_ns
+        ? 'same'
+        : 'different';
     case 'symlink':
       return fs.readlinkSync(access, { encoding: 'buffer' }).equals(entry.target) ? 'same' : 'different';
     case 'character-device':
@@ -41,23 +49,18 @@ export async function whatStands(access: Buffer, entry: Entry, comparison: Compa
   }
 }
 
-async function hasContent(access: Buffer, entry: Entry, { identify, turn }: Comparison): Promise<boolean> {
+function hasContent(access: Buffer, entry: Entry, comparison: Comparison): boolean {
   let fd: number;
   try {
-    fd = fs.openSync(access, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+    fd = openExisting(access, fs.constants.O_RDONLY);
   } catch {
     return false;
   }
   try {
     let offset = 0;
     for (const segment of entry.content) {
-      const end = offset + segment.size_bytes;
-      await turn();
-      if (segment.kind === 'chunk') {
-        const plain = Buffer.allocUnsafe(segment.size_bytes);
-        if (!readWhole(fd, plain, offset) || Buffer.compare(identify(plain), segment.id) !== 0) return false;
-      } else if (!(await isZero(fd, offset, end, turn))) return false;
-      offset = end;
+      if (!hasSegment(fd, offset, segment, comparison)) return false;
+      offset += segment.size_bytes;
     }
     return true;
   } finally {
@@ -65,11 +68,29 @@ async function hasContent(access: Buffer, entry: Entry, { identify, turn }: Comp
   }
 }
 
-async function isZero(fd: number, from: number, end: number, turn: () => Promise<void>): Promise<boolean> {
+/** Follows no symlink and waits for no fifo. */
+export function openExisting(access: Buffer, flags: number): number {
+  return fs.openSync(access, flags | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+}
+
+/** Used again: a fresh buffer for each chunk would cost page faults. */
+let room = Buffer.alloc(0);
+
+/** Whether the file has these bytes there. */
+export function hasSegment(fd: number, offset: number, segment: Segment, comparison: Comparison): boolean {
+  comparison.check();
+  const { size_bytes } = segment;
+  if (segment.kind === 'hole') return isZero(fd, offset, offset + size_bytes, comparison);
+  if (room.length < size_bytes) room = Buffer.allocUnsafeSlow(Math.max(size_bytes, smallest_bytes));
+  const plain = room.subarray(0, size_bytes);
+  return readWhole(fd, plain, offset) && Buffer.compare(comparison.identify(plain), segment.id) === 0;
+}
+
+function isZero(fd: number, from: number, end: number, { check }: Comparison): boolean {
   for (const { offset, size_bytes } of dataExtents(fd, from, end)) {
     for (let at = offset; at < offset + size_bytes; at += window_bytes) {
       const part = Buffer.allocUnsafe(Math.min(window_bytes, offset + size_bytes - at));
-      await turn();
+      check();
       if (!readWhole(fd, part, at) || part.some((byte) => byte !== 0)) return false;
     }
   }
@@ -77,7 +98,7 @@ async function isZero(fd: number, from: number, end: number, turn: () => Promise
 }
 
 /** False if the file ends before the buffer is full. */
-export function readWhole(fd: number, into: Buffer, position: number): boolean {
+function readWhole(fd: number, into: Buffer, position: number): boolean {
   for (let at = 0; at < into.length;) {
     const count = fs.readSync(fd, into, at, into.length - at, position + at);
     if (count === 0) return false;

@@ -3,7 +3,6 @@
 import { printable } from '../bytes/path.js';
 import { RrbackupError, toRrbackupError } from '../errors/index.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
-import { isOfOneBlock } from './fetch.js';
 
 /** Errors of the target as a whole: going on would only repeat them. */
 const ofTarget = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'ENODEV', 'EMFILE', 'ENFILE']);
@@ -13,6 +12,11 @@ export function isOfOneEntry(error: unknown): boolean {
   if (error instanceof RrbackupError) return isOfOneBlock(error);
   const code = errorCode(error);
   return code !== undefined && !ofTarget.has(code);
+}
+
+/** True for what is wrong with stored bytes; false for a store that does not answer. */
+export function isOfOneBlock(error: unknown): error is RrbackupError {
+  return error instanceof RrbackupError && ['damaged', 'tampered', 'not_found'].includes(error.kind);
 }
 
 /** Any thrown value as an error that a user can read. */

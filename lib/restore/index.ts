@@ -1,29 +1,32 @@
 // Restoring a version, or a part of it, into a directory: plan, fetch, write. Writes nothing outside the target, overwrites
 // nothing unless told to, and goes on where an interrupted run stopped.
 
-import { printable } from '../bytes/path.js';
+import os from 'node:os';
 import type { CatalogEntry, CatalogReader } from '../catalog/types.js';
-import { type RepositoryKeys, chunkId } from '../crypto/index.js';
-import { RrbackupError } from '../errors/index.js';
-import type { Entry } from '../manifest/types.js';
-import type { PackReader } from '../pack/index.js';
-import type { Progress, Run } from '../progress.js';
-import { Attributes } from './attributes.js';
-import { ChunkFetcher, type FetchedChunks } from './fetch.js';
-import type { Batch } from './jobs.js';
+import type { RepositoryKeys } from '../crypto/index.js';
+import { RrbackupError, interrupted } from '../errors/index.js';
+import type { LocalBlocksSettings } from '../pack/index.js';
+import type { Run } from '../progress.js';
+import { Dispatcher } from './dispatch.js';
+import { type PackSource, Supplier } from './fetch.js';
+import { limits } from './limits.js';
+import type { Policy, WriterSettings } from './messages.js';
 import { type Totals, plan } from './plan.js';
-import { Preparation } from './prepare.js';
+import { Restoration } from './restoration.js';
+import { type Runner, runHere, runInThreads } from './runner.js';
 import { type Selection, notFound, select } from './selection.js';
 import { Target } from './target.js';
 import { Turns } from './turns.js';
-import { Warnings } from './warnings.js';
-import { Writer } from './write.js';
 
 /** An opened repository, or as much of one as a restore needs. */
 export interface RestoreSource {
-  readonly catalog: Pick<CatalogReader, 'version' | 'root' | 'list' | 'lookup' | 'find' | 'chunk'>;
-  readonly packs: Pick<PackReader, 'readBlocks' | 'chunkFrom'>;
-  readonly context: { readonly keys: RepositoryKeys };
+  /** `path`: where threads open it, too; without it everything is done in this one. */
+  readonly catalog: Pick<CatalogReader, 'version' | 'root' | 'visitRows' | 'lookup' | 'find' | 'chunk'> & {
+    readonly path?: string;
+  };
+  readonly packs: PackSource;
+  readonly context: { readonly keys: RepositoryKeys; readonly repositoryId: string };
+  readonly localBlocks: LocalBlocksSettings;
 }
 
 export interface RestoreOptions extends Run {
@@ -36,6 +39,11 @@ export interface RestoreOptions extends Run {
   readonly paths?: readonly (string | Uint8Array)[];
   /** Replace files that differ. Directories are never replaced by something else. Default false. */
   readonly overwrite?: boolean;
+  /**
+   * Replace what differs, and write into files that differ only the chunks that do, where they stand. Not atomic: after an
+   * interruption a file may be partly old and partly new; the same call goes on from there. Default false.
+   */
+  readonly inPlace?: boolean;
 }
 
 export interface RestoreResult {
@@ -53,17 +61,14 @@ export interface RestoreResult {
   readonly failed: number;
 }
 
-/** Batches that are fetched while one is written. */
-const batchesAhead = 2;
-
 /**
  * Puts a version back, exactly: bytes, names, modes, owners (as root), times, links, holes, attributes. Every byte is proven
- * by its chunk's id and read back after writing. Errors: kind not_found (version or path), usage (bad target), busy (another
- * restore writes there), store, interrupted, failure (the disk is full, …). Whatever the error, what stands in the target
- * under its real name is complete, and the same call goes on from there.
+ * by its chunk's id. Errors: kind not_found (version or path), usage (bad target), busy (another restore writes there), store,
+ * interrupted, failure (the disk is full, …). Whatever the error, what stands in the target under its real name is complete
+ * (but for a file that `inPlace` was changing), and the same call goes on from there.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
-  const { stream, sequence } = options;
+  const { stream, sequence, signal } = options;
   const { catalog } = options.repository;
   const version = catalog.version(stream, sequence);
   const root = version && catalog.root(stream, sequence);
@@ -76,11 +81,11 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
     });
   const { sourcePath } = version.header;
   const selection = select(options.paths ?? [], { catalog, stream, sequence, sourcePath });
-  const turns = new Turns(options.signal);
+  const turns = new Turns(signal);
   const totals = await sum(catalog, root, sequence, selection, turns);
   const target = new Target(options.target);
   try {
-    return await new Restoration(options, target, totals, turns).run(root, selection);
+    return await carryOut(options, root, selection, target, totals, turns);
   } finally {
     target.close();
   }
@@ -99,135 +104,73 @@ async function sum(
     await turns.turn();
     if (step.kind !== 'entry') continue;
     totals.files++;
-    totals.bytes += step.entry.entry.size_bytes;
+    totals.bytes += step.row.size_bytes;
   }
   const unmatched = selection.unmatched();
   if (unmatched.length > 0) throw notFound(unmatched, sequence);
   return totals;
 }
 
-class Restoration {
-  readonly #options: RestoreOptions;
-  readonly #target: Target;
-  readonly #totals: Totals;
-  readonly #turns: Turns;
-  readonly #warnings = new Warnings();
-  readonly #fetcher: ChunkFetcher;
-  readonly #result = {
-    files: 0,
-    directories: 0,
-    others: 0,
-    alreadyRight: 0,
-    bytes: 0,
-    conflicts: 0,
-    failed: 0,
+async function carryOut(
+  options: RestoreOptions,
+  root: CatalogEntry,
+  selection: Selection,
+  target: Target,
+  totals: Totals,
+  turns: Turns,
+): Promise<RestoreResult> {
+  const { repository, sequence, signal } = options;
+  const { catalog } = repository;
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const settings: WriterSettings = {
+    sequence,
+    policy: policyOf(options),
+    umask: process.umask(),
+    stop: stop.buffer as SharedArrayBuffer,
   };
-  #filesDone = 0;
-  #bytesDone = 0;
-
-  constructor(options: RestoreOptions, target: Target, totals: Totals, turns: Turns) {
-    this.#options = options;
-    this.#target = target;
-    this.#totals = totals;
-    this.#turns = turns;
-    this.#fetcher = new ChunkFetcher(options.repository.packs, options.signal);
+  const runner = await startRunner(repository, settings, totals);
+  const mustFetch = repository.localBlocks.kind !== 'directory';
+  const supplier = new Supplier(repository.packs, signal);
+  const dispatcher = new Dispatcher({ runner, supplier, mustFetch, stop });
+  const onAbort = (): void => dispatcher.fail(interrupted());
+  signal?.addEventListener('abort', onAbort);
+  const restoration = new Restoration({
+    ...settings,
+    catalog,
+    root,
+    target,
+    mustFetch,
+    dispatcher,
+    totals,
+    turns,
+    run: options,
+  });
+  try {
+    return await restoration.run(plan(catalog, root, sequence, selection));
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    await runner.close();
   }
+}
 
-  async run(root: CatalogEntry, selection: Selection): Promise<RestoreResult> {
-    const { sequence, overwrite = false } = this.#options;
-    const { catalog, context } = this.#options.repository;
-    const comparison = {
-      identify: (plain: Uint8Array) => chunkId(context.keys, plain),
-      turn: () => this.#turns.turn(),
-    };
-    const onConflict = this.#onConflict.bind(this);
-    const onFailed = this.#onFailed.bind(this);
-    const preparation = new Preparation({
-      catalog,
-      sequence,
-      target: this.#target,
-      overwrite,
-      comparison,
-      onConflict,
-      onFailed,
-    });
-    const writer = new Writer({
-      attributes: new Attributes(this.#warnings),
-      warnings: this.#warnings,
-      comparison,
-      fetch: (needed) => this.#fetcher.fetch(needed),
-      place: ({ id }) => {
-        const place = catalog.chunk(id);
-        return place && { id, place };
-      },
-      onDone: ({ path, entry }, what, written_bytes) => {
-        if (entry.type === 'file') this.#result.files++;
-        else this.#result.others++;
-        if (what === 'right') this.#result.alreadyRight++;
-        this.#result.bytes += written_bytes;
-        this.#progress(path, entry);
-      },
-      onDirectory: () => void this.#result.directories++,
-      onConflict,
-      onFailed,
-    });
-    try {
-      await this.#pump(preparation.batches(plan(catalog, root, sequence, selection)), writer);
-    } finally {
-      writer.abandon();
-      this.#warnings.tell(this.#options.onWarning);
-    }
-    return this.#result;
-  }
+function policyOf({ overwrite = false, inPlace = false }: RestoreOptions): Policy {
+  if (inPlace) return 'change';
+  return overwrite ? 'replace' : 'keep';
+}
 
-  /** Writes batches in order while those behind are looked ahead and fetched. */
-  async #pump(batches: AsyncIterable<Batch>, writer: Writer): Promise<void> {
-    const ahead: { readonly batch: Batch; readonly chunks: Promise<FetchedChunks> }[] = [];
-    const writeNext = async (): Promise<void> => {
-      const { batch, chunks } = ahead.shift()!;
-      const fetched = await chunks;
-      for (const job of batch.jobs) {
-        await writer.write(job, fetched);
-        await this.#turns.turn();
-      }
-    };
-    for await (const batch of batches) {
-      const chunks = this.#fetcher.fetch(batch.needed);
-      // Its failure is met when its turn comes, or not at all if another comes first.
-      chunks.catch(() => undefined);
-      ahead.push({ batch, chunks });
-      if (ahead.length > batchesAhead) await writeNext();
-    }
-    while (ahead.length > 0) await writeNext();
-  }
-
-  #onConflict(path: Buffer, entry: Entry): void {
-    this.#result.conflicts++;
-    this.#options.onWarning?.(`${printable(path)} is kept as it is: something else stands there already`);
-    this.#progress(path, entry);
-  }
-
-  #onFailed(path: Buffer, entry: Entry, error: RrbackupError): void {
-    this.#result.failed++;
-    const isSystemCall = error.code.startsWith('restore.E');
-    this.#options.onWarning?.(
-      isSystemCall ? error.message : `${printable(path) || 'the target'} is not put back: ${error.message}`,
-    );
-    this.#progress(path, entry);
-  }
-
-  #progress(path: Buffer, { type, size_bytes }: Entry): void {
-    if (type === 'directory') return;
-    this.#filesDone++;
-    this.#bytesDone += size_bytes;
-    const progress: Progress = {
-      phase: 'restore',
-      files_done: this.#filesDone,
-      files_total: this.#totals.files,
-      bytes_done: this.#bytesDone,
-      bytes_total: this.#totals.bytes,
-      current: printable(path),
-    };
-    this.#options.onProgress?.(progress);
-  }
+/** Threads take a tenth of a second to start: little work is done here meanwhile. */
+async function startRunner(
+  { catalog, context, localBlocks }: RestoreSource,
+  settings: WriterSettings,
+  { files, bytes }: Totals,
+): Promise<Runner> {
+  const { keys, repositoryId } = context;
+  // What comes over a network comes through the main thread, which looks into the disk cache, too.
+  const local = localBlocks.kind === 'directory' ? localBlocks : ({ kind: 'none' } as const);
+  const isLittle = files <= limits.inlineEntries && bytes <= limits.inline_bytes;
+  const catalogPath = catalog.path;
+  if (catalogPath === undefined || isLittle)
+    return runHere({ ...settings, catalog, repositoryId, keys, local });
+  const threads = Math.min(limits.threads, os.availableParallelism());
+  return runInThreads({ ...settings, catalogPath, repositoryId, keys, local }, threads);
 }

@@ -1,22 +1,35 @@
 // What a restore will do, as data: a walk over one version in path order. Pure: reads the catalog, touches no file.
 
 import { isSafeName, joinPath, printable } from '../bytes/path.js';
-import type { CatalogEntry, CatalogReader } from '../catalog/types.js';
+import type { CatalogEntry, CatalogReader, DirectoryId } from '../catalog/types.js';
 import { damaged } from '../errors/index.js';
+import type { EntryType } from '../manifest/types.js';
 import type { Selection } from './selection.js';
+
+/** As much of an entry as the main thread needs. */
+export interface PlannedRow {
+  readonly name: Buffer;
+  /** The same for all names of one file. */
+  readonly id: number;
+  /** Only for directories. */
+  readonly directory: DirectoryId | undefined;
+  readonly type: EntryType;
+  readonly links: number;
+  readonly size_bytes: number;
+}
 
 export type Step =
   /** `isParent`: on the way to something that was asked for, not asked for itself. */
   | {
       readonly kind: 'enter';
       readonly path: Buffer;
-      readonly entry: CatalogEntry;
+      readonly row: PlannedRow;
       readonly isParent: boolean;
     }
   /** Everything in the directory that was entered last and not left is done. */
   | { readonly kind: 'leave' }
   /** Anything but a directory. */
-  | { readonly kind: 'entry'; readonly path: Buffer; readonly entry: CatalogEntry };
+  | { readonly kind: 'entry'; readonly path: Buffer; readonly row: PlannedRow };
 
 export interface Totals {
   files: number;
@@ -25,11 +38,17 @@ export interface Totals {
 
 interface Level {
   readonly path: Buffer;
-  readonly entry: CatalogEntry;
+  readonly row: PlannedRow;
   readonly isSelected: boolean;
   isEntered: boolean;
-  page: CatalogEntry[];
+  page: Page;
   next: number;
+}
+
+interface Page {
+  readonly rows: PlannedRow[];
+  /** Where the catalog goes on behind it. */
+  position: number;
 }
 
 /** Rows taken from the catalog at a time, so that no read of it stays open while the caller waits for other things. */
@@ -40,37 +59,41 @@ const pageEntries = 256;
  * entered only once something below them is. Answer an 'enter' with 'skip' and nothing below it comes, nor its 'leave'.
  */
 export function* plan(
-  catalog: Pick<CatalogReader, 'list'>,
+  catalog: Pick<CatalogReader, 'visitRows'>,
   root: CatalogEntry,
   sequence: number,
   selection: Selection,
 ): Generator<Step, void, 'skip' | undefined> {
-  const page = (entry: CatalogEntry, after?: Buffer): CatalogEntry[] => {
-    const found: CatalogEntry[] = [];
-    for (const child of catalog.list(entry.directory!, sequence, after)) {
-      found.push(child);
-      if (found.length === pageEntries) break;
-    }
+  const page = ({ directory }: PlannedRow, position: number): Page => {
+    const found: Page = { rows: [], position };
+    catalog.visitRows(directory!, sequence, position, pageEntries, (row) => {
+      const { nameBytes, nameStart, nameEnd, id, directory, status } = row;
+      const { type, links, size_bytes } = status;
+      const name = Buffer.from(nameBytes.subarray(nameStart, nameEnd));
+      found.rows.push({ name, id, directory, type, links, size_bytes });
+      found.position = row.position;
+      return found.rows.length === pageEntries;
+    });
     return found;
   };
-  const open = (path: Buffer, entry: CatalogEntry, isSelected: boolean): Level => ({
+  const open = (path: Buffer, row: PlannedRow, isSelected: boolean): Level => ({
     path,
-    entry,
+    row,
     isSelected,
     isEntered: false,
-    page: page(entry),
+    page: page(row, 0),
     next: 0,
   });
 
-  const levels: Level[] = [open(Buffer.alloc(0), root, selection.matches(Buffer.alloc(0)))];
+  const levels: Level[] = [open(Buffer.alloc(0), rowOf(root), selection.matches(Buffer.alloc(0)))];
 
   /** Enters what is not yet entered, outermost first; false if one of them was answered with 'skip'. */
   function* enter(): Generator<Step, boolean, 'skip' | undefined> {
     let from = levels.length;
     while (from > 0 && !levels[from - 1]!.isEntered) from--;
     for (let index = from; index < levels.length; index++) {
-      const { path, entry, isSelected } = levels[index]!;
-      const answer = yield { kind: 'enter', path, entry, isParent: !isSelected };
+      const { path, row, isSelected } = levels[index]!;
+      const answer = yield { kind: 'enter', path, row, isParent: !isSelected };
       if (answer === 'skip') {
         levels.length = index;
         return false;
@@ -82,11 +105,11 @@ export function* plan(
 
   if (levels[0]!.isSelected && !(yield* enter())) return;
   for (let level = levels.at(-1); level; level = levels.at(-1)) {
-    if (level.next === level.page.length && level.page.length === pageEntries) {
-      level.page = page(level.entry, level.page.at(-1)!.name);
+    if (level.next === level.page.rows.length && level.page.rows.length === pageEntries) {
+      level.page = page(level.row, level.page.position);
       level.next = 0;
     }
-    const child = level.page[level.next++];
+    const child = level.page.rows[level.next++];
     if (child === undefined) {
       levels.pop();
       if (level.isEntered) yield { kind: 'leave' };
@@ -104,6 +127,10 @@ export function* plan(
       if (!isSelected && !selection.mayHold(path)) continue;
       levels.push(open(path, child, isSelected));
       if (isSelected) yield* enter();
-    } else if (isSelected && (yield* enter())) yield { kind: 'entry', path, entry: child };
+    } else if (isSelected && (yield* enter())) yield { kind: 'entry', path, row: child };
   }
+}
+
+function rowOf({ name, id, directory, entry: { type, links, size_bytes } }: CatalogEntry): PlannedRow {
+  return { name, id, directory, type, links, size_bytes };
 }

@@ -7,17 +7,23 @@ import { LRUCache } from 'lru-cache';
 import { printable } from '../bytes/path.js';
 import { RrbackupError } from '../errors/index.js';
 import { tryLockDescriptor } from '../posix/flock.js';
+import { type HeldDirectory, pathIn } from '../posix/at.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { type Anchor, canAnchor, openAnchor, withReachable } from '../posix/long-path.js';
 
-/** Directories kept open; one that was closed is opened again by way of its parents. */
+/**
+ * Directories kept open beside those that are pinned; one that was closed is opened again by way of its parents.
+ */
 const openDirectories = 128;
+
+const itself = Buffer.from('.');
 
 export class Target {
   /** True if it was not there before. */
   readonly isNew: boolean;
   readonly root: TargetDirectory;
   readonly #anchors: LRUCache<TargetDirectory, Anchor>;
+  readonly #pinned = new Map<TargetDirectory, { readonly anchor: Anchor; pins: number }>();
   readonly #rootAnchor: Anchor;
   readonly #lock: number;
 
@@ -30,7 +36,7 @@ export class Target {
       this.#lock = withReachable(real, (reachable) => fs.openSync(reachable, flags));
       this.#rootAnchor = canAnchor()
         ? withReachable(real, openAnchor)
-        : { path: real, close: () => undefined };
+        : { path: real, descriptor: -1, close: () => undefined };
     } catch (error) {
       throw new RrbackupError({
         code: 'restore.bad_target',
@@ -50,31 +56,57 @@ export class Target {
         guidance: 'wait until it is done, or name another directory',
       });
     }
-    this.#anchors = new LRUCache({ max: openDirectories, dispose: (anchor) => anchor.close() });
+    this.#anchors = new LRUCache({
+      max: openDirectories,
+      dispose: (anchor, directory) => {
+        if (!this.#pinned.has(directory)) anchor.close();
+      },
+    });
     this.root = new TargetDirectory(this, undefined, Buffer.alloc(0));
   }
 
-  /** A path for the directory itself that ends in a descriptor, to be used at once. */
-  reach(directory: TargetDirectory): Buffer {
+  /** The directory itself, to be used at once. Throws if a symlink has taken a directory's place. */
+  reach(directory: TargetDirectory): HeldDirectory {
     const closed: TargetDirectory[] = [];
     let at = directory;
-    let anchor: Anchor | undefined;
+    let anchor: HeldDirectory | undefined;
     for (;;) {
-      anchor = at.parent === undefined ? this.#rootAnchor : this.#anchors.get(at);
+      anchor =
+        at.parent === undefined ? this.#rootAnchor : (this.#pinned.get(at)?.anchor ?? this.#anchors.get(at));
       if (anchor !== undefined || at.parent === undefined) break;
       closed.push(at);
       at = at.parent;
     }
-    let path = anchor!.path;
+    let held = anchor!;
     for (let next = closed.pop(); next; next = closed.pop()) {
-      const below = join(path, next.name);
+      const below = pathIn(held, next.name);
       if (canAnchor()) {
         const opened = openAnchor(below);
         this.#anchors.set(next, opened);
-        path = opened.path;
-      } else path = asDirectory(below);
+        held = opened;
+      } else held = { path: asDirectory(below), descriptor: -1 };
     }
-    return path;
+    return held;
+  }
+
+  /** Stays open until it is unpinned as often. */
+  pin(directory: TargetDirectory): HeldDirectory {
+    const held = this.reach(directory);
+    const pinned = this.#pinned.get(directory);
+    const anchor = this.#anchors.get(directory);
+    if (pinned !== undefined) pinned.pins++;
+    else if (anchor !== undefined) {
+      this.#pinned.set(directory, { anchor, pins: 1 });
+      this.#anchors.delete(directory);
+    }
+    return { descriptor: held.descriptor, path: held.path };
+  }
+
+  unpin(directory: TargetDirectory): void {
+    const pinned = this.#pinned.get(directory);
+    if (pinned === undefined || --pinned.pins > 0) return;
+    this.#pinned.delete(directory);
+    this.#anchors.set(directory, pinned.anchor);
   }
 
   /** The directory is done with. */
@@ -83,6 +115,10 @@ export class Target {
   }
 
   close(): void {
+    for (const directory of [...this.#pinned.keys()]) {
+      this.#pinned.get(directory)!.pins = 1;
+      this.unpin(directory);
+    }
     this.#anchors.clear();
     this.#rootAnchor.close();
     fs.closeSync(this.#lock);
@@ -104,22 +140,28 @@ export class TargetDirectory {
     return new TargetDirectory(this.#target, this, name);
   }
 
-  /** A path for the entry `name` in this directory, to be used at once. Throws if a symlink has taken a directory's place. */
+  /** Itself, to be used at once. Throws if a symlink has taken a directory's place. */
+  held(): HeldDirectory {
+    return this.#target.reach(this);
+  }
+
+  /** A path for the entry `name` in this directory, to be used at once. Throws as `held`. */
   at(name: Uint8Array): Buffer {
-    return join(this.#target.reach(this), name);
+    return pathIn(this.held(), name);
   }
 
   /** A path for the directory itself, to be used at once. */
   self(): Buffer {
-    return this.parent === undefined
-      ? join(this.#target.reach(this), Buffer.from('.'))
-      : this.parent.at(this.name);
+    return this.at(itself);
   }
 
-  /** The directory held open until it is closed, for calls that name entries of two directories. */
-  hold(): Anchor {
-    const path = this.#target.reach(this);
-    return canAnchor() ? openAnchor(join(path, Buffer.from('.'))) : { path, close: () => undefined };
+  /** Held open, for other threads, until it is unpinned as often. */
+  pin(): HeldDirectory {
+    return this.#target.pin(this);
+  }
+
+  unpin(): void {
+    this.#target.unpin(this);
   }
 
   release(): void {
@@ -143,8 +185,4 @@ function makeDirectory(path: string): boolean {
 function asDirectory(path: Buffer): Buffer {
   if (fs.lstatSync(path).isDirectory()) return path;
   throw Object.assign(new Error(`${printable(path)} is not a directory`), { code: 'ENOTDIR' });
-}
-
-function join(directory: Uint8Array, name: Uint8Array): Buffer {
-  return Buffer.concat([directory, Buffer.of(0x2f), name]);
 }

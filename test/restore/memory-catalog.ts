@@ -2,11 +2,12 @@
 
 import { inspect } from 'node:util';
 import { comparePaths, joinPath, parentAndName, splitPath } from '../../lib/bytes/path.js';
-import type { CatalogEntry, CatalogReader } from '../../lib/catalog/types.js';
+import type { CatalogEntry, CatalogReader, CatalogRow } from '../../lib/catalog/types.js';
+import { MutableStatus } from '../../lib/manifest/status.js';
 import type { Entry } from '../../lib/manifest/types.js';
 import type { ChunkPlace } from '../../lib/pack/types.js';
 
-type Answers = Pick<CatalogReader, 'root' | 'list' | 'lookup' | 'find' | 'chunk'>;
+type Answers = Pick<CatalogReader, 'root' | 'list' | 'visitRows' | 'lookup' | 'find' | 'chunk'>;
 
 export class MemoryCatalog implements Answers {
   readonly #versions = new Map<number, Map<string, Entry>>();
@@ -45,6 +46,21 @@ export class MemoryCatalog implements Answers {
     for (const name of this.#names.get(sequence)?.get(keyOf(parent)) ?? []) {
       if (after !== undefined && Buffer.compare(name, after) <= 0) continue;
       yield this.#at(sequence, joinPath(parent, name))!;
+    }
+  }
+
+  visitRows(
+    directory: number,
+    sequence: number,
+    position: number,
+    _expected: number,
+    visit: (row: CatalogRow) => boolean,
+  ): void {
+    for (const [index, { name, entry, ...rest }] of [...this.list(directory, sequence)].entries()) {
+      if (index < position) continue;
+      const status = { ...new MutableStatus(), ...entry };
+      const place = { nameBytes: name, nameStart: 0, nameEnd: name.length, position: index + 1 };
+      if (visit({ ...rest, ...place, holes_bytes: 0, status })) return;
     }
   }
 

@@ -1,17 +1,22 @@
-// A repository in memory for restores: scans a real tree into a catalog of trees and keeps the chunks, so that restoring is
-// tested without packs, stores and encryption.
+// A repository in memory for restores: scans a real tree into a catalog of trees and packs the chunks, so that restoring is
+// tested without threads, stores and LMDB.
 
 import fs from 'node:fs';
-import { type ScanOptions, scan } from '../../lib/backup/scan.js';
-import { makeExcludes } from '../../lib/backup/exclude.js';
-import { chunkId, type RepositoryKeys } from '../../lib/crypto/index.js';
-import { damaged } from '../../lib/errors/index.js';
+import { loadZstd } from '../../lib/compression/index.js';
+import { chunkId, cryptoReady, type RepositoryKeys } from '../../lib/crypto/index.js';
+import { missing } from '../../lib/store/failures.js';
 import type { Entry, Segment } from '../../lib/manifest/types.js';
-import type { ChunkPlace } from '../../lib/pack/types.js';
+import { PackBuilder, PackReader, packKey } from '../../lib/pack/index.js';
+import type { BlockChunk } from '../../lib/pack/types.js';
 import { openLong } from '../../lib/posix/long-path.js';
 import { dataExtents } from '../../lib/posix/sparse.js';
 import type { RestoreSource } from '../../lib/restore/index.js';
+import type { GetOptions, ObjectStore } from '../../lib/store/types.js';
 import { MemoryCatalog } from './memory-catalog.js';
+import { absolutePath, realTree } from './real-tree.js';
+
+await cryptoReady();
+const zstd = await loadZstd();
 
 const zeroKey = Buffer.alloc(32);
 export const keys: RepositoryKeys = {
@@ -24,6 +29,7 @@ export const keys: RepositoryKeys = {
 
 const chunk_bytes = 1 << 20;
 const chunksInBlock = 16;
+const block_bytes = 2 << 20;
 const blocksInPack = 8;
 
 export class MemoryRepository implements RestoreSource {
@@ -31,33 +37,32 @@ export class MemoryRepository implements RestoreSource {
     version: (_stream: string, sequence: number) =>
       this.catalog.root('', sequence) && ({ header: { sourcePath: Buffer.from('/the/source') } } as never),
   });
-  readonly context = { keys };
-  readonly packs = { readBlocks: this.#readBlocks.bind(this), chunkFrom: this.#chunkFrom.bind(this) };
-  /** Requests so far, and blocks whose reading fails as damaged. */
+  readonly #objects = new Map<string, Buffer>();
+  readonly context = {
+    keys,
+    repositoryId: '0'.repeat(32),
+    zstd,
+    store: { get: this.#get.bind(this) } as Pick<ObjectStore, 'get'> as ObjectStore,
+  };
+  readonly packs = new PackReader(this.context);
+  readonly localBlocks = { kind: 'none' } as const;
+  /** Requests so far. */
   reads = 0;
-  readonly broken = new Set<string>();
   /** Awaited before each read. */
   beforeRead: () => Promise<void> = () => Promise.resolve();
-  readonly #blocks = new Map<string, Buffer[]>();
-  #block = 0;
+  #builder = new PackBuilder(this.context);
+  #block: { plain: Buffer; id: Buffer }[] = [];
+  #known = new Set<string>();
 
   /** The tree under `root` as version `sequence`. */
   add(root: string, sequence: number): void {
     const entries: (readonly [Buffer, Entry])[] = [];
-    const options: ScanOptions = {
-      root: Buffer.from(root),
-      excludes: makeExcludes([]),
-      oneFileSystem: false,
-      excludeCaches: false,
-      skip: [],
-    };
-    for (const found of scan(options)) {
-      if (found.kind !== 'entry') continue;
-      const entry = found.complete()!;
-      const absolute = Buffer.concat([Buffer.from(`${root}/`), found.path]);
-      const content = entry.type === 'file' ? this.#store(absolute, entry.size_bytes) : [];
-      entries.push([found.path, { ...entry, content }]);
+    for (const [path, entry] of realTree(root)) {
+      const content = entry.type === 'file' ? this.#store(absolutePath(root, path), entry.size_bytes) : [];
+      entries.push([path, { ...entry, content }]);
     }
+    this.#closeBlock();
+    this.#closePack();
     this.catalog.setVersion(sequence, entries);
   }
 
@@ -85,50 +90,62 @@ export class MemoryRepository implements RestoreSource {
   addChunk(plain: Buffer): Buffer {
     const id = chunkId(keys, plain);
     const key = id.toString('hex');
-    if (this.catalog.places.has(key)) return id;
-    let pack = `pack ${Math.floor(this.#block / blocksInPack)}`;
-    let blocks = this.#blocks.get(`${pack} ${this.#block}`);
-    if (blocks?.length === chunksInBlock) {
-      this.#block++;
-      pack = `pack ${Math.floor(this.#block / blocksInPack)}`;
-      blocks = undefined;
-    }
-    if (!blocks) this.#blocks.set(`${pack} ${this.#block}`, (blocks = []));
-    const offset_bytes = blocks.reduce((sum, { length }) => sum + length, 0);
-    blocks.push(plain);
-    const place: ChunkPlace = {
-      pack,
-      packVersionId: '',
-      packHeader: Buffer.alloc(0),
-      block: this.#block,
-      blockOffset_bytes: this.#block * 1000,
-      blockStored_bytes: 1000,
-      blockPlain_bytes: offset_bytes + plain.length,
-      codec: 0,
-      offset_bytes,
-      size_bytes: plain.length,
-    };
-    this.catalog.places.set(key, place);
+    if (this.#known.has(key)) return id;
+    this.#known.add(key);
+    const size_bytes = this.#block.reduce((sum, chunk) => sum + chunk.plain.length, 0);
+    if (this.#block.length === chunksInBlock || size_bytes >= block_bytes) this.#closeBlock();
+    this.#block.push({ plain, id });
     return id;
   }
 
-  async #readBlocks(places: readonly ChunkPlace[], signal?: AbortSignal): Promise<Map<number, Buffer>> {
+  #closeBlock(): void {
+    if (this.#block.length === 0) return;
+    const chunks = this.#block.map(({ plain, id }): BlockChunk => ({ id, size_bytes: plain.length }));
+    this.#builder.addBlock(Buffer.concat(this.#block.map(({ plain }) => plain)), chunks);
+    this.#block = [];
+    if (this.#builder.blockCount === blocksInPack) this.#closePack();
+  }
+
+  #closePack(): void {
+    if (this.#builder.blockCount === 0) return;
+    const { bytes, info } = this.#builder.finish(() => Buffer.alloc(0));
+    this.#builder = new PackBuilder(this.context);
+    this.#objects.set(packKey(info.name), bytes);
+    let blockOffset_bytes = info.header.length;
+    for (const [block, { stored_bytes, plain_bytes, codec, chunks }] of info.blocks.entries()) {
+      let offset_bytes = 0;
+      for (const { id, size_bytes } of chunks) {
+        this.catalog.places.set(Buffer.from(id).toString('hex'), {
+          pack: info.name,
+          packVersionId: '',
+          packHeader: info.header,
+          block,
+          blockOffset_bytes,
+          blockStored_bytes: stored_bytes,
+          blockPlain_bytes: plain_bytes,
+          codec,
+          offset_bytes,
+          size_bytes,
+        });
+        offset_bytes += size_bytes;
+      }
+      blockOffset_bytes += stored_bytes;
+    }
+  }
+
+  /** Turns a bit of the first block of the first pack; a second call turns it back. */
+  turnBit(): void {
+    const [bytes] = this.#objects.values();
+    const [place] = this.catalog.places.values();
+    bytes![place!.blockOffset_bytes]! ^= 1;
+  }
+
+  async #get(key: string, { range, signal }: GetOptions = {}): Promise<Buffer> {
     this.reads++;
     await this.beforeRead();
     signal?.throwIfAborted();
-    const found = new Map<number, Buffer>();
-    for (const { pack, block } of places) {
-      const key = `${pack} ${block}`;
-      if (this.broken.has(key)) throw damaged('pack.damaged', `block ${block} of ${pack} is damaged`);
-      found.set(block, Buffer.concat(this.#blocks.get(key)!));
-    }
-    return found;
-  }
-
-  #chunkFrom(block: Buffer, place: ChunkPlace, id: Uint8Array): Buffer {
-    const chunk = block.subarray(place.offset_bytes, place.offset_bytes + place.size_bytes);
-    if (!chunkId(keys, chunk).equals(id))
-      throw damaged('pack.wrong_chunk', 'not the chunk that was asked for');
-    return chunk;
+    const bytes = this.#objects.get(key);
+    if (bytes === undefined) throw missing('memory', key);
+    return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
   }
 }

@@ -229,8 +229,9 @@ t.test('an interrupted restore leaves only complete files and is gone on with', 
   await t.rejects(
     into(repository, target, {
       signal: controller.signal,
-      onProgress: () => {
-        if (++done === 300) controller.abort();
+      onProgress: ({ files_done }) => {
+        done = files_done;
+        controller.abort();
       },
     }),
     { code: 'interrupted' },
@@ -244,7 +245,7 @@ t.test('an interrupted restore leaves only complete files and is gone on with', 
   );
   fs.writeFileSync(path.join(target, '.rrbackup-partial'), 'left by a kill -9');
   const { result } = await into(repository, target);
-  t.ok(result.alreadyRight >= 299);
+  t.ok(done > 0 && result.alreadyRight >= done);
   t.notOk(fs.existsSync(path.join(target, '.rrbackup-partial')));
   await into(repository, target);
   t.strictSame(describeTree(target), describeTree(root));
@@ -255,12 +256,12 @@ t.test('a damaged block spoils its own files only', async (t) => {
     for (let index = 0; index < 100; index++) fs.writeFileSync(path.join(root, `f${index}`), `${index}`);
     fs.linkSync(path.join(root, 'f0'), path.join(root, 'twin of f0'));
   });
-  repository.broken.add('pack 0 0');
+  repository.turnBit();
   const { result, warnings } = await into(repository, target);
   t.equal(result.failed, 17);
   t.equal(result.files, 84);
-  t.equal(warnings.filter((warning) => warning.includes('is damaged')).length, 17);
-  repository.broken.clear();
+  t.equal(warnings.filter((warning) => /pack [0-9a-f]{64}, block 0/.test(warning)).length, 17);
+  repository.turnBit();
   await into(repository, target);
   t.strictSame(describeTree(target), describeTree(root));
 });

@@ -1,0 +1,222 @@
+// One large file: looked at, opened, and its pieces put back by several threads at once; complete with attributes before it gets
+// its real name. Main thread only.
+
+import fs from 'node:fs';
+import { printable } from '../bytes/path.js';
+import type { CatalogReader } from '../catalog/types.js';
+import { damaged, RrbackupError } from '../errors/index.js';
+import type { Entry, Segment } from '../manifest/types.js';
+import type { ChunkPlace } from '../pack/types.js';
+import { preallocate } from '../posix/allocate.js';
+import { closeDescriptor, type HeldDirectory, pathIn, removeIn, renameIfFree } from '../posix/at.js';
+import type { Attributes } from './attributes.js';
+import { createTemporary } from './content.js';
+import type { Dispatcher } from './dispatch.js';
+import { openExisting, whatSeemsToStand } from './existing.js';
+import { openToChange } from './in-place.js';
+import { limits } from './limits.js';
+import type { Place } from './links.js';
+import type { PieceRequest, Policy } from './messages.js';
+import { temporaryName } from './names.js';
+import { packSegments } from './pieces.js';
+
+export interface LargeFilesOptions {
+  readonly catalog: Pick<CatalogReader, 'lookup' | 'chunk'>;
+  readonly sequence: number;
+  readonly policy: Policy;
+  readonly dispatcher: Dispatcher;
+  readonly attributes: Attributes;
+  /** So much more of a file is as it should be. */
+  onBytes(size_bytes: number): void;
+}
+
+export interface LargeResult {
+  readonly what: 'written' | 'right' | 'conflict';
+  readonly written_bytes: number;
+}
+
+interface Piece {
+  readonly offset_bytes: number;
+  readonly segments: readonly Segment[];
+}
+
+const privateMode = 0o600;
+
+export class LargeFiles {
+  readonly #options: LargeFilesOptions;
+
+  constructor(options: LargeFilesOptions) {
+    this.#options = options;
+  }
+
+  /** Throws what is wrong with this file, or with everything (isOfOneEntry tells). */
+  async putBack(place: Place): Promise<LargeResult> {
+    const { catalog, sequence } = this.#options;
+    const { frame, row } = place;
+    const entry = catalog.lookup(frame.catalog, row.name, sequence)!.entry;
+    const held = frame.directory.pin();
+    try {
+      return await this.#putBack(place, entry, held);
+    } finally {
+      frame.directory.unpin();
+    }
+  }
+
+  async #putBack(place: Place, entry: Entry, held: HeldDirectory): Promise<LargeResult> {
+    const { policy, attributes } = this.#options;
+    const access = pathIn(held, place.row.name);
+    let standing = place.frame.isNew ? 'absent' : whatSeemsToStand(access, entry);
+    if (standing === 'same' && !(await this.#isSame(access, place, entry))) standing = 'different';
+    if (standing === 'same') {
+      attributes.apply({ access, path: place.path, entry, isPlain: false });
+      return { what: 'right', written_bytes: 0 };
+    }
+    if (standing === 'directory' || (standing === 'different' && policy === 'keep'))
+      return { what: 'conflict', written_bytes: 0 };
+    checkParts(this.#options.catalog, place.path, entry);
+    const existing =
+      policy === 'change' && standing === 'different' ? openToChange(access, entry.size_bytes) : undefined;
+    if (existing !== undefined) return this.#change(existing, access, place, entry);
+    return this.#write(held, place, entry);
+  }
+
+  async #isSame(access: Buffer, place: Place, entry: Entry): Promise<boolean> {
+    let descriptor: number;
+    try {
+      descriptor = openExisting(access, fs.constants.O_RDONLY);
+    } catch {
+      return false;
+    }
+    try {
+      return (await this.#pieces(descriptor, 'compare', place, entry)) === 0;
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  }
+
+  async #change(descriptor: number, access: Buffer, place: Place, entry: Entry): Promise<LargeResult> {
+    try {
+      const written_bytes = await this.#pieces(descriptor, 'change', place, entry);
+      this.#options.attributes.apply({ access, path: place.path, entry, descriptor, isPlain: false });
+      return { what: 'written', written_bytes };
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  }
+
+  async #write(held: HeldDirectory, place: Place, entry: Entry): Promise<LargeResult> {
+    const { catalog, sequence, dispatcher, attributes, policy } = this.#options;
+    const { frame, row, path } = place;
+    const slot = dispatcher.takeSlot();
+    try {
+      const temporary = temporaryName(catalog, frame.catalog, sequence, slot);
+      const descriptor = createTemporary(held, temporary, privateMode);
+      try {
+        try {
+          if (entry.content.some(({ kind }) => kind === 'hole'))
+            fs.ftruncateSync(descriptor, entry.size_bytes);
+          else preallocate(descriptor, entry.size_bytes);
+          await this.#pieces(descriptor, 'write', place, entry);
+          const access = pathIn(held, temporary);
+          attributes.apply({ access, path, entry, descriptor, isPlain: frame.isPlain });
+        } finally {
+          closeDescriptor(descriptor);
+        }
+        if (policy !== 'keep') fs.renameSync(pathIn(held, temporary), pathIn(held, row.name));
+        else if (!renameIfFree(held, temporary, row.name)) {
+          removeIn(held, temporary);
+          return { what: 'conflict', written_bytes: 0 };
+        }
+      } catch (error) {
+        removeIn(held, temporary);
+        throw error;
+      }
+      return { what: 'written', written_bytes: entry.size_bytes };
+    } finally {
+      dispatcher.freeSlot(slot);
+    }
+  }
+
+  /** All of them; of 'compare' the number that differ, else how many bytes were written. No thread uses the file afterwards. */
+  async #pieces(
+    descriptor: number,
+    does: PieceRequest['does'],
+    { path }: Place,
+    entry: Entry,
+  ): Promise<number> {
+    const { dispatcher, onBytes } = this.#options;
+    let result = 0;
+    let failure: { readonly error: unknown } | undefined;
+    const open = new Set<Promise<void>>();
+    for (const piece of piecesOf(entry)) {
+      try {
+        await dispatcher.room();
+      } catch (error) {
+        failure ??= { error };
+      }
+      if (failure !== undefined || (does === 'compare' && result > 0)) break;
+      const { offset_bytes, segments } = piece;
+      const request = {
+        kind: 'piece',
+        descriptor,
+        path,
+        offset_bytes,
+        does,
+        ...packSegments(segments),
+      } as const;
+      const run = async (): Promise<void> => {
+        try {
+          const response = await dispatcher.piece(request, this.#placesOf(segments));
+          if (response.error) throw RrbackupError.fromPlain(response.error);
+          if (does === 'compare') result += response.isSame ? 0 : 1;
+          else result += response.written_bytes;
+          if (does !== 'compare') onBytes(segments.reduce((sum, { size_bytes }) => sum + size_bytes, 0));
+        } catch (error) {
+          failure ??= { error };
+        }
+      };
+      const running = new Promise<void>((resolve) => dispatcher.start(() => run().finally(resolve)));
+      open.add(running);
+      void running.then(() => open.delete(running));
+    }
+    await Promise.all(open);
+    if (failure !== undefined) throw failure.error;
+    return result;
+  }
+
+  #placesOf(segments: readonly Segment[]): ChunkPlace[] {
+    return segments.flatMap((segment) =>
+      segment.kind === 'chunk' ? [this.#options.catalog.chunk(segment.id)!] : [],
+    );
+  }
+}
+
+function* piecesOf({ content }: Entry): Generator<Piece, void, undefined> {
+  let offset_bytes = 0;
+  let segments: Segment[] = [];
+  let at = 0;
+  let data_bytes = 0;
+  for (const segment of content) {
+    segments.push(segment);
+    at += segment.size_bytes;
+    if (segment.kind === 'chunk') data_bytes += segment.size_bytes;
+    if (data_bytes < limits.unit_bytes && segments.length < limits.unitEntries) continue;
+    yield { offset_bytes, segments };
+    offset_bytes = at;
+    segments = [];
+    data_bytes = 0;
+  }
+  if (segments.length > 0) yield { offset_bytes, segments };
+}
+
+/** Why a file cannot be put together, before anything of it is written. */
+export function checkParts(catalog: Pick<CatalogReader, 'chunk'>, path: Uint8Array, entry: Entry): void {
+  let size_bytes = 0;
+  for (const segment of entry.content) {
+    size_bytes += segment.size_bytes;
+    if (segment.kind === 'chunk' && catalog.chunk(segment.id)?.size_bytes !== segment.size_bytes)
+      throw damaged('restore.chunk_missing', `a part of ${printable(path)} is in no known pack`);
+  }
+  if (size_bytes !== entry.size_bytes)
+    throw damaged('restore.size_mismatch', `the parts of ${printable(path)} do not add up to its size`);
+}

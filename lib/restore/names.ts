@@ -1,0 +1,48 @@
+// Names of temporary files, and lists of names as one piece of bytes, for messages: a slash is in no name.
+
+import type { CatalogReader, DirectoryId } from '../catalog/types.js';
+
+const slash = 0x2f;
+const temporary = '.rrbackup-partial';
+const temporaryPattern = /^\.rrbackup-partial(-\d+)?-*$/;
+
+/** A name that the version has nothing at. Two that are used at once have different slots. */
+export function temporaryName(
+  catalog: Pick<CatalogReader, 'lookup'>,
+  directory: DirectoryId,
+  sequence: number,
+  slot: number,
+): Buffer {
+  let name = Buffer.from(`${temporary}-${slot}`);
+  while (catalog.lookup(directory, name, sequence) !== undefined) name = Buffer.from(`${name.toString()}-`);
+  return name;
+}
+
+/** Whether it may be one, of whatever run. */
+export function isTemporaryName(name: Buffer): boolean {
+  return name.length < 64 && temporaryPattern.test(name.toString('latin1'));
+}
+
+export function joinNames(names: readonly Uint8Array[]): Buffer {
+  const joined = Buffer.allocUnsafeSlow(names.reduce((sum, { length }) => sum + length + 1, -1));
+  let at = 0;
+  for (const name of names) {
+    if (at > 0) joined[at++] = slash;
+    joined.set(name, at);
+    at += name.length;
+  }
+  return joined;
+}
+
+/** Of at least one name. */
+export function splitNames(joined: Uint8Array): Buffer[] {
+  const bytes = Buffer.from(joined.buffer, joined.byteOffset, joined.byteLength);
+  const names: Buffer[] = [];
+  for (let from = 0; from <= bytes.length;) {
+    const found = bytes.indexOf(slash, from);
+    const end = found === -1 ? bytes.length : found;
+    names.push(bytes.subarray(from, end));
+    from = end + 1;
+  }
+  return names;
+}
