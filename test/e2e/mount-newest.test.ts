@@ -21,6 +21,16 @@ interface BigHome extends Home {
   log(): string;
 }
 
+let made: Promise<BigHome> | undefined;
+/** One with a checkpoint at version 9, as on a machine that has never seen it. */
+async function withCheckpoint(): Promise<BigHome> {
+  const home = await (made ??= longHistory(t, 9));
+  for (const suffix of ['', '-lock', '-seal', '-past'])
+    fs.rmSync(`${home.catalog}${suffix}`, { force: true });
+  for (const name of ['state', 'cache']) fs.rmSync(home.at(name), { recursive: true, force: true });
+  return home;
+}
+
 async function longHistory(t: Test, checkpoint: number): Promise<BigHome> {
   const home = newHome(t);
   const big = home.at('big');
@@ -58,7 +68,7 @@ function withhold(file: string): () => void {
 }
 
 void t.test('the newest version is served before older ones are read', { skip }, async (t) => {
-  const home = await longHistory(t, 9);
+  const home = await withCheckpoint();
   const { mnt } = home;
   const release = withhold(path.join(home.commits, '0000000004'));
   await home.ok('mount', mnt);
@@ -92,7 +102,7 @@ void t.test('the newest version is served before older ones are read', { skip },
 });
 
 void t.test('older versions come by themselves', { skip }, async (t) => {
-  const home = await longHistory(t, 9);
+  const home = await withCheckpoint();
   await home.ok('mount', home.mnt);
   let all = await home.versions();
   while (all.length < versionCount) all = await home.versions();
@@ -106,7 +116,7 @@ void t.test('older versions come by themselves', { skip }, async (t) => {
 });
 
 void t.test('a mount that ends before they came: the next command brings them', { skip }, async (t) => {
-  const home = await longHistory(t, 9);
+  const home = await withCheckpoint();
   const release = withhold(path.join(home.commits, '0000000004'));
   await home.ok('mount', home.mnt);
   await home.ok('umount', home.mnt);

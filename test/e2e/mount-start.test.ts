@@ -11,13 +11,16 @@ import { newHome, type Home } from './cli.js';
 const skip = noMount;
 
 /** A home with a source that has been backed up once, and a place to mount. */
-async function backedUp(t: Test): Promise<Home & { mnt: string; write(text: string): void }> {
+async function backedUp(
+  t: Test,
+  lock = 'encryption: none',
+): Promise<Home & { mnt: string; write(text: string): void }> {
   const home = newHome(t);
   for (const name of ['docs', 'mnt']) fs.mkdirSync(home.at(name));
   const write = (text: string): void => fs.writeFileSync(home.at('docs/a.txt'), text);
   write('one');
   home.configure(
-    `[main]\nbase_path: ${home.at('docs')}\ncrypt_password: secret\nlocal_manifest_file: ${home.at('catalog.mdb')}\n` +
+    `[main]\nbase_path: ${home.at('docs')}\n${lock}\nlocal_manifest_file: ${home.at('catalog.mdb')}\n` +
       `[directory]\npath: ${home.at('repository')}\n`,
   );
   await home.ok('backup');
@@ -28,7 +31,7 @@ const versionsOf = async (home: Home, mnt: string): Promise<string[]> =>
   (await home.run('ls', path.join(mnt, 'docs'))).split('\n').filter((name) => /^\d/.test(name));
 
 void t.test('a backup on this machine shows in a mount that stands', { skip }, async (t) => {
-  const home = await backedUp(t);
+  const home = await backedUp(t, 'crypt_password: secret');
   const { mnt } = home;
   await home.ok('mount', mnt);
   const [first] = await versionsOf(home, mnt);

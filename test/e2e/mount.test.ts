@@ -36,6 +36,10 @@ async function newUser(t: Test): Promise<Home> {
   return home;
 }
 
+let made: Promise<Home> | undefined;
+/** The one of all tests that change nothing but their mount point. */
+const sharedUser = (): Promise<Home> => (made ??= newUser(t));
+
 const names = (home: Home, ...at: string[]): string[] => fs.readdirSync(home.at('mnt', ...at)).sort();
 
 /**
@@ -50,7 +54,7 @@ function asInstalled(home: Home, script: string, ...args: string[]): Promise<str
 }
 
 void t.test('through mount(8), as by hand, in fstab and in a unit of systemd', { skip }, async (t) => {
-  const home = await newUser(t);
+  const home = await sharedUser();
   const at = home.at('mnt');
   const configuration = home.at('rrbackup.ini');
   await t.test('by hand', async (t) => {
@@ -129,7 +133,7 @@ void t.test('by an ordinary user, whom a line of /etc/fstab allows it', { skip: 
 });
 
 void t.test('what is to be seen', { skip }, async (t) => {
-  const home = await newUser(t);
+  const home = await sharedUser();
   const at = home.at('mnt');
   const seen = async (...options: string[]): Promise<string[]> => {
     await home.ok('mount', at, ...options);
@@ -176,7 +180,7 @@ void t.test('what is to be seen', { skip }, async (t) => {
 });
 
 void t.test('history, with ls, cp and diff', { skip }, async (t) => {
-  const home = await newUser(t);
+  const home = await sharedUser();
   await home.ok('mount', home.at('mnt'));
   const history = home.at('mnt', 'docs', 'history', 'letters');
   const versions = names(home, 'docs').filter((name) => name.endsWith('Z'));
