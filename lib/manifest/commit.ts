@@ -1,6 +1,7 @@
 // Writes one commit: parts as they fill, then the root, whose creation is the commit. A version exists whole or not at all;
 // of several writers at most one succeeds, and nobody's success is ever undone.
 
+import { type Clock, systemClock } from '../clock.js';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import type { PackInfo } from '../pack/types.js';
@@ -16,7 +17,11 @@ export interface CommitWriterOptions extends ManifestContext {
   /** 32 hex digits. */
   readonly stream: string;
   readonly signal?: AbortSignal;
+  readonly clock?: Clock;
 }
+
+/** A history that was listed so long ago is listed again before a commit. */
+const fresh_ms = 60_000;
 
 function lostRace(sequence: number, cause?: unknown): RrbackupError {
   return new RrbackupError({
@@ -28,13 +33,17 @@ function lostRace(sequence: number, cause?: unknown): RrbackupError {
   });
 }
 
-/** Used once. Call cryptoReady before. */
+/** Used once, made when the history has just been read. Call cryptoReady before. */
 export class CommitWriter {
   readonly #options: CommitWriterOptions;
   readonly #contents: ContentsWriter;
+  readonly #clock: Clock;
+  readonly #begun_ms: number;
 
   constructor(options: CommitWriterOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#begun_ms = this.#clock.monotonic_ms();
     this.#contents = new ContentsWriter(options, options.stream, options.signal);
   }
 
@@ -65,7 +74,10 @@ export class CommitWriter {
    * Makes the version exist. Throws 'manifest.lost_race' (kind busy) where the number is taken: the caller reads what was
    * committed and begins again with the next number.
    */
-  async publish(header: VersionHeader, call: Call = {}): Promise<{ hash: string; versionId: string }> {
+  async publish(
+    header: VersionHeader,
+    call: Call = {},
+  ): Promise<{ hash: string; versionId: string; size_bytes: number }> {
     const { stream, store } = this.#options;
     if (header.stream !== stream) throw new RangeError(`a header of stream ${header.stream} for ${stream}`);
     const contents = await this.#contents.finish();
@@ -76,11 +88,13 @@ export class CommitWriter {
       encodeCommitRoot(header, contents),
     );
     const key = commitKey(stream, header.sequence);
-    // A delete marker hides a commit from a conditional create, but not from a listing.
-    if ((await this.#versionsOf(key, call)).length > 0) throw lostRace(header.sequence);
+    // A delete marker hides a commit from a conditional create, but not from a listing; and where there is none, a race that
+    // is lost already is better not entered.
+    const isFresh = this.#clock.monotonic_ms() - this.#begun_ms < fresh_ms;
+    if (!isFresh && (await this.#versionsOf(key, call)).length > 0) throw lostRace(header.sequence);
     const versionId = await this.#create(key, root, header.sequence, call);
     if (!store.conditionalCreate) await this.#withdrawIfNotAlone(key, root, header.sequence, call);
-    return { hash: root.hash, versionId };
+    return { hash: root.hash, versionId, size_bytes: root.bytes.length };
   }
 
   async #create(key: string, root: SealedObject, sequence: number, call: Call): Promise<string> {
