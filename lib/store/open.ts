@@ -1,11 +1,13 @@
-// Opens the store that a configuration names, with bounded concurrency and retries around it.
+// Opens the store that a configuration names, with bounded concurrency and retries around it. The only place that knows
+// which wrappers go around which store.
 
 import type { Clock } from '../clock.js';
+import { AdaptiveLimit } from './adaptive.js';
 import { DirectoryStore } from './directory/index.js';
 import { LimitStore } from './limit.js';
 import { RecentStore } from './recent.js';
 import { RetryStore, type RetryNote } from './retry.js';
-import { s3Location } from './s3/address.js';
+import { maximumConnections, s3Location } from './s3/address.js';
 import type { ObjectStore, StoreConfiguration } from './types.js';
 
 export interface OpenStoreOptions {
@@ -14,8 +16,10 @@ export interface OpenStoreOptions {
   onRetry?(note: RetryNote): void;
 }
 
-/** Calls of one store under way at a time. */
-const concurrentCalls = 16;
+/** Calls of a directory under way at a time. */
+const directoryCalls = 16;
+/** Of an S3 store: a few on loopback, dozens where an answer takes long. */
+const s3Calls = { initial: 8, minimum: 2, maximum: maximumConnections };
 
 /** `ObjectStore.location` of the store, before it is opened. */
 export function storeLocation(configuration: StoreConfiguration): string {
@@ -29,8 +33,9 @@ export async function openStore(
   configuration: StoreConfiguration,
   options: OpenStoreOptions = {},
 ): Promise<ObjectStore> {
-  const around = (store: ObjectStore) => new RetryStore(new LimitStore(store, concurrentCalls), options);
-  if (configuration.kind === 'directory') return around(new DirectoryStore(configuration.path));
+  if (configuration.kind === 'directory')
+    return new RetryStore(new LimitStore(new DirectoryStore(configuration.path), directoryCalls), options);
   const { S3Store } = await import('./s3/index.js');
-  return new RecentStore(around(new S3Store(configuration, options)));
+  const limit = new AdaptiveLimit({ ...s3Calls, ...(options.clock && { clock: options.clock }) });
+  return new RecentStore(new RetryStore(new LimitStore(new S3Store(configuration, options), limit), options));
 }

@@ -5,6 +5,9 @@ import type { StoreConfiguration } from '../types.js';
 
 export type S3Configuration = Extract<StoreConfiguration, { kind: 's3' }>;
 
+/** Sockets to one server at the most. */
+export const maximumConnections = 64;
+
 const defaultRegion = 'us-east-1';
 
 export function regionOf(configuration: S3Configuration): string {

@@ -3,11 +3,8 @@
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { endpointOf, regionOf, type S3Configuration } from './address.js';
+import { endpointOf, maximumConnections, regionOf, type S3Configuration } from './address.js';
 import { NodeHttpHandler, S3Client } from './sdk.js';
-
-/** Sockets to the server, and calls at once. */
-const connections = 16;
 
 export interface S3Timeouts {
   /** Without a byte in either direction. */
@@ -31,7 +28,7 @@ function withoutVersionWarning<T>(make: () => T): T {
 export function makeClient(configuration: S3Configuration, timeouts: S3Timeouts): S3Client {
   const endpoint = endpointOf(configuration);
   const { accessKey, secretKey } = configuration;
-  const agent = { keepAlive: true, maxSockets: connections };
+  const agent = { keepAlive: true, maxSockets: maximumConnections };
   return withoutVersionWarning(
     () =>
       new S3Client({
