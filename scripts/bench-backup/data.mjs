@@ -32,9 +32,9 @@ function systemTrees(isQuick) {
 export function recipes(isQuick) {
   const system_bytes = (isQuick ? 0.15 : 1.2) * 1e9;
   const source = isQuick ? { releases: 2, share: 0.25 } : { releases: 8, share: 1 };
-  const text = isQuick ? 10_000 : 100_000;
+  const text = isQuick ? 5000 : 100_000;
   const random_bytes = (isQuick ? 256 : 2048) * MiB;
-  const million = isQuick ? 50_000 : 1_000_000;
+  const million = isQuick ? 20_000 : 1_000_000;
   const mixed = isQuick
     ? { big: 26, big_bytes: 1_035_000, small: 400 }
     : { big: 130, big_bytes: 1_035_000, small: 2000 };
