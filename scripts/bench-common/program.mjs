@@ -51,9 +51,9 @@ export function workDirectory(session, { work }, room) {
   return own;
 }
 
-/** A million files at once, which rmSync takes minutes for. */
+/** A million files at once, which rmSync takes minutes for; Ctrl-C does not reach it. */
 export function removeTree(directory) {
-  execFileSync('rm', ['-rf', directory]);
+  execFileSync('setsid', ['--wait', 'rm', '-rf', directory]);
 }
 
 export async function versionsOf(tools) {
