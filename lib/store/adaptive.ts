@@ -1,5 +1,7 @@
-// How many calls a store is given at once: more as long as that brings more, one step back where it does not, half as many
-// when the store is overloaded or the line broke. Knows no store; it is told when calls begin and end.
+// How many places there are for calls of a store that are under way at once: more as long as that brings more, one step back
+// where it does not, half as many when the store is overloaded or the line broke. A small call takes one place, a large one
+// more, so that a few packs fill a line and dozens of small requests fill a long one. Knows no store; it is told when calls
+// begin and end.
 
 import { systemClock, type Clock } from '../clock.js';
 
@@ -12,7 +14,9 @@ export interface AdaptiveOptions {
 
 /** What a call costs beside its bytes, in bytes: so that many small calls count as progress, too. */
 const call_bytes = 128 * 1024;
-/** A measurement takes so many rounds of all calls at once, and this long at the least. */
+/** Two packs at once for eight places: while the answer to one is on its way, the other has the line. */
+const place_bytes = 4 * 1024 * 1024;
+/** A measurement takes so many rounds of all places, and this long at the least. */
 const roundsPerMeasurement = 2;
 const measurement_ms = 100;
 /** A step up is kept if it brings this much more. */
@@ -30,7 +34,7 @@ export class AdaptiveLimit {
   /** Counts the cuts: what began before one says nothing about the limit after it. */
   #era = 0;
   #begun_ms: number;
-  #calls = 0;
+  #places = 0;
   #work = 0;
 
   constructor(options: AdaptiveOptions) {
@@ -44,6 +48,11 @@ export class AdaptiveLimit {
     return this.#current;
   }
 
+  /** Of a call that moves so many bytes. */
+  placesOf(bytes: number): number {
+    return Math.max(1, Math.floor(bytes / place_bytes));
+  }
+
   /** To be given back when the call ends. */
   begin(): number {
     return this.#era;
@@ -55,10 +64,10 @@ export class AdaptiveLimit {
       this.#restart();
       return;
     }
-    this.#calls++;
+    this.#places += this.placesOf(call.bytes);
     this.#work += call_bytes + call.bytes;
     const elapsed_ms = this.#clock.monotonic_ms() - this.#begun_ms;
-    if (this.#calls < this.#current * roundsPerMeasurement || elapsed_ms < measurement_ms) return;
+    if (this.#places < this.#current * roundsPerMeasurement || elapsed_ms < measurement_ms) return;
     const rate = this.#work / elapsed_ms;
     this.#restart();
     this.#measured(rate);
@@ -90,7 +99,7 @@ export class AdaptiveLimit {
 
   #restart(): void {
     this.#begun_ms = this.#clock.monotonic_ms();
-    this.#calls = 0;
+    this.#places = 0;
     this.#work = 0;
   }
 }

@@ -83,6 +83,32 @@ t.test('where nobody waits, nothing is concluded', async (t) => {
 });
 
 t.test(
+  'large calls take several places, in their turn; one that is too large for all goes alone',
+  async (t) => {
+    const inner = new FaultStore(new MemoryStore(), [{ operation: 'put', nth: 1, times: 8, kind: 'hang' }]);
+    const store = new LimitStore(inner, new AdaptiveLimit({ initial: 8, minimum: 2, maximum: 64 }));
+    const stop = new AbortController();
+    const put = (key: string, size_MiB: number, signal?: AbortSignal) =>
+      store
+        .put(key, Buffer.alloc(size_MiB * 1024 * KiB), signal && { signal })
+        .then(() => 'stored')
+        .catch((error: unknown) => (error as { code: string }).code);
+    const asked = () => inner.calls.map(({ key }) => key);
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const all = [put('a', 16), put('b', 14), put('c', 100, stop.signal), put('d', 0)];
+    await turn();
+    t.same(asked(), ['a', 'b'], 'd would fit, but does not overtake c');
+    stop.abort();
+    t.equal(await all[2], 'interrupted');
+    await turn();
+    t.same(asked(), ['a', 'b', 'd']);
+    inner.release();
+    t.same(await Promise.all(all), ['store.transient', 'store.transient', 'interrupted', 'store.transient']);
+    t.equal(await put('e', 100), 'stored');
+  },
+);
+
+t.test(
   'a store under it: as many at once as the limit says at the moment, fewer after an overload',
   async (t) => {
     const inner = new FaultStore(new MemoryStore(), [
