@@ -219,6 +219,10 @@ export class ByteReader {
     return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n));
   }
 
+  skip(size: number): void {
+    this.#advance(size);
+  }
+
   /** A view of the next `size` bytes. */
   raw(size: number): Buffer {
     const at = this.#advance(size);

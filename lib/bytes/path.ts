@@ -53,8 +53,7 @@ export const isSafeName = (name: Uint8Array): boolean =>
   name.length > 0 && !name.includes(slash) && hasSafeNames(name, 0);
 
 /** The same of all components behind `from` (the beginning of one). The path of the root has none. */
-export function hasSafeNames(path: Uint8Array, from: number): boolean {
-  const end = path.length;
+export function hasSafeNames(path: Uint8Array, from: number, end = path.length): boolean {
   if (end === 0) return true;
   for (let start = from; start <= end;) {
     let at = start;

@@ -67,6 +67,7 @@ export class Catalog extends Reader {
       parts,
       packs: () => checkpoint.packs(),
       rows: () => checkpoint.rows(),
+      ...(checkpoint.storedRows === undefined ? {} : { storedRows: checkpoint.storedRows }),
     };
     await this.#ingest((ingestion) => ingestion.add(commit, true, lacksPast), run);
   }

@@ -24,26 +24,38 @@ const head_bytes = 4;
 /** So that even before it is split a bucket is less than half a page of the file. */
 const chunksPerBucket = 16;
 const countKey = Buffer.from('count');
-/** Merged together at the most: 12 MiB. More wait for the next transaction. */
-export const mostChunksAtOnce = 1 << 18;
+/** Merged together at the most: 24 MiB. */
+export const mostChunksAtOnce = 1 << 19;
 
-/** Bits of an id that choose its bucket. */
+/** Bits of an id that choose its bucket, as a signed number. */
 const hashOf = (bytes: Uint8Array, at: number): number =>
-  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+  bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 
-const levelOf = (buckets: number): number => 31 - Math.clz32(buckets);
+/** Which bucket is whose, among so many; below 2^30. */
+class Addresses {
+  readonly buckets: number;
+  /** Greatest power of two that is not above their number. */
+  readonly whole: number;
+  readonly #mask: number;
+  readonly #half: number;
 
-/** Among so many buckets. */
-function bucketOf(hash: number, buckets: number): number {
-  const mask = 2 ** (levelOf(buckets) + 1) - 1;
-  const bucket = (hash & mask) >>> 0;
-  return bucket < buckets ? bucket : (hash & (mask >>> 1)) >>> 0;
-}
+  constructor(buckets: number) {
+    this.buckets = buckets;
+    this.whole = 1 << (31 - Math.clz32(buckets));
+    this.#mask = this.whole * 2 - 1;
+    this.#half = this.whole - 1;
+  }
 
-/** How many bits decide about a bucket. */
-function levelOfBucket(bucket: number, buckets: number): number {
-  const level = levelOf(buckets);
-  return bucket < buckets - 2 ** level || bucket >= 2 ** level ? level + 1 : level;
+  of(hash: number): number {
+    const bucket = hash & this.#mask;
+    return bucket < this.buckets ? bucket : hash & this.#half;
+  }
+
+  /** How many bits decide about a bucket. */
+  level(bucket: number): number {
+    const isSplit = bucket < this.buckets - this.whole || bucket >= this.whole;
+    return 31 - Math.clz32(this.whole) + (isSplit ? 1 : 0);
+  }
 }
 
 function isSameId(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
@@ -52,7 +64,7 @@ function isSameId(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boole
   return true;
 }
 
-const read32 = hashOf;
+const read32 = (bytes: Uint8Array, at: number): number => hashOf(bytes, at) >>> 0;
 
 function write32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
@@ -65,8 +77,8 @@ const least_bytes = 64 * entry_bytes;
 
 export class ChunkTable {
   readonly #table: Table;
-  /** As it was when somebody last looked; 0: nobody has. */
-  #buckets = 0;
+  /** As they were when somebody last looked. */
+  #addresses: Addresses | undefined;
   readonly #key = Buffer.alloc(4);
   #added = Buffer.allocUnsafe(least_bytes);
   #addedCount = 0;
@@ -87,15 +99,15 @@ export class ChunkTable {
   #find(id: ChunkId, isForReading: boolean): ChunkRecord | undefined {
     const hash = hashOf(id, 0);
     for (let hasLooked = false; ;) {
-      if (this.#buckets === 0) this.#buckets = this.#count().buckets;
-      const bucket = bucketOf(hash, this.#buckets);
+      const addresses = (this.#addresses ??= new Addresses(this.#count().buckets));
+      const bucket = addresses.of(hash);
       const bytes = this.#table.peek(this.#keyOf(bucket));
       // Bucket 0 is made by the first chunk of all.
-      if (bytes === undefined && this.#buckets === 1) return undefined;
-      if (bytes?.[checksum_bytes] !== levelOfBucket(bucket, this.#buckets)) {
+      if (bytes === undefined && addresses.buckets === 1) return undefined;
+      if (bytes?.[checksum_bytes] !== addresses.level(bucket)) {
         if (hasLooked) throw catalogDamaged('a bucket of chunks is not what it should be');
         hasLooked = true;
-        this.#buckets = 0;
+        this.#addresses = undefined;
         continue;
       }
       const end = bytes.length;
@@ -129,7 +141,7 @@ export class ChunkTable {
 
   /** What was added in a transaction that has come to nothing. */
   forget(): void {
-    this.#buckets = 0;
+    this.#addresses = undefined;
     this.#addedCount = 0;
     if (this.#added.length > least_bytes) this.#added = Buffer.allocUnsafe(least_bytes);
   }
@@ -182,7 +194,7 @@ const orderScale = mostChunksAtOnce * 2;
 class Merge {
   readonly #table: Table;
   readonly #before: Count;
-  readonly #after: number;
+  readonly #after: Addresses;
   readonly #added: Buffer;
   /** Bucket and number of every added entry, sorted. */
   readonly #order: Float64Array;
@@ -196,10 +208,11 @@ class Merge {
     this.#table = table;
     this.#before = before;
     this.#added = added;
-    this.#after = Math.max(before.buckets, Math.ceil((before.chunks + count) / chunksPerBucket));
+    const wanted = Math.ceil((before.chunks + count) / chunksPerBucket);
+    this.#after = new Addresses(Math.max(before.buckets, wanted));
     this.#order = new Float64Array(count);
     for (let index = 0; index < count; index++)
-      this.#order[index] = bucketOf(hashOf(added, index * entry_bytes), this.#after) * orderScale + index;
+      this.#order[index] = this.#after.of(hashOf(added, index * entry_bytes)) * orderScale + index;
     this.#order.sort();
   }
 
@@ -210,11 +223,12 @@ class Merge {
     let firstNew = order.length;
     while (firstNew > 0 && order[firstNew - 1]! >= buckets * orderScale) firstNew--;
     this.#next = firstNew;
-    for (let bucket = buckets; bucket < this.#after; bucket++) this.#write(bucket, bucketOf(bucket, buckets));
-    const level = 2 ** levelOf(buckets);
-    const isAll = this.#after > 2 * level;
-    let split = isAll ? 0 : buckets - level;
-    const splitEnd = isAll ? buckets : this.#after - level;
+    const before = new Addresses(buckets);
+    const after = this.#after.buckets;
+    for (let bucket = buckets; bucket < after; bucket++) this.#write(bucket, before.of(bucket));
+    const isAll = after > 2 * before.whole;
+    let split = isAll ? 0 : buckets - before.whole;
+    const splitEnd = isAll ? buckets : after - before.whole;
     this.#next = 0;
     for (;;) {
       const added = this.#next < firstNew ? Math.floor(order[this.#next]! / orderScale) : Infinity;
@@ -223,7 +237,7 @@ class Merge {
       if (bucket === split) split++;
       this.#write(bucket, bucket);
     }
-    const count = { buckets: this.#after, chunks: chunks + order.length - this.#known };
+    const count = { buckets: after, chunks: chunks + order.length - this.#known };
     this.#table.put(countKey, sealedCount(count));
   }
 
@@ -231,7 +245,7 @@ class Merge {
   #write(bucket: number, source: number): void {
     const end = this.#take(bucket, this.#keep(bucket, source));
     this.#bucket.fill(0, checksum_bytes, checksum_bytes + head_bytes);
-    this.#bucket[checksum_bytes] = levelOfBucket(bucket, this.#after);
+    this.#bucket[checksum_bytes] = this.#after.level(bucket);
     this.#key.writeUInt32BE(bucket, 0);
     this.#table.put(this.#key, this.#bucket.subarray(0, end));
   }
@@ -246,8 +260,9 @@ class Merge {
     }
     this.#table.check(this.#key, old);
     const oldEnd = old.length;
+    const after = this.#after;
     for (let at = end; at < oldEnd; at += entry_bytes)
-      if (bucketOf(hashOf(old, at), this.#after) === bucket) end = this.#append(old, at, end);
+      if (after.of(hashOf(old, at)) === bucket) end = this.#append(old, at, end);
     return end;
   }
 
@@ -258,8 +273,9 @@ class Merge {
       const place = order[this.#next]!;
       if (place >= (bucket + 1) * orderScale) break;
       const from = (place - bucket * orderScale) * entry_bytes;
+      const bytes = this.#bucket;
       let at = checksum_bytes + head_bytes;
-      while (at < end && !isSameId(this.#bucket, at, this.#added, from)) at += entry_bytes;
+      while (at < end && !isSameId(bytes, at, this.#added, from)) at += entry_bytes;
       if (at < end) this.#known++;
       end = Math.max(end, this.#append(this.#added, from, at));
     }

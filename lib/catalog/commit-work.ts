@@ -2,10 +2,12 @@
 // step may be repeated: after a crash, or with another process at the same commit, the same rows lead to the same tables.
 // Until the head moves, no version shows any of it: rows of a version beyond the head hold in no version that can be asked.
 
-import { ByteWriter } from '../bytes/cursor.js';
-import { comparePaths, isSafeName, printable } from '../bytes/path.js';
-import { damaged, RrbackupError } from '../errors/index.js';
-import type { Commit, Entry, Row } from '../manifest/types.js';
+import { ByteReader } from '../bytes/cursor.js';
+import { printable } from '../bytes/path.js';
+import { damaged } from '../errors/index.js';
+import { decodeAttributes } from '../manifest/entry.js';
+import { rowFlags, type StoredRows } from '../manifest/stored-rows.js';
+import type { Commit, Xattr } from '../manifest/types.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
 import { rowOfLinkedEntry } from './links.js';
@@ -19,9 +21,6 @@ import {
   sealedVersion,
   streamKey,
   toDirectory,
-  toStream,
-  toVersion,
-  writeTouched,
   type Counters,
   type StreamRecord,
 } from './records.js';
@@ -34,18 +33,23 @@ import {
   fromOf,
   isNewest,
   nameOfKey,
+  sealedState,
   stateKey,
-  StateWriter,
+  StateKeys,
   stillHolds,
   toOf,
   withEnd,
 } from './state.js';
-import { checksum_bytes } from './table.js';
+import { checkSequence, isIngested, readStream } from './sequence.js';
+import { TouchedPages } from './touched-pages.js';
 import type { DirectoryId } from './types.js';
 import { undoPending } from './undo.js';
 import { XattrKinds } from './xattr-kinds.js';
 
 const slash = 0x2f;
+const dot = 0x2e;
+const longestName_bytes = 255;
+const noFileName = 'has a name that no file can have';
 const noPath = Buffer.alloc(0);
 
 /** A directory on the way to the row at hand. */
@@ -67,17 +71,20 @@ export class CommitWork {
   readonly #writer: string;
   readonly #sequence: number;
   readonly #rootName: Buffer;
-  readonly #states = new StateWriter();
-  readonly #touched = new ByteWriter(8192);
+  readonly #keys = new StateKeys();
+  #touched: TouchedPages | undefined;
   readonly #xattrs: XattrKinds;
-  #touchedPages = 0;
   #stream!: StreamRecord;
   #isLogged = true;
   /** What the rows do not name is not in this version. */
   #isWholeTree = false;
   #isRepeated = false;
   #isDone = false;
-  #last: Uint8Array | undefined;
+  /** Path of the row before, where it lies. */
+  #last: Buffer = noPath;
+  #lastStart = 0;
+  #lastEnd = 0;
+  #hasRows = false;
   readonly #frames: Frame[] = [{ path: noPath, directory: above, isOpen: true, isNew: false }];
 
   /** `writer` tells this run from every other; `counters` are those of the transaction that is open. */
@@ -127,7 +134,7 @@ export class CommitWork {
     const beginning = { firstSequence: isBase ? this.#sequence : 1, lacksPast: isBase && lacksPast };
     this.#stream = stream.head === 0 ? { ...stream, ...beginning } : stream;
     this.#claim();
-    this.#touched.reset().u32(0);
+    this.#touched = new TouchedPages(this.#tables.touched, this.#stream.number, this.#sequence);
   }
 
   #claim(): void {
@@ -154,54 +161,114 @@ export class CommitWork {
     }
   }
 
-  row(row: Row): void {
+  /** `rows`: made with the room of `stateRoom_bytes`. */
+  rows(rows: StoredRows): void {
     if (this.#isDone) return;
-    const path = Buffer.from(row.path.buffer, row.path.byteOffset, row.path.byteLength);
-    if (this.#last !== undefined && comparePaths(this.#last, path) >= 0)
-      this.#fail(path, 'stands out of order');
-    this.#last = path;
-    this.#unwind(path);
-    const parent = this.#enter(path);
-    const name = path.length === 0 ? this.#rootName : path.subarray(path.lastIndexOf(slash) + 1);
-    if (!isSafeName(name)) this.#fail(path, 'has a name that no file can have');
-    if (this.#isWholeTree && parent.directory !== above) this.#closeBetween(parent, name);
-    const key = stateKey(parent.directory, name);
+    for (let row = 0; row < rows.count; row++) this.#row(rows, row);
+    // The next ones lie elsewhere, and these need not be kept for one path.
+    this.#last = Buffer.from(this.#last.subarray(this.#lastStart, this.#lastEnd));
+    this.#lastEnd = this.#last.length;
+    this.#lastStart = 0;
+  }
+
+  #row(rows: StoredRows, row: number): void {
+    const { bytes } = rows;
+    const start = rows.pathStart(row);
+    const end = rows.pathEnd(row);
+    this.#unwind(bytes, start, end, this.#follow(bytes, start, end));
+    const parent = this.#enter(bytes, start, end);
+    const nameStart = this.#nameStart(bytes, start, end);
+    const isRoot = start === end;
+    const name = isRoot ? this.#rootName : bytes;
+    const nameFrom = isRoot ? 0 : nameStart;
+    const nameTo = isRoot ? name.length : end;
+    if (this.#isWholeTree && parent.directory !== above)
+      this.#closeBetween(parent, name.subarray(nameFrom, nameTo));
+    const key = this.#keys.newest(parent.directory, name, nameFrom, nameTo);
     const current = parent.isNew ? undefined : this.#tables.nodes.get(key);
-    this.#touch(parent.directory, name);
-    if (row.op === 'removed') {
+    if (this.#isLogged) this.#touch(parent.directory, name.subarray(nameFrom, nameTo));
+    if (rows.is(row, rowFlags.removed)) {
       if (current !== undefined && toOf(current) === stillHolds) {
         this.#tables.nodes.put(key, withEnd(current, this.#sequence));
       }
-      this.#leave(path, parent, name, current);
+      this.#leave(bytes.subarray(start, end), parent, name.subarray(nameFrom, nameTo), current);
       return;
     }
-    if (!parent.isOpen) this.#fail(path, 'lies in a directory that this version does not have');
-    this.#put(path, parent, name, key, current, row.entry);
+    if (!parent.isOpen)
+      this.#fail(bytes.subarray(start, end), 'lies in a directory that this version does not have');
+    this.#put(rows, row, parent, name, nameFrom, nameTo, key, current);
+  }
+
+  /** Returns how many bytes the path has in common with the one before, which it has to follow. */
+  #follow(bytes: Buffer, start: number, end: number): number {
+    const last = this.#last;
+    const lastStart = this.#lastStart;
+    const length = Math.min(end - start, this.#lastEnd - lastStart);
+    let shared = 0;
+    while (shared < length && last[lastStart + shared] === bytes[start + shared]) shared++;
+    const left = shared < this.#lastEnd - lastStart ? last[lastStart + shared]! : -1;
+    const right = shared < end - start ? bytes[start + shared]! : -1;
+    const isBehind = right >= 0 && (left === slash || left < 0 || (right !== slash && left < right));
+    if (!isBehind && this.#hasRows) this.#fail(bytes.subarray(start, end), 'stands out of order');
+    this.#hasRows = true;
+    this.#last = bytes;
+    this.#lastStart = start;
+    this.#lastEnd = end;
+    return shared;
+  }
+
+  #nameStart(bytes: Buffer, start: number, end: number): number {
+    if (start === end) return start;
+    let at = end;
+    let isDots = true;
+    for (; at > start && bytes[at - 1] !== slash; at--) {
+      const byte = bytes[at - 1]!;
+      if (byte !== dot) isDots = false;
+      if (byte === 0) this.#fail(bytes.subarray(start, end), noFileName);
+    }
+    const size = end - at;
+    if (size === 0 || size > longestName_bytes || (isDots && size <= 2))
+      this.#fail(bytes.subarray(start, end), noFileName);
+    return at;
   }
 
   #put(
-    path: Buffer,
+    rows: StoredRows,
+    row: number,
     parent: Frame,
     name: Buffer,
+    nameFrom: number,
+    nameTo: number,
     key: Buffer,
     current: Buffer | undefined,
-    entry: Entry,
   ): void {
-    const isDirectory = entry.type === 'directory';
-    const { directory, isNew } = isDirectory ? this.#directory(parent, name) : { directory: 0, isNew: false };
-    const bytes = this.#states.entry(entry);
+    const { bytes } = rows;
+    const entryStart = rows.entryStart(row);
+    const entryEnd = rows.entryEnd(row);
+    const isDirectory = rows.is(row, rowFlags.directory);
     const isSame =
       current !== undefined &&
       toOf(current) === stillHolds &&
-      Buffer.compare(entryBytesOf(current), bytes) === 0;
+      Buffer.compare(entryBytesOf(current), bytes.subarray(entryStart, entryEnd)) === 0;
+    const path = (): Buffer => bytes.subarray(rows.pathStart(row), rows.pathEnd(row));
+    const { directory, isNew } = isDirectory
+      ? this.#directory(parent, name.subarray(nameFrom, nameTo))
+      : { directory: 0, isNew: false };
     if (!isSame) {
-      if (current !== undefined) this.#archive(path, parent.directory, name, current);
-      const { row, own } = this.#rowNumbers(entry, bytes, parent.directory, name);
-      this.#tables.nodes.put(key, this.#states.finish(this.#sequence, row, isDirectory ? directory : own));
-      this.#xattrs.note(entry.xattrs);
+      if (current !== undefined)
+        this.#archive(path(), parent.directory, name.subarray(nameFrom, nameTo), current);
+      const own = this.#counters().row++;
+      this.#tables.ids.put(own, parent.directory, name, this.#sequence, nameFrom, nameTo);
+      const number = rows.is(row, rowFlags.linked)
+        ? rowOfLinkedEntry(this.#tables, this.#stream.number, bytes.subarray(entryStart, entryEnd), own)
+        : own;
+      const entry = { start: entryStart, end: entryEnd, holes_bytes: rows.holes_bytes(row) };
+      const state = sealedState(bytes, entry, this.#sequence, number, isDirectory ? directory : own);
+      this.#tables.nodes.put(key, state);
+      if (rows.is(row, rowFlags.xattrs)) this.#xattrs.note(xattrsOf(bytes.subarray(entryStart, entryEnd)));
     }
-    if (isDirectory) this.#frames.push({ path, directory, isOpen: true, isNew });
-    else this.#leave(path, parent, name, current);
+    if (isDirectory) this.#frames.push({ path: Buffer.from(path()), directory, isOpen: true, isNew });
+    else if (current !== undefined) this.#leave(path(), parent, name.subarray(nameFrom, nameTo), current);
   }
 
   /** The newest state makes room for the next one. */
@@ -210,20 +277,6 @@ export class CommitWork {
     if (from >= this.#sequence) this.#fail(path, `is in the catalog already, as of version ${from}`);
     const to = toOf(state) === stillHolds ? this.#sequence : toOf(state);
     this.#tables.nodes.put(stateKey(directory, name, from), withEnd(state, to));
-  }
-
-  /** Hard links share `row`; `own` leads to this very name. */
-  #rowNumbers(
-    entry: Entry,
-    bytes: Buffer,
-    directory: DirectoryId,
-    name: Buffer,
-  ): { row: number; own: number } {
-    const own = this.#counters().row++;
-    this.#tables.ids.put(own, directory, name, this.#sequence);
-    const isLink = entry.links > 1 && entry.type !== 'directory';
-    const row = isLink ? rowOfLinkedEntry(this.#tables, this.#stream.number, bytes, own) : own;
-    return { row, own };
   }
 
   #directory(parent: Frame, name: Buffer): { directory: DirectoryId; isNew: boolean } {
@@ -245,13 +298,13 @@ export class CommitWork {
     this.#frames.push({ path, directory: toDirectory(directory), isOpen: false, isNew: false });
   }
 
-  #unwind(path: Buffer): void {
-    for (
-      let top = this.#frames.at(-1)!;
-      this.#frames.length > 1 && !isAbove(top.path, path);
-      top = this.#frames.at(-1)!
-    )
+  /** Up to the nearest directory above the path, which has `shared` bytes in common with the one before. */
+  #unwind(bytes: Buffer, start: number, end: number, shared: number): void {
+    while (this.#frames.length > 1) {
+      const size = this.#frames.at(-1)!.path.length;
+      if (end - start > size && (size === 0 || (shared >= size && bytes[start + size] === slash))) return;
       this.#pop();
+    }
   }
 
   #pop(): void {
@@ -261,19 +314,22 @@ export class CommitWork {
   }
 
   /** Walks from the nearest known directory down to the path's parent. */
-  #enter(path: Buffer): Frame {
+  #enter(bytes: Buffer, start: number, end: number): Frame {
     let top = this.#frames.at(-1)!;
-    if (path.length === 0) return top;
-    const parent_bytes = Math.max(path.lastIndexOf(slash), 0);
-    while (this.#frames.length === 1 || top.path.length < parent_bytes) {
+    if (start === end) return top;
+    let parentEnd = end - 1;
+    while (parentEnd > start && bytes[parentEnd] !== slash) parentEnd--;
+    if (this.#frames.length > 1 && top.path.length === parentEnd - start) return top;
+    const path = Buffer.from(bytes.subarray(start, end));
+    while (this.#frames.length === 1 || top.path.length < parentEnd - start) {
       const isRoot = this.#frames.length === 1;
-      const start = top.path.length === 0 ? 0 : top.path.length + 1;
-      const end = isRoot ? 0 : path.indexOf(slash, start);
-      const name = isRoot ? this.#rootName : path.subarray(start, end);
+      const nameStart = top.path.length === 0 ? 0 : top.path.length + 1;
+      const nameEnd = isRoot ? 0 : path.indexOf(slash, nameStart);
+      const name = isRoot ? this.#rootName : path.subarray(nameStart, nameEnd);
       const state = this.#tables.nodes.get(stateKey(top.directory, name));
       if (state === undefined || directoryOf(state) === 0 || toOf(state) !== stillHolds)
         this.#fail(path, 'lies in a directory that this version does not have');
-      top = { path: path.subarray(0, end), directory: directoryOf(state), isOpen: true, isNew: false };
+      top = { path: path.subarray(0, nameEnd), directory: directoryOf(state), isOpen: true, isNew: false };
       this.#frames.push(top);
     }
     return top;
@@ -311,23 +367,14 @@ export class CommitWork {
   }
 
   #touch(directory: DirectoryId, name: Buffer): void {
-    if (!this.#isLogged) return;
-    writeTouched(this.#touched, directory, name);
-    if (this.#touched.length > touchedPage_bytes) this.#flushTouched();
-  }
-
-  #flushTouched(): void {
-    if (this.#touched.length === checksum_bytes) return;
-    const key = numberKey(this.#stream.number, this.#sequence, this.#touchedPages++);
-    this.#tables.touched.put(key, this.#touched.view());
-    this.#touched.reset().u32(0);
+    if (this.#isLogged) this.#touched?.add(directory, name);
   }
 
   /** Last step: the version is there. */
   end(): void {
     if (this.#isDone) return;
     while (this.#frames.length > 1) this.#pop();
-    this.#flushTouched();
+    this.#touched?.flush();
     const { header, hash, versionId } = this.#commit;
     this.#tables.versions.put(numberKey(this.#stream.number, this.#sequence), sealedVersion(header, hash));
     const { host, source, sourcePath } = header;
@@ -349,47 +396,5 @@ export class CommitWork {
   }
 }
 
-/** So that a page of touched names still lies in a page of the file. */
-const touchedPage_bytes = 1800;
-
-const isAbove = (directory: Buffer, path: Buffer): boolean =>
-  path.length > directory.length &&
-  (directory.length === 0 || path[directory.length] === slash) &&
-  path.compare(directory, 0, directory.length, 0, directory.length) === 0;
-
-export function readStream(tables: Tables, id: string): StreamRecord | undefined {
-  const value = tables.streams.get(streamKey(id));
-  return value && toStream(id, value);
-}
-
-/** Whether this very commit is in the catalog; throws 'catalog.forked' if another one has its place. */
-export function isIngested(tables: Tables, stream: StreamRecord, commit: Commit): boolean {
-  const { sequence } = commit.header;
-  if (sequence > stream.head) return false;
-  const value = tables.versions.get(numberKey(stream.number, sequence));
-  if (value !== undefined && toVersion(value).hash === commit.hash) return true;
-  throw forked(commit, value === undefined ? 'it was not there before' : 'another one had its place');
-}
-
-function checkSequence(stream: StreamRecord, commit: Commit, isBase: boolean): void {
-  const { sequence, parentHash } = commit.header;
-  if (isBase ? sequence <= stream.head : sequence !== stream.head + 1) {
-    throw new RrbackupError({
-      code: 'catalog.out_of_sequence',
-      kind: 'failure',
-      message: `version ${sequence} of '${commit.header.source}' cannot follow version ${stream.head} in the local catalog`,
-    });
-  }
-  if (!isBase && stream.head > 0 && parentHash !== stream.headHash)
-    throw forked(commit, 'it follows another version than ours');
-}
-
-function forked(commit: Commit, why: string): RrbackupError {
-  const { sequence, source } = commit.header;
-  return new RrbackupError({
-    code: 'catalog.forked',
-    kind: 'tampered',
-    message: `version ${sequence} of '${source}' is not the one that this machine has read before: ${why}`,
-    guidance: 'find out who wrote to the repository; delete the local catalog to accept what is stored now',
-  });
-}
+const xattrsOf = (entry: Uint8Array): readonly Xattr[] =>
+  decodeAttributes(new ByteReader(entry, 'a row of a version')).xattrs;

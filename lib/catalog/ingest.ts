@@ -4,17 +4,24 @@
 import { setImmediate } from 'node:timers/promises';
 import { randomBytes } from '../crypto/index.js';
 import { interrupted } from '../errors/index.js';
+import { toStoredRows } from '../manifest/stored-rows.js';
 import type { Commit } from '../manifest/types.js';
 import type { PackInfo } from '../pack/types.js';
 import type { Run } from '../progress.js';
-import { CommitWork, isIngested, readStream } from './commit-work.js';
+import { CommitWork } from './commit-work.js';
+import { mostChunksAtOnce } from './chunk-table.js';
 import type { CatalogDatabase } from './database.js';
 import type { PackTable } from './packs.js';
 import { countersKey, sealedCounters, toCounters, type Counters } from './records.js';
+import { isIngested, readStream } from './sequence.js';
+import { stateRoom_bytes } from './state.js';
 
 /** A transaction is written when so many rows and packs, or rows and packs of so much weight, have come together. */
-export const defaultBatch = 4096;
-const weight_bytes = 4 << 20;
+export const defaultBatch = 16_384;
+const weight_bytes = 8 << 20;
+const chunkWeight_bytes = weight_bytes / mostChunksAtOnce;
+/** Rows that are decoded at a time. */
+const piece = 4096;
 
 export class Ingestion {
   readonly #database: CatalogDatabase;
@@ -23,6 +30,7 @@ export class Ingestion {
   readonly #batch: number;
   readonly #writer = randomBytes(8).toString('hex');
   #queue: (() => void)[] = [];
+  #queuedRows = 0;
   #queued_bytes = 0;
   /** How many steps at the front of the queue end with a whole commit. */
   #whole = 0;
@@ -46,25 +54,26 @@ export class Ingestion {
     if (known !== undefined && isIngested(this.#database.tables, known, commit)) return false;
     this.#expectedRows = this.#rows + rowsOf(commit, isBase);
     const work = new CommitWork(this.#database.tables, commit, () => this.#counters, this.#writer);
-    this.#push(0, () => {
+    this.#push(1, 0, () => {
       this.#work = work;
       work.begin(isBase, lacksPast);
     });
-    for await (const row of commit.rows()) {
-      const isWritten = this.#push(row.op === 'removed' ? 64 : 256 + row.entry.content.length * 40, () => {
-        work.row(row);
+    const shape = { rows: Math.min(this.#batch, piece), room_bytes: stateRoom_bytes };
+    for await (const rows of commit.storedRows?.(shape) ?? toStoredRows(commit.rows(), shape)) {
+      this.#rows += rows.count;
+      const isWritten = this.#push(rows.count, rows.bytes.length, () => {
+        work.rows(rows);
       });
-      this.#rows++;
       // A mount that takes in older versions meanwhile has readers waiting.
       if (isWritten) await setImmediate();
     }
     // Last, so that no chunk counts as stored because of a commit that turned out not to be readable.
     for await (const pack of commit.packs()) {
-      this.#push(weightOf(pack), () => {
+      this.#push(1, weightOf(pack), () => {
         this.#packs.add(pack, this.#counters);
       });
     }
-    this.#push(0, () => {
+    this.#push(1, 0, () => {
       work.end();
       this.#work = undefined;
     });
@@ -85,10 +94,11 @@ export class Ingestion {
   }
 
   /** Returns whether what was queued has been written. */
-  #push(weight: number, step: () => void): boolean {
+  #push(rows: number, weight: number, step: () => void): boolean {
     this.#queue.push(step);
+    this.#queuedRows += rows;
     this.#queued_bytes += weight;
-    const isFull = this.#queue.length >= this.#batch || this.#queued_bytes >= weight_bytes;
+    const isFull = this.#queuedRows >= this.#batch || this.#queued_bytes >= weight_bytes;
     if (isFull) this.#flush();
     return isFull;
   }
@@ -106,6 +116,7 @@ export class Ingestion {
     });
     this.#hasFailed = false;
     this.#queue = [];
+    this.#queuedRows = 0;
     this.#queued_bytes = 0;
     this.#whole = 0;
     this.#run.onProgress?.({
@@ -117,8 +128,9 @@ export class Ingestion {
   }
 }
 
+/** Packs may weigh more: chunks cost the less the more of them come together. */
 const weightOf = (pack: PackInfo): number =>
-  pack.blocks.reduce((sum, block) => sum + 64 + block.chunks.length * 100, 512);
+  pack.blocks.reduce((sum, block) => sum + 4 + block.chunks.length * chunkWeight_bytes, 512);
 
 function rowsOf({ header: { statistics } }: Commit, isBase: boolean): number {
   const { files, directories, others, added, changed, removed } = statistics;

@@ -6,7 +6,6 @@ import { setImmediate } from 'node:timers/promises';
 import { ByteWriter } from '../bytes/cursor.js';
 import { interrupted, RrbackupError } from '../errors/index.js';
 import type { Run } from '../progress.js';
-import { readStream } from './commit-work.js';
 import type { CatalogDatabase, Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
 import { rowOfLink } from './links.js';
@@ -46,6 +45,7 @@ import {
   withNumbers,
   withStart,
 } from './state.js';
+import { readStream } from './sequence.js';
 import { checksum_bytes } from './table.js';
 import type { DirectoryId } from './types.js';
 import { XattrKinds } from './xattr-kinds.js';

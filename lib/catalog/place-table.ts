@@ -60,15 +60,24 @@ export class PlaceTable {
   }
 
   /** Inside a transaction. */
-  put(row: number, directory: DirectoryId, name: Uint8Array, from: number): void {
+  put(
+    row: number,
+    directory: DirectoryId,
+    name: Uint8Array,
+    from: number,
+    nameStart = 0,
+    nameEnd = name.length,
+  ): void {
     const bytes = this.#bytes;
     const slot = row % slots;
-    const at = this.#makeRoom(row, head_bytes + name.length);
+    const name_bytes = nameEnd - nameStart;
+    const at = this.#makeRoom(row, head_bytes + name_bytes);
     bytes[at] = slot;
     bytes.writeUIntLE(directory, at + 1, 6);
     bytes.writeUInt32LE(from, at + 7);
-    bytes[at + head_bytes - 1] = name.length;
-    for (let index = 0; index < name.length; index++) bytes[at + head_bytes + index] = name[index]!;
+    bytes[at + head_bytes - 1] = name_bytes;
+    for (let index = 0; index < name_bytes; index++)
+      bytes[at + head_bytes + index] = name[nameStart + index]!;
     this.#lastSlot = Math.max(this.#lastSlot, slot);
   }
 

@@ -10,9 +10,9 @@
 //   `row` for the second and every later name of a file
 //   holes: how many bytes of a file are holes, so that its blocks are known without looking at its segments
 
-import { ByteReader, ByteWriter } from '../bytes/cursor.js';
+import { ByteReader } from '../bytes/cursor.js';
 import { sha256 } from '../crypto/index.js';
-import { decodeEntry, encodeEntry } from '../manifest/entry.js';
+import { decodeEntry } from '../manifest/entry.js';
 import { decodeStatus, MutableStatus } from '../manifest/status.js';
 import { entryTypes, type Entry } from '../manifest/types.js';
 import { checksum_bytes } from './table.js';
@@ -23,6 +23,7 @@ export const stillHolds = 0xffffffff;
 
 const directory_bytes = 6;
 const age_bytes = 4;
+const longestName_bytes = 255;
 const state_bytes = 28;
 
 const offset = { from: 0, to: 4, row: 8, own: 14, holes: 20, entry: state_bytes } as const;
@@ -31,6 +32,25 @@ const directoryCode = entryTypes.indexOf('directory') + 1;
 
 /** The directory above the root directories of all streams; a root's name in it is its stream's id. */
 export const above: DirectoryId = 0;
+
+/** Keys of newest states, one after another in the same memory. */
+export class StateKeys {
+  readonly #bytes = Buffer.alloc(directory_bytes + longestName_bytes + 1 + age_bytes);
+  #directory: DirectoryId = 0;
+
+  /** Of the name that lies there; valid until the next call. */
+  newest(directory: DirectoryId, source: Uint8Array, start: number, end: number): Buffer {
+    const bytes = this.#bytes;
+    if (directory !== this.#directory) {
+      bytes.writeUIntBE(directory, 0, directory_bytes);
+      this.#directory = directory;
+    }
+    let at = directory_bytes;
+    for (let index = start; index < end; index++) bytes[at++] = source[index]!;
+    for (const keyEnd = at + 1 + age_bytes; at < keyEnd; at++) bytes[at] = 0;
+    return bytes.subarray(0, at);
+  }
+}
 
 /** Key of the newest state, or of the one that began at `from`. */
 export function stateKey(directory: DirectoryId, name: Uint8Array, from?: number): Buffer {
@@ -140,34 +160,42 @@ const read32 = (bytes: Buffer, at: number): number =>
 const read48 = (bytes: Buffer, at: number): number =>
   read32(bytes, at) + (bytes[at + 4]! | (bytes[at + 5]! << 8)) * 2 ** 32;
 
-/** A state that is being written: room for the checksum, then the value. Re-used for every row. */
-export class StateWriter {
-  readonly #writer = new ByteWriter(4096);
-  #holes_bytes = 0;
+/** What a state needs in front of its entry to be ready for Table.put. */
+export const stateRoom_bytes = checksum_bytes + state_bytes;
 
-  /** Encodes the entry; the rest is filled in by `finish`. The view is valid until the next call. */
-  entry(entry: Entry): Buffer {
-    this.#writer.reset().raw(blank);
-    encodeEntry(this.#writer, entry);
-    this.#holes_bytes = 0;
-    for (const segment of entry.content) if (segment.kind === 'hole') this.#holes_bytes += segment.size_bytes;
-    return this.#writer.view().subarray(checksum_bytes + state_bytes);
-  }
-
-  /** The whole state, still open, ready for Table.put. `own`: a DirectoryId, or the row number of this very name. */
-  finish(from: number, row: number, own: number): Buffer {
-    const sealed = this.#writer.view();
-    sealed.writeUInt32LE(from, checksum_bytes + offset.from);
-    sealed.writeUInt32LE(stillHolds, checksum_bytes + offset.to);
-    sealed.writeUIntLE(row, checksum_bytes + offset.row, 6);
-    sealed.writeUIntLE(own, checksum_bytes + offset.own, 6);
-    sealed.writeUInt32LE(this.#holes_bytes % 2 ** 32, checksum_bytes + offset.holes);
-    sealed.writeUInt32LE(Math.floor(this.#holes_bytes / 2 ** 32), checksum_bytes + offset.holes + 4);
-    return sealed;
-  }
+/** The whole state, still open, ready for Table.put: made around an entry that has room in front. `own`: a DirectoryId, or the row number of this very name. */
+export function sealedState(
+  bytes: Buffer,
+  entry: { readonly start: number; readonly end: number; readonly holes_bytes: number },
+  from: number,
+  row: number,
+  own: number,
+): Buffer {
+  const at = entry.start - state_bytes;
+  write32(bytes, at + offset.from, from);
+  write32(bytes, at + offset.to, stillHolds);
+  write48(bytes, at + offset.row, row);
+  write48(bytes, at + offset.own, own);
+  write32(bytes, at + offset.holes, entry.holes_bytes);
+  write32(bytes, at + offset.holes + 4, entry.holes_bytes / 2 ** 32);
+  return bytes.subarray(at - checksum_bytes, entry.end);
 }
 
-const blank = Buffer.alloc(checksum_bytes + state_bytes);
+/** The least significant bits of a number below 2^53. */
+function write32(bytes: Buffer, at: number, value: number): void {
+  const word = value | 0;
+  bytes[at] = word;
+  bytes[at + 1] = word >>> 8;
+  bytes[at + 2] = word >>> 16;
+  bytes[at + 3] = word >>> 24;
+}
+
+function write48(bytes: Buffer, at: number, value: number): void {
+  write32(bytes, at, value);
+  const high = Math.floor(value / 2 ** 32);
+  bytes[at + 4] = high;
+  bytes[at + 5] = high >>> 8;
+}
 
 /** A stored state with another end, ready for Table.put. */
 export function withEnd(state: Buffer, to: number): Buffer {

@@ -7,6 +7,7 @@ import { checkpointMagic } from './layout.js';
 import { checkpointKey } from './names.js';
 import { rootBinding, sealObject, type ManifestContext } from './object.js';
 import { encodeCheckpointRoot } from './root.js';
+import type { BatchShape, StoredRows } from './stored-rows.js';
 import type { PartReference, Row, VersionHeader } from './types.js';
 
 /** A checkpoint as its reader sees it. */
@@ -22,6 +23,8 @@ export interface Checkpoint {
   packs(): AsyncIterable<PackInfo>;
   /** The whole tree, every row 'added'. */
   rows(): AsyncIterable<Row>;
+  /** As in Commit. */
+  storedRows?(shape: BatchShape): AsyncIterable<StoredRows>;
 }
 
 export interface CheckpointSource {

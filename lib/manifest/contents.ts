@@ -13,6 +13,7 @@ import { partKey } from './names.js';
 import { openObject, partBinding, sealObject, type ManifestContext } from './object.js';
 import type { Contents } from './root.js';
 import { checkRow, hasManyPieces, rowPieces, RowReader, RowWriter } from './rows.js';
+import { StoredRowReader, type BatchShape, type StoredRows } from './stored-rows.js';
 import type { PartReference, Row } from './types.js';
 
 /** One list of parts in the making. */
@@ -209,6 +210,18 @@ export async function* readPacks(owner: ContentsOwner, contents: Contents): Asyn
 export async function* readRows(owner: ContentsOwner, contents: Contents): AsyncGenerator<Row> {
   const { rowParts, inlineRows } = contents;
   const reader = new RowReader(owner.what);
+  for await (const payload of payloads(owner, partTypes.rows, rowParts, inlineRows))
+    yield* reader.read(payload);
+  reader.end();
+}
+
+export async function* readStoredRows(
+  owner: ContentsOwner,
+  contents: Contents,
+  shape: BatchShape,
+): AsyncGenerator<StoredRows> {
+  const { rowParts, inlineRows } = contents;
+  const reader = new StoredRowReader(owner.what, shape);
   for await (const payload of payloads(owner, partTypes.rows, rowParts, inlineRows))
     yield* reader.read(payload);
   reader.end();

@@ -13,16 +13,16 @@ export type ChunkNumber = (id: ChunkId) => number | undefined;
 export type ChunkOfNumber = (number: number) => ChunkId | undefined;
 
 const chunkId_bytes = 32;
-const maximumMode = 0o7777;
-const maximum32 = 0xffff_ffff;
+export const maximumMode = 0o7777;
+export const maximum32 = 0xffff_ffff;
 const second_ns = 1_000_000_000n;
-const secondAsNumber_ns = 1_000_000_000;
+export const secondAsNumber_ns = 1_000_000_000;
 const exactInDouble = BigInt(Number.MAX_SAFE_INTEGER);
 /** Zigzag of it is still exact in a double. */
-const maximumSeconds = 2 ** 51;
+export const maximumSeconds = 2 ** 51;
 
 /** How a segment begins; the number of a chunk in a table counts from `table`. */
-const segmentTags = { literal: 0, hole: 1, table: 2 } as const;
+export const segmentTags = { literal: 0, hole: 1, table: 2 } as const;
 const minimumSegment_bytes = 2;
 
 const noBytes = Buffer.alloc(0);
@@ -113,7 +113,7 @@ function encodeXattrs(writer: ByteWriter, xattrs: readonly Xattr[]): void {
   if (total_bytes > manifestLimits.xattrs_bytes) throw tooLarge('its extended attributes are too large');
 }
 
-function decodeXattrs(reader: ByteReader): readonly Xattr[] {
+export function decodeXattrs(reader: ByteReader): readonly Xattr[] {
   const count = reader.varint(reader.remaining);
   if (count === 0) return noXattrs;
   const xattrs: Xattr[] = [];

@@ -18,9 +18,9 @@ import type { Entry, Row, Segment } from './types.js';
 const slash = 0x2f;
 
 /** The low bits of a row's first byte. */
-const ops = { added: 1, changed: 2, removed: 3, continued: 4 } as const;
+export const ops = { added: 1, changed: 2, removed: 3, continued: 4 } as const;
 /** Set in the first byte where the content goes on in the row behind. */
-const goesOnFlag = 0x80;
+export const goesOnFlag = 0x80;
 
 /** Part of a row: segments `from` … `to` - 1 of its content; the piece from 0 carries path and attributes. */
 export interface RowPiece {

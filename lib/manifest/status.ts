@@ -1,7 +1,10 @@
 // What stat(2) shows of an entry, straight out of its bytes: the fields of entry.ts up to the target of a symlink, without
 // BigInts, without xattrs, without content. For listings of very many entries; checks what keeps it from going astray.
 
+import type { ByteReader } from '../bytes/cursor.js';
 import { damaged, newerFormat } from '../errors/index.js';
+import { maximum32, maximumMode, maximumSeconds, secondAsNumber_ns } from './entry.js';
+import { manifestLimits } from './layout.js';
 import { entryTypes, type EntryType } from './types.js';
 
 /** Filled in again for each entry of a listing, so that listing makes no garbage. */
@@ -38,8 +41,8 @@ const longestVarint_bytes = 8;
 let bytes: Uint8Array = new Uint8Array(0);
 let at = 0;
 
-/** Of the entry that begins at `start`. Throws 'format.damaged', or 'format.newer' for an unknown type. */
-export function decodeStatus(source: Uint8Array, start: number, into: MutableStatus): void {
+/** Of the entry that begins at `start`; returns where its xattrs begin, or a symlink's target. Throws 'format.damaged', or 'format.newer' for an unknown type. */
+export function decodeStatus(source: Uint8Array, start: number, into: MutableStatus): number {
   bytes = source;
   at = start;
   const type = entryTypes[bytes[at++]! - 1];
@@ -63,6 +66,23 @@ export function decodeStatus(source: Uint8Array, start: number, into: MutableSta
   into.rdevMinor = isDevice ? varint() : 0;
   into.target_bytes = type === 'symlink' ? varint() : 0;
   if (at > bytes.length) throw damaged('format.damaged', 'an entry ends early');
+  return at;
+}
+
+/** The limits that entry.ts has, of what somebody else has written. */
+export function checkStatus(status: SourceStatus, reader: ByteReader): void {
+  const { type, mode, uid, gid, links, size_bytes, rdevMajor, rdevMinor, target_bytes } = status;
+  if (mode > maximumMode) reader.fail(`a mode of ${mode}`);
+  const isTime = (seconds: number, rest_ns: number): boolean =>
+    Math.abs(seconds) <= maximumSeconds && rest_ns < secondAsNumber_ns;
+  if (!isTime(status.mtime_s, status.mtimeRest_ns) || !isTime(status.ctime_s, status.ctimeRest_ns))
+    reader.fail('a time that is none');
+  const { inodeHigh, inodeLow, deviceHigh, deviceLow } = status;
+  if (Math.max(uid, gid, inodeHigh, inodeLow, deviceHigh, deviceLow, rdevMajor, rdevMinor) > maximum32)
+    reader.fail('a number is over its limit');
+  if (!Number.isSafeInteger(links) || !Number.isSafeInteger(size_bytes)) reader.fail('a number is too large');
+  if (type !== 'file' && size_bytes !== 0) reader.fail(`a ${type} with a size`);
+  if (target_bytes > manifestLimits.target_bytes) reader.fail('a target is too long');
 }
 
 function seconds(): number {

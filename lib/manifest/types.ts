@@ -2,6 +2,7 @@
 // FORMAT.md.
 
 import type { ChunkId, PackInfo } from '../pack/types.js';
+import type { BatchShape, StoredRows } from './stored-rows.js';
 
 export const entryTypes = [
   'file',
@@ -122,4 +123,6 @@ export interface Commit {
   /** Packs that this commit adds, with where the new chunks are. Every chunk that its rows newly need is in them. */
   packs(): AsyncIterable<PackInfo>;
   rows(): AsyncIterable<Row>;
+  /** The same as they are stored, for whoever has very many to take in. */
+  storedRows?(shape: BatchShape): AsyncIterable<StoredRows>;
 }
