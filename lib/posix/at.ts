@@ -1,4 +1,4 @@
-// Making, naming and removing files in a directory that is held open: on Linux by its descriptor, one system call through koffi
+// Making, naming and removing entries of a directory that is held open: on Linux by its descriptor, one system call through koffi
 // each, a quarter of what node:fs takes for a path; elsewhere by its path. Never follows a symlink in the last place.
 
 import fs from 'node:fs';
@@ -6,14 +6,21 @@ import os from 'node:os';
 import { check, declare, errorCode, lastErrno, SystemCallError } from './libc.js';
 
 const openat = declare('int openat(int directory, const void *path, int flags, uint32_t mode)');
-const close = declare('int close(int descriptor)');
+const mkdirat = declare('int mkdirat(int directory, const void *path, uint32_t mode)');
+const symlinkat = declare('int symlinkat(const void *target, int directory, const void *path)');
+const unlinkat = declare('int unlinkat(int directory, const void *path, int flags)');
+const renameat = declare(
+  'int renameat(int fromDirectory, const void *from, int toDirectory, const void *to)',
+);
 const renameat2 = declare(
   'int renameat2(int fromDirectory, const void *from, int toDirectory, const void *to, unsigned int flags)',
 );
+const close = declare('int close(int descriptor)');
 
 const RENAME_NOREPLACE = 1;
 const O_CLOEXEC = 0o2000000;
-const { EEXIST, EINVAL, EINTR, ENOSYS } = os.constants.errno;
+const O_PATH = 0o10000000;
+const { EEXIST, EINVAL, EINTR, ENOENT, ENOSYS } = os.constants.errno;
 const slash = Buffer.of(0x2f);
 const terminator = Buffer.of(0);
 
@@ -30,6 +37,12 @@ export function pathIn({ path }: HeldDirectory, name: Uint8Array): Buffer {
   return Buffer.concat([path, slash, name]);
 }
 
+const cName = (name: Uint8Array): Buffer => Buffer.concat([name, terminator]);
+
+function succeed(result: number | bigint | null, syscall: string, name: Uint8Array): void {
+  if (result !== 0) throw new SystemCallError(lastErrno(), syscall, name);
+}
+
 /** Makes a file that was not there ('EEXIST'), open for writing and reading; close it with `closeDescriptor`. */
 export function createIn(directory: HeldDirectory, name: Uint8Array, mode: number): number {
   const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
@@ -37,20 +50,48 @@ export function createIn(directory: HeldDirectory, name: Uint8Array, mode: numbe
 }
 
 /** `flags` as for open(2). Throws an error with the `code` of the errno. */
-export function openIn(directory: HeldDirectory, name: Uint8Array, flags: number, mode = 0): number {
-  if (directory.descriptor < 0) return fs.openSync(pathIn(directory, name), flags, mode);
-  const path = Buffer.concat([name, terminator]);
+function openIn({ descriptor, path }: HeldDirectory, name: Uint8Array, flags: number, mode = 0): number {
+  if (descriptor < 0) return fs.openSync(pathIn({ descriptor, path }, name), flags, mode);
   for (;;) {
-    const descriptor = openat(directory.descriptor, path, flags | O_CLOEXEC, mode) as number;
-    if (descriptor >= 0) return descriptor;
+    const opened = openat(descriptor, cName(name), flags | O_CLOEXEC, mode) as number;
+    if (opened >= 0) return opened;
     const errno = lastErrno();
     if (errno !== EINTR) throw new SystemCallError(errno, 'openat', name);
   }
 }
 
-/** What `createIn` and `openIn` gave: node:fs keeps a list of its own of what worker threads have open. */
+/**
+ * A directory in a directory that has a descriptor. `isWhole`: its own attributes can be changed by its descriptor; not where
+ * this user may not read it.
+ */
+export function openDirectoryIn(
+  directory: HeldDirectory,
+  name: Uint8Array,
+): { descriptor: number; isWhole: boolean } {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+  try {
+    return { descriptor: openIn(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), isWhole: true };
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error;
+    return { descriptor: openIn(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW), isWhole: false };
+  }
+}
+
+/** What `createIn` and `openDirectoryIn` gave: node:fs keeps a list of its own of what worker threads have open. */
 export function closeDescriptor(descriptor: number): void {
   check(close(descriptor), 'close');
+}
+
+/** Throws 'EEXIST' if something has that name. */
+export function makeDirectoryIn(directory: HeldDirectory, name: Uint8Array, mode: number): void {
+  if (directory.descriptor < 0) fs.mkdirSync(pathIn(directory, name), { mode });
+  else succeed(mkdirat(directory.descriptor, cName(name), mode), 'mkdirat', name);
+}
+
+/** Throws 'EEXIST' if something has that name. */
+export function makeSymlinkIn(directory: HeldDirectory, name: Uint8Array, target: Uint8Array): void {
+  if (directory.descriptor < 0) fs.symlinkSync(Buffer.from(target), pathIn(directory, name));
+  else succeed(symlinkat(cName(target), directory.descriptor, cName(name)), 'symlinkat', name);
 }
 
 /** Undefined until the kernel has been asked. */
@@ -58,11 +99,10 @@ let hasNoReplace: boolean | undefined = process.platform === 'linux' ? undefined
 
 /** Gives an entry of the directory another name in it; false, and nothing changed, if something has that name. */
 export function renameIfFree(directory: HeldDirectory, from: Uint8Array, to: Uint8Array): boolean {
-  if (directory.descriptor >= 0 && hasNoReplace !== false) {
-    const { descriptor } = directory;
-    const names = [from, to].map((name) => Buffer.concat([name, terminator])) as [Buffer, Buffer];
+  const { descriptor } = directory;
+  if (descriptor >= 0 && hasNoReplace !== false) {
     try {
-      if (renameat2(descriptor, names[0], descriptor, names[1], RENAME_NOREPLACE) === 0)
+      if (renameat2(descriptor, cName(from), descriptor, cName(to), RENAME_NOREPLACE) === 0)
         return (hasNoReplace = true);
     } catch {
       // A C library without it.
@@ -75,15 +115,24 @@ export function renameIfFree(directory: HeldDirectory, from: Uint8Array, to: Uin
     if (errno !== EINVAL && errno !== ENOSYS) throw new SystemCallError(errno, 'renameat2', to);
   }
   if (fs.lstatSync(pathIn(directory, to), { throwIfNoEntry: false }) !== undefined) return false;
-  fs.renameSync(pathIn(directory, from), pathIn(directory, to));
+  renameOver(directory, from, to);
   return true;
+}
+
+/** The same whether something has that name or not: it goes. */
+export function renameOver(directory: HeldDirectory, from: Uint8Array, to: Uint8Array): void {
+  const { descriptor } = directory;
+  if (descriptor < 0) fs.renameSync(pathIn(directory, from), pathIn(directory, to));
+  else succeed(renameat(descriptor, cName(from), descriptor, cName(to)), 'renameat', to);
 }
 
 /** Removes what is no directory; fine if it is not there. */
 export function removeIn(directory: HeldDirectory, name: Uint8Array): void {
-  try {
-    fs.unlinkSync(pathIn(directory, name));
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+  if (directory.descriptor < 0) {
+    fs.rmSync(pathIn(directory, name), { force: true });
+    return;
   }
+  if (unlinkat(directory.descriptor, cName(name), 0) === 0) return;
+  const errno = lastErrno();
+  if (errno !== ENOENT) throw new SystemCallError(errno, 'unlinkat', name);
 }

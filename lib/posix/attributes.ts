@@ -23,6 +23,12 @@ export function setModified(path: Uint8Array, mtime_ns: bigint): void {
   check(utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
 }
 
+/** The same of an entry of an open directory. */
+export function setModifiedIn(directory: number, name: Uint8Array, mtime_ns: bigint): void {
+  setTimes(mtime_ns);
+  check(utimensat(directory, cString(name), times, AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+}
+
 /** The same of an open file. */
 export function setModifiedOf(descriptor: number, mtime_ns: bigint): void {
   setTimes(mtime_ns);

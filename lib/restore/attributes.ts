@@ -45,9 +45,11 @@ export class Attributes {
    * The mode to make a file with in a plain directory, if then only its time is left to be put right; undefined if more is. Who
    * may read the file later may read it then.
    */
-  finalMode({ uid, gid, mode, xattrs }: Entry): number | undefined {
-    const isFinal = this.#isOurs(uid, gid) && xattrs.length === 0;
-    return isFinal && (mode & ~permissionBits) === 0 && (mode & this.#umask) === 0 ? mode : undefined;
+  finalMode(entry: Entry): number | undefined {
+    const { mode } = entry;
+    return this.isOurs(entry) && (mode & ~permissionBits) === 0 && (mode & this.#umask) === 0
+      ? mode
+      : undefined;
   }
 
   /** Throws only where permission bits or times are refused. */
@@ -55,7 +57,7 @@ export class Attributes {
     const { access, entry, descriptor, isPlain } = made;
     // A change of owner takes setuid bits and capabilities away, and a file without write permission takes no attributes.
     this.#xattrs(made, false);
-    const isOwned = (isPlain && this.#isOurs(entry.uid, entry.gid)) || this.#owner(made);
+    const isOwned = (isPlain && this.#hasOurOwner(entry)) || this.#owner(made);
     this.#xattrs(made, true);
     const mode = isOwned ? entry.mode : entry.mode & ~setuidBits;
     if (descriptor !== undefined) {
@@ -67,8 +69,12 @@ export class Attributes {
     setModified(access, entry.mtime_ns);
   }
 
-  /** What a new file of ours belongs to. */
-  #isOurs(uid: number, gid: number): boolean {
+  /** Whether it has what a new entry of a plain directory has: only mode and time may be left to be put right. */
+  isOurs(entry: Entry): boolean {
+    return this.#hasOurOwner(entry) && entry.xattrs.length === 0;
+  }
+
+  #hasOurOwner({ uid, gid }: Entry): boolean {
     return uid === this.#uid && gid === this.#gid;
   }
 

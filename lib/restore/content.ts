@@ -11,15 +11,20 @@ import { type Comparison, hasSegment } from './existing.js';
 
 const zeros = Buffer.alloc(64 * 1024);
 
-/** Open; what a restore that was killed has left there goes. */
-export function createTemporary(held: HeldDirectory, name: Uint8Array, mode: number): number {
+/** Makes something under a temporary name; what a restore that was killed has left there goes. */
+export function unlessLeftOver<T>(held: HeldDirectory, name: Uint8Array, make: () => T): T {
   try {
-    return createIn(held, name, mode);
+    return make();
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
     removeIn(held, name);
-    return createIn(held, name, mode);
+    return make();
   }
+}
+
+/** Open. */
+export function createTemporary(held: HeldDirectory, name: Uint8Array, mode: number): number {
+  return unlessLeftOver(held, name, () => createIn(held, name, mode));
 }
 
 export function writeWhole(fd: number, bytes: Uint8Array, position: number): void {

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import type { CatalogReader, DirectoryId } from '../catalog/types.js';
 import type { Entry } from '../manifest/types.js';
-import { removeIn } from '../posix/at.js';
+import { makeDirectoryIn, pathIn, removeIn } from '../posix/at.js';
 import { setMode } from '../posix/attributes.js';
 import { errorCode } from '../posix/libc.js';
 import { getXattr } from '../posix/xattr.js';
@@ -73,7 +73,8 @@ export class Directories {
     }
     if (!isNew) this.#removeLeftovers(directory, row.directory!);
     const isOurs = isNew || (!isParent && (parent !== undefined || this.#holdsOnlyOurs(row)));
-    const isPlain = isPlainDirectory(directory, isNew && parent?.isPlain === true);
+    // What is made in a plain directory is plain.
+    const isPlain = (isNew && parent?.isPlain === true) || isPlainDirectory(directory);
     const catalog = row.directory!;
     const frame = { parent, directory, row, catalog, path, isNew, isPlain, isOurs, mode, left: 1 };
     if (parent !== undefined) parent.left++;
@@ -81,14 +82,14 @@ export class Directories {
   }
 
   #make(parent: Frame, row: PlannedRow, replaces: boolean): 'new' | 'there' | 'taken' {
-    const access = parent.directory.at(row.name);
+    const held = parent.directory.held();
     if (!parent.isNew) {
-      const stats = fs.lstatSync(access, { throwIfNoEntry: false });
+      const stats = fs.lstatSync(pathIn(held, row.name), { throwIfNoEntry: false });
       if (stats?.isDirectory() === true) return 'there';
       if (stats !== undefined && !replaces) return 'taken';
-      if (stats !== undefined) removeIn(parent.directory.held(), row.name);
+      if (stats !== undefined) removeIn(held, row.name);
     }
-    fs.mkdirSync(access, { mode: ownerRights });
+    makeDirectoryIn(held, row.name, ownerRights);
     return 'new';
   }
 
@@ -103,8 +104,10 @@ export class Directories {
     const { attributes, onComplete, onFailed } = this.#options;
     try {
       const access = directory.self();
+      const { isWhole, descriptor } = directory.held();
       // Attributes that a directory has from its parent, it has only where the parent has default ones.
-      if (isOurs) attributes.apply({ access, path, entry: this.#entryOf(frame), isPlain: isNew && isPlain });
+      const made = { access, path, entry: this.#entryOf(frame), isPlain: isNew && isPlain };
+      if (isOurs) attributes.apply(isWhole ? { ...made, descriptor } : made);
       else if (mode !== undefined) setMode(access, mode);
       directory.release();
       onComplete(path);
@@ -148,13 +151,12 @@ function openUp(directory: TargetDirectory): number | undefined {
   return mode;
 }
 
-/** `inherits`: it was made in a plain directory. */
-function isPlainDirectory(directory: TargetDirectory, inherits: boolean): boolean {
+function isPlainDirectory(directory: TargetDirectory): boolean {
   const access = directory.self();
   const { uid, gid } = fs.lstatSync(access);
   if (uid !== process.geteuid?.() || gid !== process.getegid?.()) return false;
   try {
-    return inherits || getXattr(access, defaultAcl) === undefined;
+    return getXattr(access, defaultAcl) === undefined;
   } catch (error) {
     // A file system without them.
     return errorCode(error) === 'ENOTSUP';

@@ -11,7 +11,7 @@ import { Dispatcher } from './dispatch.js';
 import { type PackSource, Supplier } from './fetch.js';
 import { limits } from './limits.js';
 import type { Policy, WriterSettings } from './messages.js';
-import { type Totals, plan } from './plan.js';
+import { type Totals, plan, sumOfEverything } from './plan.js';
 import { Restoration } from './restoration.js';
 import { type Runner, runHere, runInThreads } from './runner.js';
 import { type Selection, notFound, select } from './selection.js';
@@ -99,9 +99,13 @@ async function sum(
   selection: Selection,
   turns: Turns,
 ): Promise<Totals> {
+  if (selection.isEverything) {
+    const totals = await sumOfEverything(catalog, root, sequence, turns);
+    if (totals !== undefined) return totals;
+  }
   const totals = { files: 0, bytes: 0 };
   for (const step of plan(catalog, root, sequence, selection)) {
-    await turns.turn();
+    if (turns.isDue()) await turns.turn();
     if (step.kind !== 'entry') continue;
     totals.files++;
     totals.bytes += step.row.size_bytes;

@@ -5,6 +5,7 @@ import type { CatalogEntry, CatalogReader, DirectoryId } from '../catalog/types.
 import { damaged } from '../errors/index.js';
 import type { EntryType } from '../manifest/types.js';
 import type { Selection } from './selection.js';
+import type { Turns } from './turns.js';
 
 /** As much of an entry as the main thread needs. */
 export interface PlannedRow {
@@ -134,3 +135,43 @@ export function* plan(
 function rowOf({ name, id, directory, entry: { type, links, size_bytes } }: CatalogEntry): PlannedRow {
   return { name, id, directory, type, links, size_bytes };
 }
+
+/** What a plan of the whole version adds up to, without its steps; undefined if it has a name that `plan` refuses. */
+export async function sumOfEverything(
+  catalog: Pick<CatalogReader, 'visitRows'>,
+  root: CatalogEntry,
+  sequence: number,
+  turns: Turns,
+): Promise<Totals | undefined> {
+  const totals = { files: 0, bytes: 0 };
+  const left = [root.directory!];
+  let isSafe = true;
+  for (let next = left.pop(); next !== undefined && isSafe; next = left.pop()) {
+    await turns.turn();
+    catalog.visitRows(
+      next,
+      sequence,
+      0,
+      pageEntries,
+      ({ nameBytes, nameStart, nameEnd, directory, status }) => {
+        isSafe &&= isSafeStretch(nameBytes, nameStart, nameEnd);
+        if (directory !== undefined) left.push(directory);
+        else {
+          totals.files++;
+          totals.bytes += status.size_bytes;
+        }
+        return !isSafe;
+      },
+    );
+  }
+  return isSafe ? totals : undefined;
+}
+
+/** isSafeName without a view of the name: this is asked of every entry before anything is written. */
+function isSafeStretch(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === slash || bytes[at] === 0) return false;
+  return end - start > 2 || bytes[start] !== dot ? end > start : isSafeName(bytes.subarray(start, end));
+}
+
+const slash = 0x2f;
+const dot = 0x2e;

@@ -98,7 +98,7 @@ export class Restoration {
     for (let next = steps.next(); !next.done; next = steps.next(answer)) {
       answer = undefined;
       const step = next.value;
-      await turns.turn();
+      if (turns.isDue()) await turns.turn();
       dispatcher.check();
       if (step.kind === 'leave') this.#directories.done(frames.pop()!);
       else if (step.kind === 'enter') {
@@ -108,11 +108,14 @@ export class Restoration {
       } else {
         this.#add({ frame: frames.at(-1)!, row: step.row, path: step.path });
         while (this.#units.isFull) await this.#send();
-        await this.#settle(
-          () => this.#largeWaiting.length === 0 && this.#links.waiting < limits.linksWaiting,
-        );
+        if (!this.#isAhead()) await this.#settle(() => this.#isAhead());
       }
     }
+  }
+
+  /** Whether the walk may go on: what it has left behind is bounded. */
+  #isAhead(): boolean {
+    return this.#largeWaiting.length === 0 && this.#links.waiting < limits.linksWaiting;
   }
 
   #enter(parent: Frame | undefined, path: Buffer, row: PlannedRow, isParent: boolean): Frame | undefined {
@@ -150,7 +153,8 @@ export class Restoration {
 
   /** Something has become of an entry. */
   #settled(place: Place, isThere: boolean): void {
-    for (const { place: next, first } of this.#links.settle(place, isThere)) this.#put(next, first);
+    if (place.row.links > 1)
+      for (const { place: next, first } of this.#links.settle(place, isThere)) this.#put(next, first);
     this.#directories.done(place.frame);
   }
 
@@ -217,7 +221,7 @@ export class Restoration {
         for (const place of part.places) {
           this.#filesDone++;
           this.#bytesDone += place.row.size_bytes;
-          this.#settled(place, !absent.has(keyOf(place.path)));
+          this.#settled(place, absent.size === 0 || !absent.has(keyOf(place.path)));
         }
       }
       this.#progress(parts.at(-1)!.places.at(-1)!.path);

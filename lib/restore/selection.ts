@@ -7,6 +7,7 @@ import type { CatalogReader } from '../catalog/types.js';
 import { RrbackupError } from '../errors/index.js';
 
 export interface Selection {
+  readonly isEverything: boolean;
   /** Whether this entry was asked for, with everything below it. */
   matches(path: Buffer): boolean;
   /** Whether something below this directory may have been asked for. */
@@ -23,7 +24,12 @@ export interface SelectionOptions {
   readonly sourcePath: Uint8Array;
 }
 
-const everything: Selection = { matches: () => true, mayHold: () => true, unmatched: () => [] };
+const everything: Selection = {
+  isEverything: true,
+  matches: () => true,
+  mayHold: () => true,
+  unmatched: () => [],
+};
 
 interface Pattern {
   readonly given: string;
@@ -57,6 +63,7 @@ export function select(paths: readonly (string | Uint8Array)[], options: Selecti
   }
   if (paths.length === 0) return everything;
   return {
+    isEverything: false,
     matches: (path) => {
       const isNamed = literals.has(keyOf(path));
       if (patterns.length === 0) return isNamed;

@@ -7,9 +7,9 @@ import { LRUCache } from 'lru-cache';
 import { printable } from '../bytes/path.js';
 import { RrbackupError } from '../errors/index.js';
 import { tryLockDescriptor } from '../posix/flock.js';
-import { type HeldDirectory, pathIn } from '../posix/at.js';
+import { closeDescriptor, type HeldDirectory, openDirectoryIn, pathIn } from '../posix/at.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
-import { type Anchor, canAnchor, openAnchor, withReachable } from '../posix/long-path.js';
+import { canAnchor, openAnchor, withReachable } from '../posix/long-path.js';
 
 /**
  * Directories kept open beside those that are pinned; one that was closed is opened again by way of its parents.
@@ -18,13 +18,22 @@ const openDirectories = 128;
 
 const itself = Buffer.from('.');
 
+/** `isWhole`: its own attributes can be changed by its descriptor. */
+export interface OpenDirectory extends HeldDirectory {
+  readonly isWhole: boolean;
+}
+
+interface ClosableDirectory extends OpenDirectory {
+  close(): void;
+}
+
 export class Target {
   /** True if it was not there before. */
   readonly isNew: boolean;
   readonly root: TargetDirectory;
-  readonly #anchors: LRUCache<TargetDirectory, Anchor>;
-  readonly #pinned = new Map<TargetDirectory, { readonly anchor: Anchor; pins: number }>();
-  readonly #rootAnchor: Anchor;
+  readonly #anchors: LRUCache<TargetDirectory, ClosableDirectory>;
+  readonly #pinned = new Map<TargetDirectory, { readonly anchor: ClosableDirectory; pins: number }>();
+  readonly #rootAnchor: ClosableDirectory;
   readonly #lock: number;
 
   /** Makes the directory if need be and locks it. Throws kind usage if it cannot be one, busy if another restore has it. */
@@ -35,8 +44,8 @@ export class Target {
       const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
       this.#lock = withReachable(real, (reachable) => fs.openSync(reachable, flags));
       this.#rootAnchor = canAnchor()
-        ? withReachable(real, openAnchor)
-        : { path: real, descriptor: -1, close: () => undefined };
+        ? { ...withReachable(real, openAnchor), isWhole: false }
+        : { path: real, descriptor: -1, isWhole: false, close: () => undefined };
     } catch (error) {
       throw new RrbackupError({
         code: 'restore.bad_target',
@@ -66,10 +75,10 @@ export class Target {
   }
 
   /** The directory itself, to be used at once. Throws if a symlink has taken a directory's place. */
-  reach(directory: TargetDirectory): HeldDirectory {
+  reach(directory: TargetDirectory): OpenDirectory {
     const closed: TargetDirectory[] = [];
     let at = directory;
-    let anchor: HeldDirectory | undefined;
+    let anchor: OpenDirectory | undefined;
     for (;;) {
       anchor =
         at.parent === undefined ? this.#rootAnchor : (this.#pinned.get(at)?.anchor ?? this.#anchors.get(at));
@@ -79,12 +88,11 @@ export class Target {
     }
     let held = anchor!;
     for (let next = closed.pop(); next; next = closed.pop()) {
-      const below = pathIn(held, next.name);
       if (canAnchor()) {
-        const opened = openAnchor(below);
+        const opened = openDirectory(held, next.name);
         this.#anchors.set(next, opened);
         held = opened;
-      } else held = { path: asDirectory(below), descriptor: -1 };
+      } else held = { path: asDirectory(pathIn(held, next.name)), descriptor: -1, isWhole: false };
     }
     return held;
   }
@@ -141,7 +149,7 @@ export class TargetDirectory {
   }
 
   /** Itself, to be used at once. Throws if a symlink has taken a directory's place. */
-  held(): HeldDirectory {
+  held(): OpenDirectory {
     return this.#target.reach(this);
   }
 
@@ -167,6 +175,12 @@ export class TargetDirectory {
   release(): void {
     this.#target.release(this);
   }
+}
+
+function openDirectory(parent: HeldDirectory, name: Uint8Array): ClosableDirectory {
+  const { descriptor, isWhole } = openDirectoryIn(parent, name);
+  const path = Buffer.from(`/proc/self/fd/${descriptor}`);
+  return { descriptor, isWhole, path, close: () => closeDescriptor(descriptor) };
 }
 
 /** True if it was not there. Parents get the usual mode, the directory itself what the version says, later. */

@@ -10,13 +10,13 @@ import type { CatalogReader } from '../catalog/types.js';
 import { damaged } from '../errors/index.js';
 import type { Entry } from '../manifest/types.js';
 import type { ChunkId, ChunkPlace } from '../pack/types.js';
-import { closeDescriptor, pathIn, removeIn, renameIfFree } from '../posix/at.js';
-import { setModifiedOf } from '../posix/attributes.js';
+import { closeDescriptor, makeSymlinkIn, pathIn, removeIn, renameIfFree, renameOver } from '../posix/at.js';
+import { setModifiedIn, setModifiedOf } from '../posix/attributes.js';
 import { reasonOf } from '../posix/libc.js';
 import { makeNode } from '../posix/nodes.js';
 import { Attributes } from './attributes.js';
 import { type Blocks, UnreadError } from './blocks.js';
-import { changeSegments, createTemporary, writeSegments } from './content.js';
+import { changeSegments, createTemporary, unlessLeftOver, writeSegments } from './content.js';
 import { type Comparison, whatStands } from './existing.js';
 import { explain, isOfOneEntry } from './failure.js';
 import { openToChange } from './in-place.js';
@@ -183,14 +183,22 @@ export class EntryWriter {
 
   #node(spot: Spot): void {
     const { entry, directory, temporary } = spot;
-    const access = pathIn(directory.held, temporary);
-    removeIn(directory.held, temporary);
-    if (entry.type === 'symlink') fs.symlinkSync(Buffer.from(entry.target), access);
-    else if (entry.type === 'file' || entry.type === 'directory')
-      throw new RangeError(`a ${entry.type} is not made as a node`);
-    else makeNode(access, entry.type, entry.rdevMajor, entry.rdevMinor);
+    const make = (): void => {
+      if (entry.type === 'symlink') makeSymlinkIn(directory.held, temporary, entry.target);
+      else if (entry.type === 'file' || entry.type === 'directory')
+        throw new RangeError(`a ${entry.type} is not made as a node`);
+      else makeNode(pathIn(directory.held, temporary), entry.type, entry.rdevMajor, entry.rdevMinor);
+    };
+    unlessLeftOver(directory.held, temporary, make);
     try {
-      this.#apply(spot);
+      if (
+        entry.type === 'symlink' &&
+        directory.isPlain &&
+        directory.held.descriptor >= 0 &&
+        this.#attributes.isOurs(entry)
+      )
+        setModifiedIn(directory.held.descriptor, temporary, entry.mtime_ns);
+      else this.#apply(spot);
     } catch (error) {
       removeIn(directory.held, temporary);
       throw error;
@@ -213,7 +221,7 @@ export class EntryWriter {
   /** Gives what stands at the temporary name its real one; false if something has come to stand there meanwhile. */
   #name({ directory, name, temporary, replaces }: Spot): boolean {
     if (replaces) {
-      fs.renameSync(pathIn(directory.held, temporary), pathIn(directory.held, name));
+      renameOver(directory.held, temporary, name);
       return true;
     }
     if (renameIfFree(directory.held, temporary, name)) return true;
