@@ -37,6 +37,10 @@ export interface SlowProxy {
   resume(): void;
   /** Every open connection is reset; new ones work. */
   cut(): void;
+  /** The line is dead: every open connection is reset, and nothing listens any more. */
+  refuse(): void;
+  /** It listens again where it did. */
+  accept(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -97,10 +101,15 @@ export async function startSlowProxy(options: SlowProxyOptions): Promise<SlowPro
       });
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await listen(0);
+  const { port } = server.address() as AddressInfo;
+  const cut = (): void => {
+    for (const { client } of open) client.resetAndDestroy();
+  };
 
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `http://127.0.0.1:${port}`,
     counts: () => ({
       requests: requests.length,
       methods: { ...methods },
@@ -117,9 +126,12 @@ export async function startSlowProxy(options: SlowProxyOptions): Promise<SlowPro
       up.release();
       down.release();
     },
-    cut() {
-      for (const { client } of open) client.resetAndDestroy();
+    cut,
+    refuse() {
+      server.close();
+      cut();
     },
+    accept: () => listen(port),
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const { sever } of open) sever();
