@@ -24,7 +24,7 @@ const owners = {
   '@smithy/*': ['store'],
   'libsodium-wrappers-sumo': ['crypto'],
   'node:crypto': ['crypto'],
-  koffi: ['posix', 'compression'],
+  koffi: ['posix', 'compression', 'crypto'],
   lmdb: ['catalog'],
   '@bokuweb/zstd-wasm': ['compression'],
   'fuse-native': ['mount'],

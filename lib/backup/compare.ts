@@ -1,231 +1,400 @@
-// What of a source differs from its newest version: a merge of two sorted walks, the scan and the catalog's tree. Holds
-// neither; reads no file. What cannot be read counts as it was.
+// What of a source differs from its newest version: one directory at a time, a merge of two sorted lists, its names and the
+// catalog's entries. Holds neither tree, reads no file. What cannot be read counts as it was: what is not known may not look
+// like what is not there.
 
-import { comparePaths, joinPath } from '../bytes/path.js';
-import type { CatalogEntry, CatalogReader, DirectoryId } from '../catalog/types.js';
-import type { Entry } from '../manifest/types.js';
-import { type ScanOptions, type ScannedEntry, scan } from './scan.js';
+import { joinPath } from '../bytes/path.js';
+import type { CatalogReader, DirectoryCursor, DirectoryId } from '../catalog/types.js';
+import { encodeEntry } from '../manifest/entry.js';
+import { decodeStatus, MutableStatus, type SourceStatus } from '../manifest/status.js';
+import type { CatalogEntry } from '../catalog/types.js';
+import { ByteWriter } from '../bytes/cursor.js';
+import { OpenDirectory } from '../posix/directory.js';
+import { errorCode, reasonOf } from '../posix/libc.js';
+import { NameList } from '../posix/name-list.js';
+import { FileStatus } from '../posix/status.js';
+import { cacheTagIn } from './cache-tag.js';
+import type { Excludes } from './exclude.js';
+import type { Skipped } from './skipped.js';
+import { sourceIsOurs, sourceUnreadable } from './source.js';
+import { typeOf } from './status-entry.js';
 
-export interface CompareOptions extends ScanOptions {
-  readonly catalog: Pick<CatalogReader, 'root' | 'list'>;
+export interface CompareOptions {
+  /** Absolute path of the source, without a slash at its end. */
+  readonly root: Buffer;
+  readonly excludes: Excludes;
+  /** Stay on the root's file system: a mount point below is kept as an empty directory. */
+  readonly oneFileSystem: boolean;
+  /** Of a directory with a valid CACHEDIR.TAG keep the directory and the tag only. */
+  readonly excludeCaches: boolean;
+  readonly skipped: Skipped;
+  readonly catalog: Pick<CatalogReader, 'root' | 'cursor'>;
   readonly stream: string;
   /** The version to compare with; 0 for none: everything is added. */
   readonly previous: number;
   /**
    * When the previous version's scan began. A file whose ctime is not older than that (less what a clock tick hides) may
-   * have been written again after it was read without its times telling: it is 'changed'.
+   * have been written again after it was read without its times telling: it has 'changed'.
    */
   readonly previousStarted_ns?: bigint;
 }
 
-export type Difference =
-  | { readonly kind: 'added'; readonly path: Buffer; readonly entry: Entry }
-  /** A file whose content must be read; or something with another type, target or device number than before. */
-  | {
-      readonly kind: 'changed';
-      readonly path: Buffer;
-      readonly entry: Entry;
-      readonly previous: CatalogEntry;
-    }
-  /** Anything but a file: only its attributes differ. */
-  | {
-      readonly kind: 'metadata';
-      readonly path: Buffer;
-      readonly entry: Entry;
-      readonly previous: CatalogEntry;
-    }
-  | { readonly kind: 'removed'; readonly path: Buffer; readonly previous: CatalogEntry }
-  /** Nothing to do; yielded so that the caller can let the event loop turn and tell of progress. */
-  | { readonly kind: 'unchanged'; readonly path: Buffer; readonly previous: CatalogEntry }
-  /** Below or at something unreadable: stays as it was. */
-  | { readonly kind: 'kept'; readonly path: Buffer; readonly previous: CatalogEntry }
-  /** Not a row: for the user, and for the exit status. */
-  | { readonly kind: 'unreadable'; readonly path: Buffer; readonly reason: string };
-
-/** Of the whole tree as it will stand at the new version, the root included. */
-export interface TreeStatistics {
-  files: number;
-  directories: number;
-  others: number;
-  bytes: number;
-  /** Entries and directories that could not be read. */
-  unreadable: number;
-}
-
-export function emptyStatistics(): TreeStatistics {
-  return { files: 0, directories: 0, others: 0, bytes: 0, unreadable: 0 };
-}
-
 /**
- * The differences in path order; no path stands twice but for 'unreadable'. Entries come with xattrs and target, without
- * content. Something that was a directory and is none any more is 'changed', and what lay below it is 'removed'.
- * `statistics` is counted up on the way. Throws what scan throws.
+ * A directory that is still to be compared. `scan`: with what is on the disk. `removed`: it is gone, and all that lay below it.
+ * `kept`: it cannot be seen, and stays as it was. Plain data, so that any thread may go on with it.
  */
-export function* compare(
-  options: CompareOptions,
-  statistics: TreeStatistics,
-): Generator<Difference, void, undefined> {
-  const before = new PreviousTree(options);
-  /** What lies at or below this path cannot be seen now. */
-  let hidden: Buffer | undefined;
-
-  /** The previous entries ahead of `path` (all that are left without it): they are not there any more, or hidden. */
-  function* passed(path?: Buffer): Generator<Difference, void, undefined> {
-    for (let at = before.current; at; at = before.current) {
-      if (path !== undefined && comparePaths(at.path, path) >= 0) return;
-      before.advance();
-      if (hidden !== undefined && isWithin(at.path, hidden)) {
-        countEntry(statistics, at.previous.entry, 1);
-        yield { kind: 'kept', path: at.path, previous: at.previous };
-      } else yield { kind: 'removed', path: at.path, previous: at.previous };
-    }
-  }
-
-  for (const scanned of scan(options)) {
-    yield* passed(scanned.path);
-    if (scanned.kind === 'unreadable') {
-      hidden = scanned.path;
-      statistics.unreadable++;
-      yield { kind: 'unreadable', path: scanned.path, reason: scanned.reason };
-      continue;
-    }
-    const previous = before.takeAt(scanned.path);
-    const difference = differenceOf(scanned, previous, options.previousStarted_ns);
-    if (difference === undefined) continue;
-    if (difference.kind !== 'removed') countEntry(statistics, scanned.entry, 1);
-    yield difference;
-  }
-  yield* passed();
+export interface Place {
+  readonly kind: 'scan' | 'removed' | 'kept';
+  /** Relative to the source; '' is its root, whose own entry is compared too. */
+  readonly path: Uint8Array;
+  /** What stood there in the previous version, if that was a directory. */
+  readonly directory: DirectoryId | undefined;
+  /** It lies on another file system than the directory above it. */
+  readonly isTop: boolean;
+  /** Only these names are left (as in NameList), of previous entries those behind this position of the catalog. */
+  readonly rest?: { readonly names: Uint8Array; readonly position: number };
 }
 
-/** Undefined for something that vanished between its scan and now and was not there before either. */
-function differenceOf(
-  scanned: ScannedEntry,
-  previous: CatalogEntry | undefined,
-  previousStarted_ns: bigint | undefined,
-): Difference | undefined {
-  const { path } = scanned;
-  if (previous !== undefined && isUnchanged(scanned.entry, previous.entry, previousStarted_ns))
-    return { kind: 'unchanged', path, previous };
-  const entry = scanned.complete();
-  if (entry === undefined) return previous && { kind: 'removed', path, previous };
-  if (previous === undefined) return { kind: 'added', path, entry };
-  return { kind: isSameThing(entry, previous.entry) ? 'metadata' : 'changed', path, entry, previous };
-}
+export const rootPlace: Place = {
+  kind: 'scan',
+  path: new Uint8Array(0),
+  directory: undefined,
+  isTop: true,
+};
 
-/** By what the file system says. ctime moves with mode, owner, links and xattrs, so these need no look of their own. */
-function isUnchanged(now: Entry, before: Entry, previousStarted_ns: bigint | undefined): boolean {
-  return (
-    now.type === before.type &&
-    now.size_bytes === before.size_bytes &&
-    now.mtime_ns === before.mtime_ns &&
-    now.ctime_ns === before.ctime_ns &&
-    now.inode === before.inode &&
-    !(now.type === 'file' && previousStarted_ns !== undefined && isTooFresh(now.ctime_ns, previousStarted_ns))
-  );
-}
+/** What the catalog knows of an entry. */
+export type Previous = Pick<DirectoryCursor, 'status' | 'directory' | 'entry'>;
 
-// Linux stamps files with the time of the last clock tick (up to 10 ms ago); some file systems keep two-second times.
-const tick_ns = 10_000_000n;
-const coarseTick_ns = 2_000_000_000n;
-
-function isTooFresh(ctime_ns: bigint, started_ns: bigint): boolean {
-  const isCoarse = ctime_ns % 1_000_000_000n === 0n;
-  return ctime_ns + (isCoarse ? coarseTick_ns : tick_ns) >= started_ns;
-}
-
-function isSameThing(now: Entry, before: Entry): boolean {
-  return (
-    now.type !== 'file' &&
-    now.type === before.type &&
-    now.rdevMajor === before.rdevMajor &&
-    now.rdevMinor === before.rdevMinor &&
-    Buffer.compare(now.target, before.target) === 0
-  );
-}
-
-/** Counts an entry in (1) or out again (-1). */
-export function countEntry(statistics: TreeStatistics, { type, size_bytes }: Entry, by: 1 | -1): void {
-  if (type === 'file') {
-    statistics.files += by;
-    statistics.bytes += by * size_bytes;
-  } else if (type === 'directory') statistics.directories += by;
-  else statistics.others += by;
-}
-
-function isWithin(path: Buffer, ancestor: Buffer): boolean {
-  if (ancestor.length === 0) return true;
-  if (path.length < ancestor.length || !path.subarray(0, ancestor.length).equals(ancestor)) return false;
-  return path.length === ancestor.length || path[ancestor.length] === 0x2f;
-}
-
-interface PreviousEntry {
+/** An entry as it is on the disk; valid during the call only. */
+export interface Found {
   readonly path: Buffer;
-  readonly previous: CatalogEntry;
+  readonly status: FileStatus;
+  /** Of a symlink; else empty. */
+  readonly target: Buffer;
+  readonly directory: OpenDirectory;
+  /** Undefined for the root, which is `directory` itself. */
+  readonly at: { readonly names: NameList; readonly index: number } | undefined;
+}
+
+/** Told what a directory holds, in path order; what is below a place belongs where `below` was called. */
+export interface Findings {
+  /** A file whose content must be read; or something with another type, target or device number than before. */
+  changed(found: Found, previous: Previous): void;
+  /** Anything but a file: only its attributes differ. */
+  metadata(found: Found, previous: Previous): void;
+  added(found: Found): void;
+  removed(path: Buffer, previous: Previous): void;
+  unchanged(previous: Previous): void;
+  /** Below or at something unreadable: stays as it was. */
+  kept(previous: Previous): void;
+  /** For the user, and for the exit status. */
+  unreadable(path: Buffer, reason: string): void;
+  below(place: Place): void;
+  /** Once everything before is done, a file system with this device must still stand there: else it went away meanwhile. */
+  stillThere(absolute: Buffer, device: { deviceHigh: number; deviceLow: number }): void;
+  /** Asked between two entries: true leaves the rest of the directory to somebody else, as a place below. */
+  isEnough(): boolean;
+}
+
+const nothing: Buffer = Buffer.alloc(0);
+const slash = Buffer.of(0x2f);
+/** Of a directory that is new as a whole, so many names may be somebody else's. */
+const namesPerPlace = 4096;
+
+/** Compares directories of one source, one after another. */
+export class Comparison {
+  readonly #options: CompareOptions;
+  readonly #status = new FileStatus();
+  readonly #own = new FileStatus();
+  readonly #rootDevice: FileStatus | undefined;
+  readonly #started: { readonly s: number; readonly rest_ns: number } | undefined;
+
+  constructor(options: CompareOptions) {
+    this.#options = options;
+    const { previousStarted_ns: started_ns } = options;
+    if (started_ns !== undefined)
+      this.#started = { s: Number(started_ns / second_ns), rest_ns: Number(started_ns % second_ns) };
+    if (options.oneFileSystem) {
+      const root = new OpenDirectory(options.root, { follow: true });
+      this.#rootDevice = new FileStatus();
+      root.status(this.#rootDevice);
+      root.close();
+    }
+  }
+
+  /** Tells `findings` all of a place but what lies in the directories below it. */
+  compare(place: Place, findings: Findings): void {
+    if (place.kind === 'scan') this.#scan(place, findings);
+    else if (place.directory !== undefined) this.#previousOnly(place, place.directory, findings);
+  }
+
+  #previousOnly({ kind, path }: Place, directory: DirectoryId, findings: Findings): void {
+    const previous = this.#options.catalog.cursor(directory, this.#options.previous);
+    while (previous.next()) this.#without(kind, path, previous, findings);
+  }
+
+  /** A previous entry with nothing to compare it with. */
+  #without(kind: Place['kind'], parent: Uint8Array, previous: DirectoryCursor, findings: Findings): void {
+    const path = joinPath(parent, nameOf(previous));
+    const isKept = kind === 'kept';
+    if (isKept) findings.kept(previous);
+    else findings.removed(path, previous);
+    const { directory } = previous;
+    if (directory !== undefined)
+      findings.below({ kind: isKept ? 'kept' : 'removed', path, directory, isTop: false });
+  }
+
+  #scan(place: Place, findings: Findings): void {
+    const { root } = this.#options;
+    const path = asBuffer(place.path);
+    const isRoot = path.length === 0;
+    const absolute = isRoot ? root : Buffer.concat([root.length === 1 ? nothing : root, slash, path]);
+    let directory: OpenDirectory;
+    try {
+      directory = new OpenDirectory(absolute, { follow: isRoot });
+    } catch (error) {
+      if (isRoot) throw sourceUnreadable(root, error);
+      this.#unreachable(place, path, error, findings);
+      return;
+    }
+    try {
+      directory.status(this.#own);
+      const own = { deviceHigh: this.#own.deviceHigh, deviceLow: this.#own.deviceLow };
+      const entry = isRoot && place.rest === undefined ? this.#rootEntry(directory, findings) : undefined;
+      let names: NameList;
+      try {
+        names = place.rest === undefined ? this.#names(directory) : NameList.of(place.rest.names);
+      } catch (error) {
+        if (isRoot) throw sourceUnreadable(root, error);
+        this.#unreachable(place, path, error, findings);
+        return;
+      }
+      const before = isRoot ? (entry ?? this.#previousRoot())?.directory : place.directory;
+      const hasSkipped = this.#options.skipped.hasPathIn(absolute);
+      this.#merge({ path, absolute, directory, names, before, own, hasSkipped, rest: place.rest }, findings);
+      if (place.isTop && place.rest === undefined) findings.stillThere(absolute, own);
+    } finally {
+      directory.close();
+    }
+  }
+
+  #unreachable(place: Place, path: Buffer, error: unknown, findings: Findings): void {
+    if (!isGone(error)) findings.unreadable(path, reasonOf(error));
+    if (place.directory !== undefined)
+      findings.below({ ...place, kind: isGone(error) ? 'removed' : 'kept', isTop: false });
+  }
+
+  #names(directory: OpenDirectory): NameList {
+    const names = directory.names();
+    const tag = this.#options.excludeCaches ? cacheTagIn(directory, names) : undefined;
+    return tag === undefined ? names : NameList.of(names.slice(tag, tag + 1));
+  }
+
+  #previousRoot(): CatalogEntry | undefined {
+    const { catalog, stream, previous } = this.#options;
+    return previous === 0 ? undefined : catalog.root(stream, previous);
+  }
+
+  #rootEntry(directory: OpenDirectory, findings: Findings): CatalogEntry | undefined {
+    const { root, skipped } = this.#options;
+    const status = this.#own;
+    if (skipped.hasPlace(status) || skipped.hasPath(root)) throw sourceIsOurs(root);
+    const entry = this.#previousRoot();
+    const found = { path: nothing, status, target: nothing, directory, at: undefined };
+    if (entry === undefined) findings.added(found);
+    else {
+      const previous = { status: statusOf(entry), directory: entry.directory, entry: () => entry };
+      if (isSameState(status, previous.status)) findings.unchanged(previous);
+      else findings.metadata(found, previous);
+    }
+    return entry;
+  }
+
+  #merge(level: Level, findings: Findings): void {
+    const { names, before, rest } = level;
+    const { catalog, previous: sequence } = this.#options;
+    const previous = before === undefined ? undefined : catalog.cursor(before, sequence, rest?.position);
+    let position = rest?.position ?? 0;
+    let isThere = previous?.next() ?? false;
+    for (let index = 0; index < names.count; index++) {
+      if (index > 0 && findings.isEnough()) {
+        previous?.close();
+        this.#leave(level, index, position, findings);
+        return;
+      }
+      let order = 1;
+      while (isThere && (order = compareName(previous!, names, index)) < 0) {
+        this.#without('removed', level.path, previous!, findings);
+        position = previous!.position;
+        isThere = previous!.next();
+      }
+      const isKnown = isThere && order === 0;
+      this.#entry(level, index, isKnown ? previous : undefined, findings);
+      if (isKnown) {
+        position = previous!.position;
+        isThere = previous!.next();
+      }
+    }
+    for (; isThere; isThere = previous!.next()) this.#without('removed', level.path, previous!, findings);
+  }
+
+  /** The names from `index` on become places of their own: several where no order of the catalog has to be kept. */
+  #leave({ path, names, before }: Level, index: number, position: number, findings: Findings): void {
+    const step = before === undefined ? namesPerPlace : names.count;
+    for (let from = index; from < names.count; from += step) {
+      const rest = { names: names.slice(from, Math.min(from + step, names.count)), position };
+      findings.below({ kind: 'scan', path, directory: before, isTop: false, rest });
+    }
+  }
+
+  #entry(level: Level, index: number, previous: DirectoryCursor | undefined, findings: Findings): void {
+    const { names, directory } = level;
+    const { excludes, skipped } = this.#options;
+    const status = this.#status;
+    const pathOf = (): Buffer => joinPath(level.path, names.name(index));
+    let isThere: boolean;
+    try {
+      isThere = directory.look(names, index, status);
+    } catch (error) {
+      const path = pathOf();
+      if (excludes.excludes(path, false) || excludes.excludes(path, true)) {
+        if (previous !== undefined) this.#without('removed', level.path, previous, findings);
+        return;
+      }
+      findings.unreadable(path, reasonOf(error));
+      if (previous !== undefined) this.#without('kept', level.path, previous, findings);
+      return;
+    }
+    const isDirectory = isThere && typeOf(status.mode) === 'directory';
+    const isLeftOut =
+      !isThere ||
+      (!excludes.isEmpty && excludes.excludes(pathOf(), isDirectory)) ||
+      skipped.hasPlace(status) ||
+      (level.hasSkipped && skipped.hasPath(joinPath(level.absolute, names.name(index))));
+    if (isLeftOut) {
+      if (previous !== undefined) this.#without('removed', level.path, previous, findings);
+      return;
+    }
+    if (previous !== undefined && this.#isUnchanged(status, previous.status)) findings.unchanged(previous);
+    else if (!this.#differs(level, index, pathOf(), previous, findings)) {
+      if (previous !== undefined) this.#without('removed', level.path, previous, findings);
+      return;
+    }
+    const before = previous?.directory;
+    const isEntered =
+      isDirectory && (this.#rootDevice === undefined || status.isSameDevice(this.#rootDevice));
+    if (isEntered) {
+      const isTop = !status.isSameDevice(level.own);
+      findings.below({ kind: 'scan', path: pathOf(), directory: before, isTop });
+    } else if (before !== undefined) {
+      findings.below({ kind: 'removed', path: pathOf(), directory: before, isTop: false });
+    }
+  }
+
+  /** By what the file system says. ctime moves with mode, owner, links and xattrs, so these need no look of their own. */
+  #isUnchanged(now: FileStatus, before: SourceStatus): boolean {
+    return isSameState(now, before) && !(before.type === 'file' && this.#isTooFresh(now));
+  }
+
+  #isTooFresh({ ctime_s, ctimeRest_ns }: FileStatus): boolean {
+    if (this.#started === undefined) return false;
+    const margin_ns = ctimeRest_ns === 0 ? coarseTick_ns : tick_ns;
+    const ahead_ns = (ctime_s - this.#started.s) * 1e9 + (ctimeRest_ns - this.#started.rest_ns);
+    return ahead_ns + margin_ns >= 0;
+  }
+
+  /** False if it has vanished meanwhile. */
+  #differs(
+    { directory, names }: Level,
+    index: number,
+    path: Buffer,
+    previous: DirectoryCursor | undefined,
+    findings: Findings,
+  ): boolean {
+    const status = this.#status;
+    const type = typeOf(status.mode);
+    let target = nothing;
+    try {
+      if (type === 'symlink') target = directory.readlink(names.name(index));
+    } catch (error) {
+      // EINVAL: no longer a symlink, so the one that was looked at is gone.
+      if (isGone(error) || errorCode(error) === 'EINVAL') return false;
+      throw error;
+    }
+    const found = { path, status, target, directory, at: { names, index } };
+    if (previous === undefined) findings.added(found);
+    else if (isSameThing(found, previous)) findings.metadata(found, previous);
+    else findings.changed(found, previous);
+    return true;
+  }
 }
 
 interface Level {
-  readonly directory: DirectoryId;
   readonly path: Buffer;
-  page: CatalogEntry[];
-  next: number;
+  readonly absolute: Buffer;
+  readonly directory: OpenDirectory;
+  readonly names: NameList;
+  /** The same directory in the catalog. */
+  readonly before: DirectoryId | undefined;
+  readonly own: { readonly deviceHigh: number; readonly deviceLow: number };
+  /** Paths of ours lie in it or below. */
+  readonly hasSkipped: boolean;
+  readonly rest: Place['rest'];
 }
 
-/** Rows taken from the catalog at a time, so that no read of it stays open while the caller waits for other things. */
-const pageEntries = 256;
+const second_ns = 1_000_000_000n;
+// Linux stamps files with the time of the last clock tick (up to 10 ms ago); some file systems keep two-second times.
+const tick_ns = 10_000_000;
+const coarseTick_ns = 2_000_000_000;
 
-/** The tree of one version in path order, one entry at a time. */
-class PreviousTree {
-  readonly #catalog: CompareOptions['catalog'];
-  readonly #sequence: number;
-  readonly #levels: Level[] = [];
-  #current: PreviousEntry | undefined;
+function isSameState(now: FileStatus, before: SourceStatus): boolean {
+  return (
+    now.ctime_s === before.ctime_s &&
+    now.ctimeRest_ns === before.ctimeRest_ns &&
+    now.mtime_s === before.mtime_s &&
+    now.mtimeRest_ns === before.mtimeRest_ns &&
+    now.inodeLow === before.inodeLow &&
+    now.inodeHigh === before.inodeHigh &&
+    typeOf(now.mode) === before.type &&
+    (before.type !== 'file' || now.size_bytes === before.size_bytes)
+  );
+}
 
-  constructor({ catalog, stream, previous }: CompareOptions) {
-    this.#catalog = catalog;
-    this.#sequence = previous;
-    const root = previous === 0 ? undefined : catalog.root(stream, previous);
-    this.#current = root && { path: Buffer.alloc(0), previous: root };
+function isSameThing({ status, target }: Found, { status: before, entry }: Previous): boolean {
+  const type = typeOf(status.mode);
+  if (type === 'file' || type !== before.type) return false;
+  if (type === 'symlink') return target.equals(entry().entry.target);
+  const isDevice = type === 'character-device' || type === 'block-device';
+  return !isDevice || (status.rdevMajor === before.rdevMajor && status.rdevMinor === before.rdevMinor);
+}
+
+/** What the catalog's cursor would show of the entry. */
+function statusOf({ entry }: CatalogEntry): SourceStatus {
+  const writer = new ByteWriter();
+  encodeEntry(writer, entry);
+  const status = new MutableStatus();
+  decodeStatus(writer.view(), 0, status);
+  return status;
+}
+
+function compareName(previous: DirectoryCursor, names: NameList, index: number): number {
+  const { nameBytes, nameStart, nameEnd } = previous;
+  const { bytes } = names;
+  const start = names.start(index);
+  const length = names.start(index + 1) - 1 - start;
+  const shared = Math.min(nameEnd - nameStart, length);
+  for (let at = 0; at < shared; at++) {
+    const difference = nameBytes[nameStart + at]! - bytes[start + at]!;
+    if (difference !== 0) return difference;
   }
+  return nameEnd - nameStart - length;
+}
 
-  get current(): PreviousEntry | undefined {
-    return this.#current;
-  }
+const nameOf = ({ nameBytes, nameStart, nameEnd }: DirectoryCursor): Uint8Array =>
+  nameBytes.subarray(nameStart, nameEnd);
 
-  /** The current entry if it is the one at `path`; then the next one is current. */
-  takeAt(path: Buffer): CatalogEntry | undefined {
-    const at = this.#current;
-    if (at === undefined || !at.path.equals(path)) return undefined;
-    this.advance();
-    return at.previous;
-  }
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-  advance(): void {
-    const directory = this.#current?.previous.directory;
-    if (this.#current && directory !== undefined)
-      this.#levels.push({ directory, path: this.#current.path, page: this.#page(directory), next: 0 });
-    for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
-      const last = level.page.at(-1);
-      if (level.next === level.page.length && last !== undefined && level.page.length === pageEntries) {
-        level.page = this.#page(level.directory, last.name);
-        level.next = 0;
-      }
-      const previous = level.page[level.next++];
-      if (previous !== undefined) {
-        this.#current = { path: joinPath(level.path, previous.name), previous };
-        return;
-      }
-      this.#levels.pop();
-    }
-    this.#current = undefined;
-  }
-
-  #page(directory: DirectoryId, after?: Buffer): CatalogEntry[] {
-    const page: CatalogEntry[] = [];
-    for (const entry of this.#catalog.list(directory, this.#sequence, after)) {
-      page.push(entry);
-      if (page.length === pageEntries) break;
-    }
-    return page;
-  }
+function isGone(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP';
 }

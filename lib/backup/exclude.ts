@@ -13,28 +13,32 @@ export interface Excludes {
    * nothing below an excluded directory comes back by a later rule, as in git.
    */
   excludes(path: Uint8Array, isDirectory: boolean): boolean;
+  /** There are no rules: nobody needs to ask. */
+  readonly isEmpty: boolean;
 }
 
 /** Cached answers of the library that may pile up before they are dropped. */
 const cachedAnswers = 10_000;
 
 /**
- * The rules of a source, those of its files after those of the configuration. Case matters. Rules are text: a path that is
- * not UTF-8 is matched with each byte as the character of that number (latin1), so that `*` and what stands around it work.
- * Throws kind usage if a file with rules cannot be read.
+ * The text of a source's rules, those of its files after those of the configuration. Throws kind usage if a file with
+ * rules cannot be read.
  */
-export function readExcludes(source: Pick<SourceConfiguration, 'exclude' | 'excludeFiles'>): Excludes {
-  const rules = [...source.exclude];
-  for (const file of source.excludeFiles) rules.push(readRules(file));
-  return makeExcludes(rules);
+export function excludeRules(source: Pick<SourceConfiguration, 'exclude' | 'excludeFiles'>): string[] {
+  return [...source.exclude, ...source.excludeFiles.map(readRules)];
 }
 
+/**
+ * Case matters. Rules are text: a path that is not UTF-8 is matched with each byte as the character of that number (latin1),
+ * so that `*` and what stands around it work.
+ */
 export function makeExcludes(rules: readonly string[]): Excludes {
-  if (rules.every((rule) => rule.trim() === '')) return { excludes: () => false };
+  if (rules.every((rule) => rule.trim() === '')) return { excludes: () => false, isEmpty: true };
   const compile = (): Ignore => ignore({ ignorecase: false }).add(rules.join('\n'));
   let compiled = compile();
   let asked = 0;
   return {
+    isEmpty: false,
     excludes: (path, isDirectory) => {
       if (path.length === 0) return false;
       if (++asked % cachedAnswers === 0) compiled = compile();

@@ -1,34 +1,47 @@
 // Reads one file into chunks: holes are found, data is cut, and a file that changes meanwhile is read once more. Hands every
 // chunk to `storeChunk` and keeps none.
 
-import fs from 'node:fs';
-import { joinPath } from '../bytes/path.js';
-import { type GearTable, nextCut } from '../chunking/index.js';
-import type { Entry, Segment } from '../manifest/types.js';
-import type { ChunkId } from '../pack/types.js';
-import { openLong } from '../posix/long-path.js';
+import { type GearTable, chunkLimits, nextCut } from '../chunking/index.js';
+import type { StoredSegment } from '../manifest/row-stream.js';
+import type { Xattr } from '../manifest/types.js';
+import { closeFile, type ReadBuffer, statusOfFile } from '../posix/directory.js';
+import { reasonOf, errorCode } from '../posix/libc.js';
 import { dataExtents } from '../posix/sparse.js';
+import { FileStatus } from '../posix/status.js';
+import { readXattrs } from '../posix/xattr.js';
+import { typeOf } from './status-entry.js';
 
-const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
-const window_bytes = 8 * 1024 * 1024;
-const statBlock_bytes = 512n;
+export const window_bytes = 8 * 1024 * 1024;
 
 export interface FileReaderOptions {
-  /** Absolute path of the source. */
-  readonly root: Uint8Array;
   readonly gear: GearTable;
+  /** Of window_bytes. */
+  readonly window: ReadBuffer;
   /** Called with a view that is valid during the call only. */
-  storeChunk(plain: Uint8Array): ChunkId;
+  storeChunk(plain: Uint8Array): StoredSegment;
+  /** The extended attributes of the file at hand cannot be read, but its content can. */
+  onXattrsUnreadable(reason: string): void;
 }
 
 export type ReadResult =
-  | { readonly entry: Entry; readonly isStable: boolean }
+  | {
+      readonly content: readonly StoredSegment[];
+      readonly size_bytes: number;
+      readonly xattrs: readonly Xattr[];
+      /** As it was when reading began; valid until the next read. */
+      readonly status: FileStatus;
+      readonly isStable: boolean;
+    }
   /** For people: why there is no content. */
   | { readonly reason: string };
 
+const replaced = 'it was replaced by something else while the backup ran';
+const none: readonly never[] = [];
+
 export class FileReader {
   readonly #options: FileReaderOptions;
-  readonly #window = Buffer.allocUnsafe(window_bytes);
+  #before = new FileStatus();
+  #after = new FileStatus();
   #isStoring = false;
 
   constructor(options: FileReaderOptions) {
@@ -36,103 +49,117 @@ export class FileReader {
   }
 
   /**
-   * Reads the file at `path` (below the root) as it is now; `scanned` gives what is not in its content or stat. Throws what
+   * Reads the file that `open` gives a descriptor of; `seen` is what its name's status was just before. Throws what
    * `storeChunk` throws: a chunk that others may count on already is lost then, so that this is never one file's matter.
    */
-  read(path: Uint8Array, scanned: Entry): ReadResult {
+  read(open: () => number, seen: FileStatus): ReadResult {
     let fd: number;
     try {
-      fd = openLong(joinPath(this.#options.root, path), flags);
+      fd = open();
     } catch (error) {
       return { reason: describe(error) };
     }
     try {
-      const first = this.#readOnce(fd, scanned);
+      const first = this.#readOnce(fd, seen);
       if ('reason' in first || first.isStable) return first;
-      return this.#readOnce(fd, scanned);
+      [this.#before, this.#after] = [this.#after, this.#before];
+      return this.#readOnce(fd, this.#before);
     } catch (error) {
       if (this.#isStoring) throw error;
       return { reason: describe(error) };
     } finally {
-      fs.closeSync(fd);
+      closeFile(fd);
     }
   }
 
-  #readOnce(fd: number, scanned: Entry): ReadResult {
-    const before = fs.fstatSync(fd, { bigint: true });
-    if (!before.isFile()) return { reason: 'it was replaced by something else while the backup ran' };
-    const content = this.#content(fd, before);
-    const after = fs.fstatSync(fd, { bigint: true });
-    const isStable =
-      before.size === after.size && before.mtimeNs === after.mtimeNs && before.ctimeNs === after.ctimeNs;
-    const entry: Entry = {
-      ...scanned,
-      mode: Number(before.mode & 0o7777n),
-      uid: Number(before.uid),
-      gid: Number(before.gid),
-      mtime_ns: before.mtimeNs,
-      ctime_ns: before.ctimeNs,
-      inode: before.ino,
-      device: before.dev,
-      links: Number(before.nlink),
-      size_bytes: content.reduce((sum, segment) => sum + segment.size_bytes, 0),
-      content,
-    };
-    return { entry, isStable };
+  #readOnce(fd: number, status: FileStatus): ReadResult {
+    const content = status.size_bytes === 0 ? none : this.#content(fd, status);
+    const xattrs = this.#xattrs(fd);
+    statusOfFile(fd, this.#after);
+    // A status before and one behind that are the same say that nothing came between: neither name nor content.
+    const isStable = status.isSameState(this.#after);
+    if (!isStable && typeOf(this.#after.mode) !== 'file') return { reason: replaced };
+    let size_bytes = 0;
+    for (const segment of content) size_bytes += segment.size_bytes;
+    return { content, size_bytes, xattrs, status, isStable };
   }
 
-  #content(fd: number, stat: fs.BigIntStats): Segment[] {
-    const segments: Segment[] = [];
-    const size_bytes = Number(stat.size);
-    const mayHaveHoles = stat.blocks * statBlock_bytes < stat.size;
+  #xattrs(fd: number): readonly Xattr[] {
+    try {
+      return readXattrs(fd);
+    } catch (error) {
+      this.#options.onXattrsUnreadable(reasonOf(error));
+      return none;
+    }
+  }
+
+  #content(fd: number, { size_bytes, allocated_bytes }: FileStatus): StoredSegment[] {
+    const segments: StoredSegment[] = [];
+    const mayHaveHoles = allocated_bytes < size_bytes;
     const extents = mayHaveHoles ? dataExtents(fd, 0, size_bytes) : [{ offset: 0, size_bytes }];
     let position = 0;
     for (const extent of extents) {
-      if (extent.offset > position) segments.push({ kind: 'hole', size_bytes: extent.offset - position });
-      position = this.#readExtent(fd, extent.offset, extent.offset + extent.size_bytes, segments);
-      if (position < extent.offset + extent.size_bytes) return segments;
+      if (extent.offset > position) segments.push(hole(extent.offset - position));
+      const end = extent.offset + extent.size_bytes;
+      position = this.#readExtent(fd, extent.offset, end, segments);
+      if (position < end) return segments;
     }
-    if (position < size_bytes) segments.push({ kind: 'hole', size_bytes: size_bytes - position });
+    if (position < size_bytes) segments.push(hole(size_bytes - position));
     return segments;
   }
 
   /** Reads from `start` to `end`, or to the end of the file if it has shrunk; returns where it stopped. */
-  #readExtent(fd: number, start: number, end: number, segments: Segment[]): number {
-    const { gear } = this.#options;
-    const window = this.#window;
-    let position = start;
-    let held_bytes = 0;
-    for (;;) {
-      const wanted_bytes = Math.min(window.length - held_bytes, end - position);
-      const got_bytes = wanted_bytes > 0 ? fs.readSync(fd, window, held_bytes, wanted_bytes, position) : 0;
-      position += got_bytes;
-      held_bytes += got_bytes;
-      const isLast = position === end || got_bytes === 0;
-      let from = 0;
-      while (from < held_bytes) {
-        const cut = nextCut(gear, window, from, held_bytes, isLast);
-        if (cut < 0) break;
-        const plain = window.subarray(from, cut);
-        segments.push({ kind: 'chunk', id: this.#store(plain), size_bytes: plain.length });
-        from = cut;
-      }
-      if (isLast) return position;
-      window.copyWithin(0, from, held_bytes);
-      held_bytes -= from;
-    }
-  }
-
-  #store(plain: Uint8Array): ChunkId {
-    this.#isStoring = true;
-    const id = this.#options.storeChunk(plain);
-    this.#isStoring = false;
-    return id;
+  #readExtent(fd: number, start: number, end: number, segments: StoredSegment[]): number {
+    return readCut(this.#options, fd, start, end, (plain) => {
+      this.#isStoring = true;
+      segments.push(this.#options.storeChunk(plain));
+      this.#isStoring = false;
+      return true;
+    });
   }
 }
 
-function describe(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  switch (code) {
+/**
+ * Reads `start` … `end` of a file through the window and cuts it; `onChunk` sees each chunk and where it ends, and says whether
+ * to go on. Returns where it stopped: before `end` if the file is shorter by now.
+ */
+export function readCut(
+  { gear, window }: Pick<FileReaderOptions, 'gear' | 'window'>,
+  fd: number,
+  start: number,
+  end: number,
+  onChunk: (plain: Buffer, position: number) => boolean,
+): number {
+  const { bytes } = window;
+  let position = start;
+  let held_bytes = 0;
+  for (;;) {
+    const wanted_bytes = Math.min(window_bytes - held_bytes, end - position);
+    const got_bytes = wanted_bytes > 0 ? window.read(fd, held_bytes, wanted_bytes, position) : 0;
+    position += got_bytes;
+    held_bytes += got_bytes;
+    const isLast = position === end || got_bytes === 0;
+    let from = 0;
+    while (from < held_bytes) {
+      const isWhole = isLast && held_bytes - from <= chunkLimits.minimum_bytes;
+      const cut = isWhole ? held_bytes : nextCut(gear, bytes, from, held_bytes, isLast);
+      if (cut < 0) break;
+      const cutAt = position - held_bytes + cut;
+      if (!onChunk(bytes.subarray(from, cut), cutAt)) return cutAt;
+      from = cut;
+    }
+    if (isLast) return position;
+    bytes.copyWithin(0, from, held_bytes);
+    held_bytes -= from;
+  }
+}
+
+export function hole(size_bytes: number): StoredSegment {
+  return { id: undefined, size_bytes, own: undefined };
+}
+
+export function describe(error: unknown): string {
+  switch (errorCode(error)) {
     case 'EACCES':
     case 'EPERM':
       return 'permission denied';
@@ -141,7 +168,8 @@ function describe(error: unknown): string {
     case 'ELOOP':
     case 'ENOTDIR':
     case 'ENXIO':
-      return 'it was replaced by something else while the backup ran';
+    case 'ESPIPE':
+      return replaced;
     case 'EIO':
       return 'the disk reported a read error';
     default:

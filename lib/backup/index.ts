@@ -2,6 +2,7 @@
 // the end or none; packs of a run that did not get there are found and used by the next one.
 
 import os from 'node:os';
+import { defaultLevel } from '../compression/index.js';
 import { randomBytes } from '../crypto/index.js';
 import { RrbackupError, toRrbackupError } from '../errors/index.js';
 import { CommitWriter } from '../manifest/commit.js';
@@ -13,13 +14,15 @@ import type { Repository } from '../repository/index.js';
 import type { SourceConfiguration } from '../repository/types.js';
 import { maybeCheckpoint } from './checkpoint.js';
 import { ChunkTable } from './chunk-table.js';
-import type { Item } from './messages.js';
+import { compareOptions } from './compare-options.js';
+import { Comparison } from './compare.js';
 import { Orphans } from './orphans.js';
-import { OwnerNames } from './owner-names.js';
 import { Pipeline } from './pipeline.js';
 import { type BackupResult, summarize } from './result.js';
-import { checkSource } from './source.js';
-import { type ChangeToStore, Walk } from './walk.js';
+import { scout } from './scout.js';
+import { sourceSettings } from './settings.js';
+import { checkRoot, checkSource } from './source.js';
+import { Tracker } from './tracker.js';
 
 export { previewBackup } from './preview.js';
 export type { PreviewResult } from './preview.js';
@@ -28,6 +31,8 @@ export type { BackupResult } from './result.js';
 export interface BackupOptions extends Run {
   /** Commit even if the source is an empty directory. */
   readonly allowEmpty?: boolean;
+  /** As zstd counts them, 1 (fast) to 19 (small); null: nothing is compressed. Default: what suits most data. */
+  readonly compressionLevel?: number | null;
 }
 
 /** Other writers of the same stream are rare: more lost races than this mean that something else is wrong. */
@@ -88,38 +93,38 @@ async function runOnce(
   const run = randomBytes(16).toString('hex');
   const call = options.signal === undefined ? {} : { signal: options.signal };
 
+  const tracker = new Tracker(options);
+  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths: repository.ownPaths });
+  checkRoot(Buffer.from(settings.root));
+  const newComparison = (): Comparison => new Comparison(compareOptions(settings, catalog));
+  const before = previous === 0 ? undefined : catalog.version(stream, previous);
+  tracker.expect(before?.header.statistics, newComparison);
+  const scouted = scout(newComparison());
+  tracker.add(scouted.figures, undefined);
+
   const table = new ChunkTable();
   const orphans = new Orphans(repository);
-  await orphans.find(stream, previous, table, options);
-
-  const walk = new Walk({ catalog, source, stream, previous, skip: repository.ownPaths, run: options });
   const writer = new CommitWriter({ ...context, stream, ...call });
   const pipeline = new Pipeline({
     repository,
-    stream,
+    source: settings,
     run,
     sequence,
-    sourcePath: Buffer.from(source.path),
+    compressionLevel: options.compressionLevel === undefined ? defaultLevel : options.compressionLevel,
     table,
     orphansUsed: orphans.used,
     writer,
     workers: os.availableParallelism(),
     progress: options,
-    onRow: (row) => walk.advance(1, row.op === 'removed' ? 0 : row.entry.size_bytes, row.path),
-    onSpared: (item, reason) => walk.retract(item, reason),
+    onRemarks: (remarks, path) => tracker.remark(remarks, path),
   });
-  const owners = new OwnerNames();
   try {
-    for await (const change of walk.changes()) {
-      const item = itemOf(change);
-      if (item.op !== 'removed') owners.add(item.entry);
-      await pipeline.add(item);
-    }
-    await pipeline.drain();
+    await orphans.find(stream, previous, table, options);
+    await pipeline.drain(scouted.findings);
     const result = (committed?: VersionHeader) =>
       summarize({
         source: source.name,
-        walk,
+        tracker,
         pipeline,
         committed,
         newest: committed?.sequence ?? previous,
@@ -132,15 +137,14 @@ async function runOnce(
       await writer.addPack(info);
       adopted.push(info.name);
     }
-    const parent = previous === 0 ? undefined : catalog.version(stream, previous);
     const header = await pipeline.finish(
       () => ({
         stream,
         sequence,
-        parentHash: parent?.hash ?? '',
+        parentHash: before?.hash ?? '',
         parentVersionId: head?.headVersionId ?? '',
         run,
-        parentRun: parent?.header.run ?? '',
+        parentRun: before?.header.run ?? '',
         host: repository.host,
         source: source.name,
         sourcePath: Buffer.from(source.path),
@@ -148,15 +152,16 @@ async function runOnce(
         finished_ns: clock.now_ns(),
         program: `rrbackup ${programVersion}`,
         statistics: {
-          ...walk.statistics,
-          added: walk.counts.added,
-          changed: walk.counts.changed + walk.counts.metadata,
-          removed: walk.counts.removed,
+          ...tracker.figures.statistics,
+          added: tracker.figures.counts.added,
+          changed: tracker.figures.counts.changed + tracker.figures.counts.metadata,
+          removed: tracker.figures.counts.removed,
           newBytes: pipeline.newBytes,
           storedBytes: pipeline.storedBytes,
-          unreadable: walk.unreadable.length,
+          unreadable: tracker.unreadable.length,
         },
-        ...owners.maps(),
+        userNames: tracker.userNames,
+        groupNames: tracker.groupNames,
       }),
       adopted,
     );
@@ -198,11 +203,4 @@ async function afterCommit(
     const { message } = toRrbackupError(error);
     options.onWarning?.(`version ${sequence} is committed, but the catalog does not have it yet: ${message}`);
   }
-}
-
-function itemOf(change: ChangeToStore): Item {
-  const { path } = change;
-  if (change.kind === 'removed') return { op: 'removed', path };
-  if (change.kind === 'added') return { op: 'added', path, entry: change.entry };
-  return { op: 'changed', path, entry: change.entry, previous: change.previous.entry };
 }

@@ -2,8 +2,26 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import type { RepositoryKeys } from '../crypto/index.js';
+import type { EncodedRows } from '../manifest/row-stream.js';
 import type { Entry, Row, VersionHeader } from '../manifest/types.js';
-import type { PackInfo, PackName } from '../pack/types.js';
+import type { EncodedPackInfo, PackName } from '../pack/types.js';
+import type { Place } from './compare.js';
+import type { Figures } from './tally.js';
+
+/** What of a source is compared, and how; plain data. */
+export interface SourceSettings {
+  /** Absolute path of the source, without a slash at its end. */
+  readonly root: Uint8Array;
+  readonly excludeRules: readonly string[];
+  readonly oneFileSystem: boolean;
+  readonly excludeCaches: boolean;
+  /** Absolute paths that are ours (repository, catalog, state) and never part of a backup, whatever way leads to them. */
+  readonly skip: readonly Uint8Array[];
+  readonly stream: string;
+  /** The version to compare with; 0 for none. */
+  readonly previous: number;
+  readonly previousStarted_ns: bigint | undefined;
+}
 
 /** Given to every worker at its birth. */
 export interface WorkerSetup {
@@ -13,33 +31,31 @@ export interface WorkerSetup {
   readonly chunkTable: SharedArrayBuffer;
   /** One byte per orphan pack, set to 1 once a chunk of it is used. */
   readonly orphansUsed: SharedArrayBuffer;
-  readonly stream: string;
   readonly run: string;
   readonly sequence: number;
-  readonly compressionLevel: number;
-  /** Absolute path of the source. */
-  readonly sourcePath: Uint8Array;
+  /** null: nothing is compressed. */
+  readonly compressionLevel: number | null;
+  readonly source: SourceSettings;
 }
 
-/** One change that the comparison found. Files come without content: the worker reads them. */
-export type Item =
-  | { readonly op: 'added'; readonly path: Uint8Array; readonly entry: Entry }
-  /** If the file turns out to be as it was in `previous`, there is no row. */
-  | { readonly op: 'changed'; readonly path: Uint8Array; readonly entry: Entry; readonly previous: Entry }
-  | { readonly op: 'removed'; readonly path: Uint8Array };
+/** A file that is too large for one worker to read while the others wait for it. */
+export interface BigFile {
+  readonly path: Uint8Array;
+  /** What stood there before, if it was a file. */
+  readonly previous: Entry | undefined;
+  readonly isAdded: boolean;
+}
 
-export type WorkerRequest =
-  /** Sent once, first: the port over which finished packs come, and the counter of packs that may be on their way. */
-  | { readonly kind: 'start'; readonly packPort: MessagePort; readonly credits: SharedArrayBuffer }
-  /** Consecutive changes in path order. */
-  | { readonly kind: 'batch'; readonly items: readonly Item[] }
-  /** Puts what is pending into the open pack; `finish` also closes and hands over the pack, if it holds anything. */
-  | { readonly kind: 'flush'; readonly finish: boolean }
-  /** Closes this run's last pack, with what rebuilds the commit. */
+/** What comparing a place leads to, in path order. */
+export type Finding =
+  | { readonly kind: 'rows'; readonly rows: EncodedRows }
+  | { readonly kind: 'place'; readonly place: Place }
+  | { readonly kind: 'big-file'; readonly file: BigFile }
+  /** The device that must still be there; see Findings.stillThere. */
   | {
-      readonly kind: 'finish-last';
-      readonly header: VersionHeader;
-      readonly otherPacks: readonly PackName[];
+      readonly kind: 'still-there';
+      readonly absolute: Uint8Array;
+      readonly device: { readonly deviceHigh: number; readonly deviceLow: number };
     };
 
 export interface Unreadable {
@@ -47,19 +63,66 @@ export interface Unreadable {
   readonly reason: string;
 }
 
-export interface Spared {
-  readonly item: number;
-  /** Why it could not be read; undefined: nothing differs after all. */
-  readonly reason: string | undefined;
+/** What else there is to say of places that were compared. */
+export interface Remarks {
+  readonly figures: Figures;
+  readonly unreadable: Unreadable[];
+  /** Files that changed while they were read, twice: stored as read. */
+  readonly unstable: Uint8Array[];
+  readonly warnings: string[];
+  /** Owners and groups of entries with rows. */
+  readonly users: number[];
+  readonly groups: number[];
 }
 
+/** A stretch of a file, absolute. */
+export interface Range {
+  readonly offset: number;
+  readonly size_bytes: number;
+}
+
+export type WorkerRequest =
+  /** Sent once, first: the port over which finished packs come, and the counter of packs that may be on their way. */
+  | { readonly kind: 'start'; readonly packPort: MessagePort; readonly credits: SharedArrayBuffer }
+  /** Places in path order. */
+  | { readonly kind: 'places'; readonly places: readonly Place[] }
+  /** Where a file is cut within a range; ends early where a cut falls on one of `meet` (ascending). */
+  | {
+      readonly kind: 'cut';
+      readonly path: Uint8Array;
+      readonly range: Range;
+      readonly meet: readonly number[];
+    }
+  /** Whether ranges of a file still have these ids. */
+  | {
+      readonly kind: 'identify';
+      readonly path: Uint8Array;
+      readonly ranges: readonly Range[];
+      readonly ids: readonly Uint8Array[];
+    }
+  /** Stores ranges of a file as one chunk each. */
+  | { readonly kind: 'store'; readonly path: Uint8Array; readonly ranges: readonly Range[] }
+  /** A row that the main thread has put together, for the records. */
+  | { readonly kind: 'record'; readonly row: Row }
+  /** Closes and hands over the worker's pack, if it holds anything. */
+  | { readonly kind: 'flush' }
+  /** Closes this run's last pack, with what rebuilds the commit. */
+  | {
+      readonly kind: 'finish-last';
+      readonly header: VersionHeader;
+      readonly otherPacks: readonly PackName[];
+    };
+
 export interface WorkerResponse {
-  /** Of a batch: its rows complete with content, in order. */
-  readonly rows: readonly Row[];
-  /** Items of the batch, by their place in it, that have no row. */
-  readonly spared: readonly Spared[];
-  /** Files that changed while they were read, twice: stored as read. */
-  readonly unstable: readonly Uint8Array[];
+  /** Of 'places': what each of them led to. */
+  readonly findings?: readonly (readonly Finding[])[];
+  readonly remarks?: Remarks;
+  /** Of 'cut': where chunks end. */
+  readonly cuts?: readonly number[];
+  /** Of 'identify': which ranges are the same. */
+  readonly isSame?: readonly boolean[];
+  /** Of 'store': the ids; fewer than ranges if the file has become shorter. */
+  readonly ids?: readonly Uint8Array[];
   /** Plain bytes of chunks that are new to the repository, and bytes of the blocks that hold them, since the last response. */
   readonly newBytes: number;
   readonly storedBytes: number;
@@ -68,5 +131,5 @@ export interface WorkerResponse {
 /** Over the pack port. */
 export interface FinishedPack {
   readonly bytes: Uint8Array;
-  readonly info: PackInfo;
+  readonly info: EncodedPackInfo;
 }

@@ -1,64 +1,76 @@
-// One run of a backup up to its commit: changes go to the workers in batches, their packs to the store, their rows in path
-// order to the commit. Every queue is bounded. The commit itself is the caller's (index.ts), so that nothing here can
-// publish half a run.
+// One run of a backup up to its commit: places go to the workers, their packs to the store, their rows in path order to the
+// commit. Every queue is bounded. The commit itself is the caller's (index.ts), so that nothing here can publish half a run.
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { defaultLevel } from '../compression/index.js';
 import { interrupted } from '../errors/index.js';
 import type { CommitWriter } from '../manifest/commit.js';
 import type { Row, VersionHeader } from '../manifest/types.js';
 import { packKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
+import { FileStatus } from '../posix/status.js';
+import { OpenDirectory } from '../posix/directory.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 import { WorkerPool } from '../workers/pool.js';
+import { Agenda } from './agenda.js';
+import { readBigFile } from './big-file.js';
 import type { ChunkTable } from './chunk-table.js';
-import type { FinishedPack, Item, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
+import type {
+  BigFile,
+  FinishedPack,
+  Finding,
+  Remarks,
+  SourceSettings,
+  WorkerRequest,
+  WorkerResponse,
+  WorkerSetup,
+} from './messages.js';
+import { isSameEntry } from './same-entry.js';
+import { sourceWentAway } from './source.js';
+import { countChange, countEntry, noFigures } from './tally.js';
 
-const batchItems = 256;
-const batch_bytes = 4 * 1024 * 1024;
-/** Batches sent out and not yet in the commit: what one slow file may hold up. */
-const maximumBatchesOpen = 128;
+/** Places sent to a worker at a time: most directories are small. */
+const placesPerRequest = 32;
+const requestsPerWorker = 2;
+/** Rows that wait for those before them: what one slow file may hold up. */
+const maximumWaiting_bytes = 32 * 1024 * 1024;
 const packsInAirPerWorker = 2;
 /** What S3 answers where versioning is off. */
 const suspendedVersionId = 'null';
 
 export interface PipelineOptions {
   readonly repository: Repository;
-  readonly stream: string;
+  readonly source: SourceSettings;
   readonly run: string;
   readonly sequence: number;
-  readonly sourcePath: Uint8Array;
+  readonly compressionLevel: number | null;
   readonly table: ChunkTable;
   readonly orphansUsed: SharedArrayBuffer;
   readonly writer: CommitWriter;
   readonly workers: number;
   readonly progress: Run;
-  /** A row has reached the commit. */
-  onRow(row: Row): void;
-  /** There is no row for it: it cannot be read, or (without a reason) is as it was. */
-  onSpared(item: Item, reason: string | undefined): void;
+  /** What workers, or this room, have to say of what they did; `path`: where they are. */
+  onRemarks(remarks: Remarks, path: Uint8Array | undefined): void;
 }
+
+type Pool = WorkerPool<WorkerRequest, WorkerResponse>;
 
 export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #ports: MessagePort[] = [];
   readonly #credits: Int32Array;
-  #pool: WorkerPool<WorkerRequest, WorkerResponse> | undefined;
+  /** Started by the first thing to do: a run with nothing to do needs no workers. */
+  #pool: Pool | undefined;
   readonly #uploads = new Set<Promise<void>>();
   readonly #packNames: PackName[] = [];
-
-  /** Started by the first change: a run with nothing to do needs no workers. */
-  #started: Promise<WorkerPool<WorkerRequest, WorkerResponse>> | undefined;
-  #batch: Item[] = [];
-  #batch_bytes = 0;
-  #nextToCommit: Promise<void> = Promise.resolve();
-  readonly #open = new Set<Promise<void>>();
   #received = 0;
   #onPack: () => void = () => undefined;
   #failure: { readonly error: unknown } | undefined;
+  #underWay = 0;
+  #waiting_bytes = 0;
+  /** Ends the wait of whoever waits for something to happen. */
+  #wake: () => void = () => undefined;
 
-  readonly unstable: Uint8Array[] = [];
   newBytes = 0;
   storedBytes = 0;
   uploaded_bytes = 0;
@@ -70,43 +82,158 @@ export class Pipeline {
     Atomics.store(this.#credits, 0, packsInAirPerWorker * options.workers);
   }
 
-  /** The next change, in path order. Waits while the workers are behind. */
-  async add(item: Item): Promise<void> {
-    this.#batch.push(item);
-    if (item.op !== 'removed') this.#batch_bytes += item.entry.size_bytes;
-    if (this.#batch.length >= batchItems || this.#batch_bytes >= batch_bytes)
-      await this.#send(this.#options.workers);
+  /** Does all that is left to do: everything is read, and its rows are in the commit, when it settles. */
+  async drain(findings: readonly Finding[]): Promise<void> {
+    const agenda = new Agenda(findings);
+    const { signal } = this.#options.progress;
+    const onAbort = (): void => this.#wake();
+    signal?.addEventListener('abort', onAbort);
+    try {
+      for (;;) {
+        this.#throwIfFailed();
+        const happened = new Promise<void>((resolve) => (this.#wake = resolve));
+        for (let finding = agenda.shift(); finding; finding = agenda.shift())
+          await this.#conclude(finding, agenda);
+        if (agenda.isEmpty) return;
+        this.#dispatch(agenda);
+        if (!agenda.isIdle) await happened;
+      }
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
   }
 
-  async #start(workers: number): Promise<WorkerPool<WorkerRequest, WorkerResponse>> {
-    const { repository, table, orphansUsed, stream, run, sequence, sourcePath } = this.#options;
+  /** Gives the workers what they have room for. */
+  #dispatch(agenda: Agenda): void {
+    const width = this.#options.workers * requestsPerWorker;
+    while (this.#underWay < width && (this.#waiting_bytes < maximumWaiting_bytes || agenda.isIdle)) {
+      const taken = agenda.take(placesPerRequest);
+      if (taken.length === 0) return;
+      const places = taken.map(({ place }) => place);
+      this.#underWay++;
+      const pool = this.#underWay > 1 ? this.#wholePool() : this.#startedPool();
+      void pool
+        .run({ kind: 'places', places })
+        .then((response) => {
+          this.#count(response);
+          for (const [index, { settle }] of taken.entries()) settle(response.findings![index]!);
+          for (const finding of response.findings!.flat())
+            if (finding.kind === 'rows') this.#waiting_bytes += finding.rows.bytes.length;
+          this.#options.onRemarks(response.remarks!, places[0]!.path);
+        })
+        .catch((error: unknown) => {
+          this.#failure ??= { error };
+        })
+        .finally(() => {
+          this.#underWay--;
+          this.#wake();
+        });
+    }
+  }
+
+  /** Its turn has come: everything before it in path order is done. */
+  async #conclude(finding: Exclude<Finding, { kind: 'place' }>, agenda: Agenda): Promise<void> {
+    switch (finding.kind) {
+      case 'rows':
+        this.#waiting_bytes -= finding.rows.bytes.length;
+        await this.#options.writer.addEncodedRows(finding.rows);
+        this.rows += finding.rows.count;
+        return;
+      case 'still-there':
+        checkStillThere(finding);
+        return;
+      case 'big-file':
+        // The others go on meanwhile, as far as rows may wait.
+        this.#dispatch(agenda);
+        await this.#bigFile(finding.file);
+    }
+  }
+
+  async #bigFile(file: BigFile): Promise<void> {
+    const { workers, repository, source } = this.#options;
+    const pool = this.#wholePool();
+    const result = await readBigFile(
+      {
+        root: Buffer.from(source.root),
+        width: workers * requestsPerWorker,
+        hasChunk: (id) => repository.catalog.hasChunk(id),
+        ask: async (request) => {
+          const response = await pool.run(request);
+          this.#count(response);
+          this.#throwIfFailed();
+          return response;
+        },
+      },
+      file,
+    );
+    const { path, previous, isAdded } = file;
+    const remarks: Remarks = {
+      figures: noFigures(),
+      unreadable: [],
+      unstable: [],
+      warnings: [],
+      users: [],
+      groups: [],
+    };
+    if ('reason' in result) {
+      remarks.unreadable.push({ path, reason: result.reason });
+      remarks.figures.statistics.unreadable++;
+      if (previous !== undefined) countEntry(remarks.figures, 'file', previous.size_bytes);
+    } else {
+      const { entry } = result;
+      countEntry(remarks.figures, 'file', entry.size_bytes);
+      if (!result.isStable) remarks.unstable.push(path);
+      if (previous === undefined || !isSameEntry(entry, previous)) {
+        const op = isAdded ? 'added' : 'changed';
+        const row: Row = { op, path, entry };
+        await this.#options.writer.addRow(row);
+        this.rows++;
+        this.#count(await pool.run({ kind: 'record', row }));
+        countChange(remarks.figures, op, entry.size_bytes);
+        remarks.users.push(entry.uid);
+        remarks.groups.push(entry.gid);
+      }
+    }
+    this.#options.onRemarks(remarks, path);
+  }
+
+  /** With one worker to begin with: a run with little to do is over before a second one is up. */
+  #startedPool(): Pool {
+    if (this.#pool !== undefined) return this.#pool;
+    const { repository, table, orphansUsed, run, sequence, source, compressionLevel } = this.#options;
     const setup: WorkerSetup = {
       keys: repository.context.keys,
       repositoryId: repository.id,
       catalogPath: repository.catalog.path,
       chunkTable: table.buffer,
       orphansUsed,
-      stream,
       run,
       sequence,
-      compressionLevel: defaultLevel,
-      sourcePath,
+      compressionLevel,
+      source,
     };
-    const pool = new WorkerPool<WorkerRequest, WorkerResponse>({
-      script: new URL('./worker.js', import.meta.url),
-      size: workers,
-      workerData: setup,
-    });
-    this.#pool = pool;
-    const credits = this.#credits.buffer as SharedArrayBuffer;
-    const starts = Array.from({ length: workers }, (_, worker) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.on('message', (pack: FinishedPack) => this.#takePack(pack));
-      this.#ports.push(port1);
-      return pool.runOn(worker, { kind: 'start', packPort: port2, credits }, [port2]);
-    });
-    await Promise.all(starts);
+    const script = new URL('./worker.js', import.meta.url);
+    this.#pool = new WorkerPool({ script, size: 1, workerData: setup });
+    this.#introduce(this.#pool, 0);
+    return this.#pool;
+  }
+
+  #wholePool(): Pool {
+    const pool = this.#startedPool();
+    while (pool.size < this.#options.workers) this.#introduce(pool, pool.add());
     return pool;
+  }
+
+  /** A worker's first request. */
+  #introduce(pool: Pool, worker: number): void {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', (pack: FinishedPack) => this.#takePack(pack));
+    this.#ports.push(port1);
+    const credits = this.#credits.buffer as SharedArrayBuffer;
+    pool.runOn(worker, { kind: 'start', packPort: port2, credits }, [port2]).catch((error: unknown) => {
+      this.#failure ??= { error };
+      this.#wake();
+    });
   }
 
   /**
@@ -114,10 +241,11 @@ export class Pipeline {
    * `makeHeader` gives once the statistics are known. Returns that header.
    */
   async finish(makeHeader: () => VersionHeader, adopted: readonly PackName[]): Promise<VersionHeader> {
-    const pool = await (this.#started ??= this.#start(1));
-    for (let worker = 1; worker < pool.size; worker++)
-      this.#count(await pool.runOn(worker, { kind: 'flush', finish: true }));
-    this.#count(await pool.runOn(0, { kind: 'flush', finish: false }));
+    const pool = this.#startedPool();
+    const others = Array.from({ length: pool.size - 1 }, (_, index) =>
+      pool.runOn(index + 1, { kind: 'flush' }),
+    );
+    for (const response of await Promise.all(others)) this.#count(response);
     await this.#settleUploads();
     const otherPacks = [...this.#packNames, ...adopted];
     const header = makeHeader();
@@ -126,61 +254,16 @@ export class Pipeline {
     return header;
   }
 
-  /** Waits until all changes are read and their rows are in the commit. */
-  async drain(): Promise<void> {
-    // A run of one batch is over before a second worker is up.
-    if (this.#batch.length > 0) await this.#send(1);
-    await this.#nextToCommit;
-    this.#throwIfFailed();
-  }
-
   /** Ends the workers, whatever they do. */
   async close(): Promise<void> {
     await this.#pool?.abort();
     for (const port of this.#ports) port.close();
-    await Promise.allSettled([...this.#uploads, ...this.#open]);
+    await Promise.allSettled(this.#uploads);
   }
 
   #count(response: WorkerResponse): void {
     this.newBytes += response.newBytes;
     this.storedBytes += response.storedBytes;
-  }
-
-  /** `workers`: how many to start if none are. */
-  async #send(workers: number): Promise<void> {
-    const pool = await (this.#started ??= this.#start(workers));
-    const items = this.#batch;
-    this.#batch = [];
-    this.#batch_bytes = 0;
-    const response = pool.run({ kind: 'batch', items });
-    const before = this.#nextToCommit;
-    const committed = this.#collect(before, items, response).catch((error: unknown) => {
-      this.#failure ??= { error };
-    });
-    this.#nextToCommit = committed;
-    this.#open.add(committed);
-    void committed.then(() => this.#open.delete(committed));
-    await pool.room();
-    if (this.#open.size >= maximumBatchesOpen) await Promise.race(this.#open);
-    this.#throwIfFailed();
-  }
-
-  /** Puts a batch's rows into the commit, once those of the batch before are in it. */
-  async #collect(
-    before: Promise<void>,
-    items: readonly Item[],
-    answer: Promise<WorkerResponse>,
-  ): Promise<void> {
-    const [response] = await Promise.all([answer, before]);
-    this.#throwIfFailed();
-    this.#count(response);
-    for (const { item, reason } of response.spared) this.#options.onSpared(items[item]!, reason);
-    this.unstable.push(...response.unstable);
-    for (const row of response.rows) {
-      await this.#options.writer.addRow(row);
-      this.rows++;
-      this.#options.onRow(row);
-    }
   }
 
   #takePack(pack: FinishedPack): void {
@@ -189,6 +272,7 @@ export class Pipeline {
     const upload = this.#upload(pack)
       .catch((error: unknown) => {
         this.#failure ??= { error };
+        this.#wake();
       })
       .finally(() => {
         this.#uploads.delete(upload);
@@ -199,9 +283,9 @@ export class Pipeline {
   }
 
   async #upload({ bytes, info }: FinishedPack): Promise<void> {
-    const { repository, stream, writer } = this.#options;
+    const { repository, source, writer } = this.#options;
     if (this.#failure !== undefined) return;
-    repository.state.journalAdd(stream, info.name);
+    repository.state.journalAdd(source.stream, info.name);
     const versionId = await this.#put(packKey(info.name), bytes);
     await writer.addPack({ ...info, versionId });
     this.#packNames.push(info.name);
@@ -232,4 +316,18 @@ export class Pipeline {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#options.progress.signal?.aborted) throw interrupted();
   }
+}
+
+/** Throws 'backup.source_went_away'. */
+function checkStillThere({ absolute, device }: Extract<Finding, { kind: 'still-there' }>): void {
+  const path = Buffer.from(absolute);
+  const status = new FileStatus();
+  try {
+    const directory = new OpenDirectory(path, { follow: true });
+    directory.status(status);
+    directory.close();
+  } catch {
+    throw sourceWentAway(path);
+  }
+  if (!status.isSameDevice(device)) throw sourceWentAway(path);
 }

@@ -1,39 +1,123 @@
 // What a backup would do, without doing it: the comparison alone, no file read, nothing written anywhere.
 
-import { comparePaths } from '../bytes/path.js';
+import { setImmediate } from 'node:timers/promises';
+import { interrupted } from '../errors/index.js';
 import type { Repository } from '../repository/index.js';
 import type { SourceConfiguration } from '../repository/types.js';
 import type { Run } from '../progress.js';
+import { Comparison, type Findings, type Found, type Place, type Previous, rootPlace } from './compare.js';
+import { compareOptions } from './compare-options.js';
 import type { Unreadable } from './messages.js';
-import { checkSource } from './source.js';
-import { type ChangeToStore, Walk } from './walk.js';
+import { sourceSettings } from './settings.js';
+import { checkRoot, checkSource } from './source.js';
+import { typeOf } from './status-entry.js';
+import { type ChangeKind, countChange, countEntry, type Figures, noFigures } from './tally.js';
+import { Tracker } from './tracker.js';
+
+export interface PreviewedChange {
+  readonly kind: ChangeKind;
+  readonly path: Uint8Array;
+}
 
 export interface PreviewResult {
   readonly source: string;
-  readonly counts: Walk['counts'];
+  readonly counts: Figures['counts'];
   /** Content of files: to be read, and gone. How much of it is new to the repository only reading tells. */
-  readonly bytes: Walk['bytes'];
+  readonly bytes: Figures['bytes'];
   readonly unreadable: readonly Unreadable[];
+}
+
+type Step =
+  { readonly place: Place } | { readonly change: PreviewedChange } | { readonly unreadable: Unreadable };
+
+const entriesPerTurn = 512;
+
+class Listing implements Findings {
+  figures = noFigures();
+  steps: Step[] = [];
+
+  added(found: Found): void {
+    this.#change('added', found);
+  }
+
+  changed(found: Found): void {
+    this.#change('changed', found);
+  }
+
+  metadata(found: Found): void {
+    this.#change('metadata', found);
+  }
+
+  removed(path: Buffer, { status }: Previous): void {
+    countChange(this.figures, 'removed', status.size_bytes);
+    this.steps.push({ change: { kind: 'removed', path } });
+  }
+
+  unchanged({ status }: Previous): void {
+    countEntry(this.figures, status.type, status.size_bytes);
+  }
+
+  kept(previous: Previous): void {
+    this.unchanged(previous);
+  }
+
+  unreadable(path: Buffer, reason: string): void {
+    this.steps.push({ unreadable: { path, reason } });
+  }
+
+  below(place: Place): void {
+    this.steps.push({ place });
+  }
+
+  stillThere(): void {
+    // Nothing will be written, so nothing can be lost by it.
+  }
+
+  isEnough(): boolean {
+    return this.figures.done.files >= entriesPerTurn;
+  }
+
+  #change(kind: ChangeKind, { path, status }: Found): void {
+    const type = typeOf(status.mode);
+    const size_bytes = type === 'file' ? status.size_bytes : 0;
+    countEntry(this.figures, type, size_bytes);
+    countChange(this.figures, kind, size_bytes);
+    this.steps.push({ change: { kind, path } });
+  }
 }
 
 /** Open the repository with access 'dry-run'. `onChange` is called for every change in path order. */
 export async function previewBackup(
   repository: Repository,
   source: SourceConfiguration,
-  options: Run & { readonly allowEmpty?: boolean; onChange?(change: ChangeToStore): Promise<void> } = {},
+  options: Run & {
+    readonly allowEmpty?: boolean;
+    onChange?(change: PreviewedChange): Promise<void>;
+  } = {},
 ): Promise<PreviewResult> {
   checkSource(source, options);
   const stream = repository.streamId(source.name);
-  const { catalog, ownPaths: skip } = repository;
+  const { catalog, ownPaths } = repository;
   const previous = catalog.stream(stream)?.head ?? 0;
-  const walk = new Walk({ catalog, source, stream, previous, skip, run: options });
-  let before: Uint8Array | undefined;
-  for await (const change of walk.changes()) {
-    if (before !== undefined && comparePaths(before, change.path) >= 0)
-      throw new RangeError('changes out of order');
-    before = change.path;
-    await options.onChange?.(change);
-    if (change.kind !== 'removed') walk.advance(1, change.entry.size_bytes, change.path);
+  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths });
+  checkRoot(Buffer.from(settings.root));
+  const newComparison = (): Comparison => new Comparison(compareOptions(settings, catalog));
+  const comparison = newComparison();
+  const tracker = new Tracker(options);
+  tracker.expect(catalog.version(stream, previous)?.header.statistics, newComparison);
+  const ahead: Step[] = [{ place: rootPlace }];
+  for (let step = ahead.pop(); step; step = ahead.pop()) {
+    if ('change' in step) await options.onChange?.(step.change);
+    else if ('unreadable' in step) tracker.unreadable.push(step.unreadable);
+    else {
+      const listing = new Listing();
+      comparison.compare(step.place, listing);
+      tracker.add(listing.figures, step.place.path);
+      ahead.push(...listing.steps.reverse());
+      await setImmediate();
+      if (options.signal?.aborted) throw interrupted();
+    }
   }
-  return { source: source.name, counts: walk.counts, bytes: walk.bytes, unreadable: walk.unreadable };
+  const { counts, bytes } = tracker.figures;
+  return { source: source.name, counts, bytes, unreadable: tracker.unreadable };
 }

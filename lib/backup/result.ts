@@ -1,10 +1,10 @@
 // What a backup tells its caller at the end. Plain data.
 
 import type { VersionHeader } from '../manifest/types.js';
-import type { TreeStatistics } from './compare.js';
 import type { Unreadable } from './messages.js';
 import type { Pipeline } from './pipeline.js';
-import type { Walk } from './walk.js';
+import type { TreeStatistics } from './tally.js';
+import type { Tracker } from './tracker.js';
 
 export interface BackupResult {
   readonly source: string;
@@ -31,25 +31,26 @@ export interface BackupResult {
 
 export function summarize(of: {
   readonly source: string;
-  readonly walk: Walk;
+  readonly tracker: Tracker;
   readonly pipeline: Pipeline;
   readonly committed: VersionHeader | undefined;
   readonly newest: number;
   readonly elapsed_ms: number;
 }): BackupResult {
-  const { walk, pipeline, committed } = of;
-  const { files, directories, others, bytes } = walk.statistics;
+  const { pipeline, committed } = of;
+  const { figures, unreadable, unstable } = of.tracker;
+  const { files, directories, others, bytes } = figures.statistics;
   return {
     source: of.source,
     version: committed?.sequence,
     started_ns: committed?.started_ns,
     newest: of.newest,
-    ...(committed === undefined ? { added: 0, changed: 0, metadata: 0, removed: 0 } : walk.counts),
+    ...(committed === undefined ? { added: 0, changed: 0, metadata: 0, removed: 0 } : figures.counts),
     tree: { files, directories, others, bytes },
     newBytes: pipeline.newBytes,
     uploadedBytes: pipeline.uploaded_bytes,
-    unreadable: walk.unreadable,
-    unstable: pipeline.unstable,
+    unreadable,
+    unstable,
     elapsed_ms: of.elapsed_ms,
   };
 }

@@ -1,92 +1,60 @@
-// A backup's worker thread: reads files, cuts and hashes them, and puts what the repository has not yet into packs of its
-// own, with the finished rows as records. Blocks while too many of its packs wait for upload. Never talks to the store.
+// A backup's worker thread: compares places of the source with the version before, reads what is new or different, and fills
+// packs of its own. Never talks to the store.
 
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { openCatalogReader } from '../catalog/index.js';
 import { gearTable } from '../chunking/index.js';
 import { loadZstd } from '../compression/index.js';
-import { chunkId, cryptoReady, expandGear } from '../crypto/index.js';
-import { encodeRecords } from '../manifest/records.js';
-import { rowWeight_bytes } from '../manifest/rows.js';
-import type { Row, VersionHeader } from '../manifest/types.js';
-import { PackBuilder } from '../pack/encode.js';
-import type { BlockChunk, ChunkId, PackName } from '../pack/types.js';
+import { cryptoReady, expandGear } from '../crypto/index.js';
+import { encodeRow } from '../manifest/row-stream.js';
+import { ReadBuffer } from '../posix/directory.js';
 import { serve } from '../workers/serve.js';
+import { BigFileWork } from './big-file-work.js';
 import { ChunkTable } from './chunk-table.js';
-import { FileReader } from './file-reader.js';
-import { isSameEntry } from './same-entry.js';
-import type { FinishedPack, Item, Spared, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
-
-/** Smaller chunks share blocks of about this size. */
-const blockTarget_bytes = 128 * 1024;
-/** A pack is closed when its records weigh this much before compression, even if its blocks would have room. */
-const recordsTarget_bytes = 8 * 1024 * 1024;
+import { Comparison, type Place } from './compare.js';
+import { compareOptions } from './compare-options.js';
+import { FileReader, window_bytes } from './file-reader.js';
+import type { FinishedPack, Finding, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
+import { PackMaker } from './pack-maker.js';
+import { Recorder } from './recorder.js';
 
 const setup = workerData as WorkerSetup;
 await cryptoReady();
-const zstd = await loadZstd();
-const catalog = openCatalogReader(setup.catalogPath, setup.repositoryId);
-const table = new ChunkTable(setup.chunkTable);
-const orphansUsed = new Uint8Array(setup.orphansUsed);
-const gear = gearTable(expandGear(setup.keys));
+const { keys, repositoryId, run, sequence, compressionLevel, source } = setup;
+const catalog = openCatalogReader(setup.catalogPath, repositoryId);
+const gear = gearTable(expandGear(keys));
+const window = new ReadBuffer(Buffer.allocUnsafeSlow(window_bytes));
 
-const newBuilder = () => new PackBuilder({ keys: setup.keys, repositoryId: setup.repositoryId, zstd });
-
-let builder = newBuilder();
 let packPort: MessagePort;
 /** [0] packs that may still be sent, [1] packs begun in this run by all workers. */
 let credits: Int32Array;
-let records: Row[] = [];
-let records_bytes = 0;
 
-// Small chunks wait here until they fill a block.
-const block = Buffer.allocUnsafe(2 * blockTarget_bytes);
-let blockLength_bytes = 0;
-let blockChunks: BlockChunk[] = [];
-
-let newBytes = 0;
-let storedBytes = 0;
-
-function addBlock(plain: Uint8Array, chunks: readonly BlockChunk[]): void {
-  const before_bytes = builder.size_bytes;
-  builder.addBlock(plain, chunks, setup.compressionLevel);
-  storedBytes += builder.size_bytes - before_bytes;
-}
-
-function flushBlock(): void {
-  if (blockChunks.length === 0) return;
-  addBlock(block.subarray(0, blockLength_bytes), blockChunks);
-  blockChunks = [];
-  blockLength_bytes = 0;
-}
-
-function isStored(id: ChunkId): boolean {
-  if (catalog.hasChunk(id)) return true;
-  const claim = table.claim(id);
-  if (claim.kind === 'orphan') orphansUsed[claim.pack] = 1;
-  return claim.kind !== 'mine';
-}
-
-function storeChunk(plain: Uint8Array): ChunkId {
-  const id = chunkId(setup.keys, plain);
-  if (isStored(id)) return id;
-  newBytes += plain.length;
-  const chunk = { id, size_bytes: plain.length };
-  if (plain.length >= blockTarget_bytes) {
-    addBlock(plain, [chunk]);
-  } else {
-    block.set(plain, blockLength_bytes);
-    blockLength_bytes += plain.length;
-    blockChunks.push(chunk);
-    if (blockLength_bytes >= blockTarget_bytes) flushBlock();
-  }
-  closePackIfFull();
-  return id;
-}
-
-function closePackIfFull(): void {
-  if (builder.isFull || records_bytes >= recordsTarget_bytes) closePack();
-}
+const packs = new PackMaker({
+  keys,
+  repositoryId,
+  zstd: await loadZstd(),
+  catalog,
+  table: new ChunkTable(setup.chunkTable),
+  orphansUsed: new Uint8Array(setup.orphansUsed),
+  stream: source.stream,
+  run,
+  sequence,
+  compressionLevel,
+  nextPart: () => Atomics.add(credits, 1, 1),
+  send(pack: FinishedPack) {
+    takeCredit();
+    packPort.postMessage(pack, [pack.bytes.buffer as ArrayBuffer]);
+  },
+});
+const files = new FileReader({
+  gear,
+  window,
+  storeChunk: (plain) => packs.store(plain),
+  onXattrsUnreadable: (reason) => recorder.onXattrsUnreadable(reason),
+});
+const recorder = new Recorder(files, packs);
+const bigFiles = new BigFileWork({ root: Buffer.from(source.root), keys, gear, window, packs });
+let comparison: Comparison | undefined;
 
 /** Waits until the main thread has taken enough of the earlier packs, so that memory stays bounded. */
 function takeCredit(): void {
@@ -97,73 +65,33 @@ function takeCredit(): void {
   }
 }
 
-function closePack(last?: { header: VersionHeader; otherPacks: readonly PackName[] }): void {
-  const pack = builder.finish((chunkIndex) =>
-    encodeRecords(
-      {
-        stream: setup.stream,
-        run: setup.run,
-        sequence: setup.sequence,
-        part: Atomics.add(credits, 1, 1),
-        rows: records,
-        ...(last === undefined ? {} : { last }),
-      },
-      chunkIndex,
-    ),
-  );
-  builder = newBuilder();
-  records = [];
-  records_bytes = 0;
-  takeCredit();
-  const message: FinishedPack = pack;
-  packPort.postMessage(message, [pack.bytes.buffer as ArrayBuffer]);
-}
-
-const files = new FileReader({
-  root: setup.sourcePath,
-  gear,
-  storeChunk,
-});
-
-function addRecord(row: Row): void {
-  records.push(row);
-  records_bytes += rowWeight_bytes(row);
-  closePackIfFull();
-}
-
-function runBatch(items: readonly Item[]): WorkerResponse {
-  const rows: Row[] = [];
-  const spared: Spared[] = [];
-  const unstable: Uint8Array[] = [];
-  catalog.refresh();
-  for (const [index, item] of items.entries()) {
-    let row: Row;
-    if (item.op === 'removed' || item.entry.type !== 'file') {
-      row = item.op === 'removed' ? item : { op: item.op, path: item.path, entry: item.entry };
-    } else {
-      const result = files.read(item.path, item.entry);
-      if ('reason' in result) {
-        spared.push({ item: index, reason: result.reason });
-        continue;
-      }
-      if (!result.isStable) unstable.push(item.path);
-      if (item.op === 'changed' && isSameEntry(result.entry, item.previous)) {
-        spared.push({ item: index, reason: undefined });
-        continue;
-      }
-      row = { op: item.op, path: item.path, entry: result.entry };
+/** Goes down into a place, depth first, until the share of work is done; what is left then stands among the findings. */
+function explore(place: Place): Finding[] {
+  comparison ??= new Comparison(compareOptions(source, catalog));
+  const found: Finding[] = [];
+  const ahead: Finding[] = [{ kind: 'place', place }];
+  for (let next = ahead.pop(); next; next = ahead.pop()) {
+    if (next.kind !== 'place' || recorder.isEnough()) found.push(next);
+    else {
+      comparison.compare(next.place, recorder);
+      ahead.push(...recorder.take().reverse());
     }
-    rows.push(row);
-    addRecord(row);
   }
-  return respond({ rows, spared, unstable });
+  return found;
+}
+
+function explorePlaces(places: readonly Place[]): WorkerResponse {
+  catalog.refresh();
+  recorder.begin();
+  const findings = places.map(explore);
+  return respond({ findings, remarks: recorder.takeRemarks() });
 }
 
 function respond(part: Partial<WorkerResponse>): WorkerResponse {
-  const response = { rows: [], spared: [], unstable: [], ...part, newBytes, storedBytes };
-  newBytes = 0;
-  storedBytes = 0;
-  return response;
+  const { newBytes, storedBytes } = packs;
+  packs.newBytes = 0;
+  packs.storedBytes = 0;
+  return { ...part, newBytes, storedBytes };
 }
 
 serve<WorkerRequest, WorkerResponse>((request) => {
@@ -172,14 +100,28 @@ serve<WorkerRequest, WorkerResponse>((request) => {
       packPort = request.packPort;
       credits = new Int32Array(request.credits);
       return { response: respond({}) };
-    case 'batch':
-      return { response: runBatch(request.items) };
+    case 'places': {
+      const response = explorePlaces(request.places);
+      const buffers = response.findings!.flatMap((findings) =>
+        findings.map((finding) => (finding.kind === 'rows' ? finding.rows.bytes.buffer : undefined)),
+      );
+      return { response, transfer: buffers.filter((buffer) => buffer !== undefined) as ArrayBuffer[] };
+    }
+    case 'cut':
+      return { response: respond({ cuts: bigFiles.cut(request.path, request.range, request.meet) }) };
+    case 'identify':
+      return { response: respond({ isSame: bigFiles.identify(request.path, request.ranges, request.ids) }) };
+    case 'store':
+      return { response: respond({ ids: bigFiles.store(request.path, request.ranges) }) };
+    case 'record':
+      packs.record(encodeRow(request.row));
+      packs.endRun();
+      return { response: respond({}) };
     case 'flush':
-      flushBlock();
-      if (request.finish && (builder.chunkCount > 0 || records.length > 0)) closePack();
+      if (!packs.isEmpty) packs.close();
       return { response: respond({}) };
     case 'finish-last':
-      closePack(request);
+      packs.close(request);
       return { response: respond({}) };
   }
 });

@@ -5,7 +5,7 @@ import type { Zstd } from './types.js';
 import { loadWasm } from './wasm.js';
 import { loadZlib } from './zlib.js';
 
-export type { Zstd } from './types.js';
+export { compressBound, type Zstd } from './types.js';
 
 export const defaultLevel = 3;
 

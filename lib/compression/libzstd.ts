@@ -3,7 +3,7 @@
 
 import { RrbackupError } from '../errors/index.js';
 import { checkFrame, notZstd } from './frame.js';
-import type { Zstd } from './types.js';
+import { compressBound, type Zstd } from './types.js';
 
 const libraryName = process.platform === 'darwin' ? 'libzstd.1.dylib' : 'libzstd.so.1';
 
@@ -15,7 +15,6 @@ interface Library {
   createDCtx(): unknown;
   freeCCtx(context: unknown): Size;
   freeDCtx(context: unknown): Size;
-  compressBound(size: number): number;
   compress(
     context: unknown,
     to: Uint8Array,
@@ -38,7 +37,6 @@ async function openLibrary(): Promise<Library | undefined> {
       createDCtx: library.func('void *ZSTD_createDCtx()'),
       freeCCtx: library.func('size_t ZSTD_freeCCtx(void *context)'),
       freeDCtx: library.func('size_t ZSTD_freeDCtx(void *context)'),
-      compressBound: library.func('size_t ZSTD_compressBound(size_t size)'),
       compress: library.func(
         'size_t ZSTD_compressCCtx(void *context, void *to, size_t room, const void *from, size_t size, int level)',
       ),
@@ -62,20 +60,22 @@ export async function loadLibzstd(): Promise<Zstd | undefined> {
     library.freeCCtx(compressing);
     library.freeDCtx(decompressing);
   });
-  let room = Buffer.alloc(0);
+  let scratch = Buffer.alloc(0);
   return {
     name: 'libzstd',
-    compress(plain, level) {
-      const bound = library.compressBound(plain.length);
-      if (room.length < bound) room = Buffer.allocUnsafeSlow(bound);
-      const size = library.compress(compressing, room, room.length, plain, plain.length, level);
+    compress(plain, level, room) {
+      const bound = compressBound(plain.length);
+      if (room === undefined && scratch.length < bound) scratch = Buffer.allocUnsafeSlow(bound);
+      const into = room ?? scratch;
+      const size = library.compress(compressing, into, into.length, plain, plain.length, level);
       if (library.isError(size) !== 0)
         throw new RrbackupError({
           code: 'compression.failed',
           kind: 'failure',
           message: `zstd could not compress ${plain.length} bytes: ${library.errorName(size)}`,
         });
-      return Buffer.from(room.subarray(0, Number(size)));
+      const frame = into.subarray(0, Number(size));
+      return room === undefined ? Buffer.from(frame) : frame;
     },
     decompress(stored, plain_bytes, room) {
       checkFrame(stored, plain_bytes);

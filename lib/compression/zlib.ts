@@ -3,7 +3,7 @@
 import * as zlib from 'node:zlib';
 
 import { checkFrame, notZstd } from './frame.js';
-import type { Zstd } from './types.js';
+import { compressBound, type Zstd } from './types.js';
 
 /** The types of Node 20, which the project compiles against, do not have these. */
 interface ZstdFunctions {
@@ -20,11 +20,6 @@ const compressionLevel = 100;
 /** node:zlib takes no smaller output buffer. */
 const minimumChunk_bytes = 64;
 
-/** Room for the whole result at once, so that node:zlib neither grows nor joins: ZSTD_COMPRESSBOUND of zstd.h. */
-function compressBound(size: number): number {
-  return size + (size >> 8) + (size < 131_072 ? (131_072 - size) >> 11 : 0);
-}
-
 export function loadZlib(): Zstd | undefined {
   const { zstdCompressSync, zstdDecompressSync } = zlib as ZstdFunctions;
   if (zstdCompressSync === undefined || zstdDecompressSync === undefined) return undefined;
@@ -32,6 +27,7 @@ export function loadZlib(): Zstd | undefined {
     name: 'node:zlib',
     compress(plain, level) {
       const stored = zstdCompressSync(plain, {
+        // For the whole result at once, so that node:zlib neither grows nor joins.
         chunkSize: Math.max(minimumChunk_bytes, compressBound(plain.length)),
         params: { [compressionLevel]: level },
       });

@@ -3,6 +3,7 @@
 
 import { ByteWriter } from '../bytes/cursor.js';
 import { hmacSha256, sha256 } from './hash.js';
+import { type KeyedHash, openssl } from './openssl.js';
 import { sodium } from './sodium.js';
 
 export const secret_bytes = 32;
@@ -56,8 +57,17 @@ export function repositoryIdBytes(repositoryId: string): Buffer {
 
 /** The id of a chunk: HMAC-SHA256 of its plain bytes, 32 bytes. */
 export function chunkId(keys: RepositoryKeys, plain: Uint8Array): Buffer {
-  return hmacSha256(keys.chunkId, plain);
+  if (plain.buffer instanceof SharedArrayBuffer) return hmacSha256(keys.chunkId, plain);
+  let hash = hashes.get(keys.chunkId);
+  if (hash === undefined) {
+    hash = openssl()?.hashUnder(keys.chunkId) ?? { digest: (bytes) => hmacSha256(keys.chunkId, bytes) };
+    hashes.set(keys.chunkId, hash);
+  }
+  return hash.digest(plain);
 }
+
+/** By key; one of them serves all chunks of a repository. */
+const hashes = new WeakMap<Uint8Array, Pick<KeyedHash, 'digest'>>();
 
 /** The id of the stream of one (host, source) pair: 32 hex digits that tell nothing of the names. */
 export function streamId(keys: RepositoryKeys, host: string, source: string): string {

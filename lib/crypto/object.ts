@@ -125,7 +125,8 @@ function nonceOf(section: number, index: number): Buffer {
 /**
  * Seals one part of an object: ciphertext‖tag, 16 bytes longer than `plain`. `context` is whatever the reader must know by
  * other means for the part to be the right one. The key is one that newObjectKey gave (a stored object is never sealed
- * again), and the indexes of a section grow; anything else is a programming error.
+ * again), and the indexes of a section grow; anything else is a programming error. The result is new memory, or the beginning
+ * of `room`.
  */
 export function seal(
   key: ObjectKey,
@@ -133,6 +134,7 @@ export function seal(
   index: number,
   context: Uint8Array,
   plain: Uint8Array,
+  room?: Buffer,
 ): Buffer {
   const nonce = nonceOf(section, index);
   const sealed = sealedUpTo.get(key);
@@ -140,7 +142,7 @@ export function seal(
   if (index <= (sealed.get(section) ?? -1))
     throw new Error(`section ${section}, part ${index} is sealed already`);
   sealed.set(section, index);
-  return aeadSeal(key.key, nonce, associatedData(key, nonce, context), plain);
+  return aeadSeal(key.key, nonce, associatedData(key, nonce, context), plain, room);
 }
 
 /**

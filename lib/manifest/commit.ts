@@ -4,13 +4,14 @@
 import { type Clock, systemClock } from '../clock.js';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import type { PackInfo } from '../pack/types.js';
+import type { EncodedPackInfo, PackInfo } from '../pack/types.js';
 import type { Call, StoredObject } from '../store/types.js';
 import { ContentsWriter } from './contents.js';
 import { commitMagic } from './layout.js';
 import { commitKey } from './names.js';
 import { rootBinding, sealObject, type ManifestContext, type SealedObject } from './object.js';
 import { encodeCommitRoot } from './root.js';
+import type { EncodedRows } from './row-stream.js';
 import type { Row, VersionHeader } from './types.js';
 
 export interface CommitWriterOptions extends ManifestContext {
@@ -65,8 +66,13 @@ export class CommitWriter {
     return this.#contents.addRows(rows);
   }
 
+  /** Rows that are encoded already, in path order with all others. */
+  addEncodedRows(rows: EncodedRows): Promise<void> {
+    return this.#contents.addEncodedRows(rows);
+  }
+
   /** A pack that this commit adds, acknowledged by the store. In any order, also while rows are added. */
-  addPack(info: PackInfo): Promise<void> {
+  addPack(info: PackInfo | EncodedPackInfo): Promise<void> {
     return this.#contents.addPack(info);
   }
 

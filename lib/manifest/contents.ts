@@ -7,12 +7,14 @@ import { damaged, RrbackupError } from '../errors/index.js';
 import { fetchExact } from '../pack/fetch.js';
 import { naming, namingAsync } from '../pack/naming.js';
 import { decodePackInfo, encodePackInfo } from '../pack/table.js';
-import type { PackInfo } from '../pack/types.js';
+import { comparePaths } from '../bytes/path.js';
+import type { EncodedPackInfo, PackInfo } from '../pack/types.js';
 import { manifestLimits, partMagic, partTypes, type PartType } from './layout.js';
 import { partKey } from './names.js';
 import { openObject, partBinding, sealObject, type ManifestContext } from './object.js';
 import type { Contents } from './root.js';
-import { checkRow, hasManyPieces, rowPieces, RowReader, RowWriter } from './rows.js';
+import type { EncodedRows } from './row-stream.js';
+import { badRow, checkRow, hasManyPieces, rowPieces, RowReader, RowWriter } from './rows.js';
 import { StoredRowReader, type BatchShape, type StoredRows } from './stored-rows.js';
 import type { PartReference, Row } from './types.js';
 
@@ -126,7 +128,19 @@ export class ContentsWriter {
     return stored;
   }
 
-  async addPack(info: PackInfo): Promise<void> {
+  /** Rows that are encoded already. Waits where a part is full. */
+  async addEncodedRows({ bytes, count, first, last }: EncodedRows): Promise<void> {
+    if (this.#before !== undefined && comparePaths(this.#before, first) >= 0)
+      throw badRow('it is out of order');
+    this.#before = last;
+    this.#rowCount += count;
+    this.#rows.payload.raw(bytes);
+    // Whoever writes next knows nothing of the path before: front coding begins anew.
+    if (this.#rows.isFull) await this.#storeRows();
+    else this.#rowWriter = new RowWriter(this.#rows.payload);
+  }
+
+  async addPack(info: PackInfo | EncodedPackInfo): Promise<void> {
     this.#packCount++;
     encodePackInfo(this.#packs.payload, info);
     if (this.#packs.isFull) await this.#packs.store(this.#signal);

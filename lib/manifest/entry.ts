@@ -29,7 +29,7 @@ const noBytes = Buffer.alloc(0);
 const noXattrs: readonly Xattr[] = Object.freeze([]);
 const noContent: readonly Segment[] = Object.freeze([]);
 
-function tooLarge(what: string): RrbackupError {
+export function tooLarge(what: string): RrbackupError {
   return new RrbackupError({
     code: 'manifest.entry_too_large',
     kind: 'failure',
@@ -101,7 +101,7 @@ export function encodeAttributes(writer: ByteWriter, entry: Entry): void {
   encodeXattrs(writer, entry.xattrs);
 }
 
-function encodeXattrs(writer: ByteWriter, xattrs: readonly Xattr[]): void {
+export function encodeXattrs(writer: ByteWriter, xattrs: readonly Xattr[]): void {
   let total_bytes = 0;
   writer.varint(xattrs.length);
   for (const { name, value } of xattrs) {

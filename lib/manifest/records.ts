@@ -8,6 +8,7 @@ import type { ChunkId, PackInfo, PackName } from '../pack/types.js';
 import type { ChunkNumber } from './entry.js';
 import { decodeHeader, encodeHeader } from './header.js';
 import { manifestLimits } from './layout.js';
+import type { RecordRows } from './row-stream.js';
 import { checkRow, RowReader, RowWriter } from './rows.js';
 import type { Row, VersionHeader } from './types.js';
 
@@ -37,6 +38,17 @@ export interface PackRecords {
  * varint row count ‖ rows. At most 1,048,576 rows and 128 MiB of paths; `chunkIndex` is PackBuilder.finish's resolver.
  */
 export function encodeRecords(records: PackRecords, chunkIndex: ChunkNumber): Uint8Array {
+  const writer = encodeRecordsStart(records);
+  encodeRows(writer, records.rows, chunkIndex);
+  return writer.view();
+}
+
+/** The same from rows that are encoded already. */
+export function encodeRecordsOf(about: Omit<PackRecords, 'rows'>, rows: RecordRows): Uint8Array {
+  return encodeRecordsStart(about).varint(rows.count).raw(rows.finish()).view();
+}
+
+function encodeRecordsStart(records: Omit<PackRecords, 'rows'>): ByteWriter {
   const writer = new ByteWriter(64 * 1024)
     .varint(recordsVersion)
     .raw(Buffer.from(records.stream, 'hex'))
@@ -49,8 +61,7 @@ export function encodeRecords(records: PackRecords, chunkIndex: ChunkNumber): Ui
     writer.varint(records.last.otherPacks.length);
     for (const name of records.last.otherPacks) writer.raw(Buffer.from(name, 'hex'));
   }
-  encodeRows(writer, records.rows, chunkIndex);
-  return writer.view();
+  return writer;
 }
 
 function encodeRows(writer: ByteWriter, rows: readonly Row[], chunkIndex: ChunkNumber): void {

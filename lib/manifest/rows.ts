@@ -83,15 +83,21 @@ export class RowWriter {
   }
 
   #path(path: Uint8Array): void {
-    const length = Math.min(path.length, this.#before.length);
-    let shared = 0;
-    while (shared < length && path[shared] === this.#before[shared]) shared++;
+    const shared = sharedBytes(this.#before, path);
     this.#writer
       .varint(shared)
       .varint(path.length - shared)
       .raw(path, shared);
     this.#before = path;
   }
+}
+
+/** How many bytes two paths have in common from their start. */
+export function sharedBytes(before: Uint8Array, path: Uint8Array): number {
+  const length = Math.min(path.length, before.length);
+  let shared = 0;
+  while (shared < length && path[shared] === before[shared]) shared++;
+  return shared;
 }
 
 /** What a row takes at the most, uncompressed: for whoever has to close a pack before its records are too large. */
@@ -114,7 +120,11 @@ export function checkRow(row: Row, before: Uint8Array | undefined): Uint8Array {
           ? 'it is out of order'
           : undefined;
   if (why === undefined) return row.path;
-  throw new RrbackupError({
+  throw badRow(why);
+}
+
+export function badRow(why: string): RrbackupError {
+  return new RrbackupError({
     code: 'manifest.bad_row',
     kind: 'failure',
     message: `a row cannot be stored: ${why}`,

@@ -1,11 +1,18 @@
-// What stat(2) shows of an entry, straight out of its bytes: the fields of entry.ts up to the target of a symlink, without
+// What stat(2) shows of an entry, straight out of its bytes and into them: the fields of entry.ts up to the target of a symlink, without
 // BigInts, without xattrs, without content. For listings of very many entries; checks what keeps it from going astray.
 
-import type { ByteReader } from '../bytes/cursor.js';
+import type { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { damaged, newerFormat } from '../errors/index.js';
-import { maximum32, maximumMode, maximumSeconds, secondAsNumber_ns } from './entry.js';
+import {
+  encodeXattrs,
+  maximum32,
+  maximumMode,
+  maximumSeconds,
+  secondAsNumber_ns,
+  tooLarge,
+} from './entry.js';
 import { manifestLimits } from './layout.js';
-import { entryTypes, type EntryType } from './types.js';
+import { entryTypes, type EntryType, type Xattr } from './types.js';
 
 /** Filled in again for each entry of a listing, so that listing makes no garbage. */
 export class MutableStatus {
@@ -83,6 +90,36 @@ export function checkStatus(status: SourceStatus, reader: ByteReader): void {
   if (!Number.isSafeInteger(links) || !Number.isSafeInteger(size_bytes)) reader.fail('a number is too large');
   if (type !== 'file' && size_bytes !== 0) reader.fail(`a ${type} with a size`);
   if (target_bytes > manifestLimits.target_bytes) reader.fail('a target is too long');
+}
+
+/** What decodeStatus reads, and the extended attributes behind it: all of an entry but a file's content, as entry.ts has it. */
+export function encodeStatus(
+  writer: ByteWriter,
+  status: SourceStatus,
+  target: Uint8Array,
+  xattrs: readonly Xattr[],
+): void {
+  const { type } = status;
+  writer
+    .u8(entryTypes.indexOf(type) + 1)
+    .varint(status.mode)
+    .varint(status.uid)
+    .varint(status.gid);
+  encodeSeconds(writer, status.mtime_s, status.mtimeRest_ns);
+  encodeSeconds(writer, status.ctime_s, status.ctimeRest_ns);
+  writer.varint(status.inodeHigh).varint(status.inodeLow).varint(status.deviceHigh).varint(status.deviceLow);
+  writer.varint(status.links).varint(status.size_bytes);
+  if (type === 'character-device' || type === 'block-device')
+    writer.varint(status.rdevMajor).varint(status.rdevMinor);
+  if (type === 'symlink') {
+    if (target.length > manifestLimits.target_bytes) throw tooLarge('its target is too long');
+    writer.bytes(target);
+  }
+  encodeXattrs(writer, xattrs);
+}
+
+function encodeSeconds(writer: ByteWriter, seconds: number, rest_ns: number): void {
+  writer.varint(seconds < 0 ? -2 * seconds - 1 : 2 * seconds).varint(rest_ns);
 }
 
 function seconds(): number {

@@ -9,12 +9,21 @@ import { codecs, type Codec } from './types.js';
 /** zstd has to save this share, or reading would pay for nothing. */
 const worthwhile = 0.97;
 
-/** The bytes to store and their codec: zstd, or the plain bytes themselves where compression does not pay. */
-export function compress(zstd: Zstd, plain: Uint8Array, level: number): { codec: Codec; bytes: Uint8Array } {
-  const compressed = zstd.compress(plain, level);
-  return compressed.length <= plain.length * worthwhile
-    ? { codec: codecs.zstd, bytes: compressed }
-    : { codec: codecs.stored, bytes: plain };
+/**
+ * The bytes to store and their codec: zstd, or the plain bytes themselves where compression does not pay. With `room` (of
+ * compressBound bytes) they may be the beginning of it. `level` undefined: not even tried.
+ */
+export function compress(
+  zstd: Zstd,
+  plain: Uint8Array,
+  level: number | undefined,
+  room?: Buffer,
+): { codec: Codec; bytes: Uint8Array } {
+  if (level !== undefined) {
+    const bytes = zstd.compress(plain, level, room);
+    if (bytes.length <= plain.length * worthwhile) return { codec: codecs.zstd, bytes };
+  }
+  return { codec: codecs.stored, bytes: plain };
 }
 
 /** A codec as it stands in stored bytes; `what` for the message about an unknown one. */

@@ -141,7 +141,7 @@ function decodeDirectory(plain: Buffer, footer: Footer, size_bytes: number): Blo
 }
 
 /** `end` is records ‖ directory ‖ footer. */
-function decodeEnd(
+export function decodeEnd(
   context: PackContext,
   name: PackName,
   key: ObjectKey,

@@ -1,8 +1,8 @@
-// Builds one pack in memory. What it returns has been read back: nothing leaves here that does not decode to what went in
+// Builds one pack in memory. All of it has been read back: nothing leaves here that does not decode to the bytes that went in
 // (a compressor that corrupts at one level is a bug that other tools have shipped). Never uploads.
 
 import { ByteWriter } from '../bytes/cursor.js';
-import { defaultLevel, type Zstd } from '../compression/index.js';
+import { compressBound, defaultLevel, type Zstd } from '../compression/index.js';
 import {
   newObjectKey,
   objectHeader_bytes,
@@ -13,7 +13,8 @@ import {
   type RepositoryKeys,
 } from '../crypto/index.js';
 import { compress, encodeBody } from './body.js';
-import { verifyPack } from './decode.js';
+import { damaged } from '../errors/index.js';
+import { decodeBlock, decodeEnd, type DecodeRoom } from './decode.js';
 import {
   chunkId_bytes,
   directoryVersion,
@@ -24,7 +25,7 @@ import {
   packSections,
 } from './layout.js';
 import { encodeBlock } from './table.js';
-import type { BlockChunk, BlockInfo, ChunkId, PackInfo } from './types.js';
+import type { BlockChunk, BlockInfo, ChunkId, EncodedPackInfo, PackInfo } from './types.js';
 
 export interface PackContext {
   readonly keys: RepositoryKeys;
@@ -38,30 +39,48 @@ export interface BuiltPack {
   readonly bytes: Buffer;
   /** `versionId` is '' until the store has given one. */
   readonly info: PackInfo;
+  readonly encodedInfo: EncodedPackInfo;
 }
 
 /** Which chunk of the pack it is, counted over all its blocks; undefined if the pack does not hold it. */
 export type ChunkIndex = (id: ChunkId) => number | undefined;
+
+/** Blocks are compressed into it and read back by way of it, one after another: one thread needs it once. */
+let workshop: (DecodeRoom & { readonly compressed: Buffer }) | undefined;
+
+function workRoom(): NonNullable<typeof workshop> {
+  return (workshop ??= {
+    compressed: Buffer.allocUnsafeSlow(compressBound(packLimits.block_bytes)),
+    opened: Buffer.allocUnsafeSlow(compressBound(packLimits.block_bytes)),
+    plain: Buffer.allocUnsafeSlow(packLimits.block_bytes),
+  });
+}
+
+/** Memory of a pack that is begun, and of one that has outgrown that: room for most packs, of which nothing unused costs memory. */
+const beginning_bytes = 1 << 20;
+const usual_bytes = packLimits.target_bytes + packLimits.block_bytes;
 
 /** Call cryptoReady once before the first. */
 export class PackBuilder {
   readonly #context: PackContext;
   readonly #key: ObjectKey;
   readonly #blocks: BlockInfo[] = [];
-  readonly #stored: Buffer[] = [];
+  /** The object as far as it is written. */
+  #bytes = Buffer.allocUnsafeSlow(beginning_bytes);
+  #length = objectHeader_bytes;
   /** The directory's part about blocks, as far as they are known. */
   readonly #table = new ByteWriter();
-  #stored_bytes = 0;
   #chunkCount = 0;
 
   constructor(context: PackContext) {
     this.#context = context;
     this.#key = newObjectKey(context.keys, packMagic, context.repositoryId);
+    this.#bytes.set(this.#key.header);
   }
 
   /** What the pack will weigh without its records. */
   get size_bytes(): number {
-    return objectHeader_bytes + this.#stored_bytes + this.#table.length + 32 + tag_bytes + footer_bytes;
+    return this.#length + this.#table.length + 32 + tag_bytes + footer_bytes;
   }
 
   get chunkCount(): number {
@@ -83,12 +102,19 @@ export class PackBuilder {
 
   /**
    * Compresses and seals one block: `plain` is the chunks one after another (at most 65,536 chunks, 5 MiB). `plain` and the
-   * ids may be re-used once this has returned. `level` as zstd counts them.
+   * ids may be re-used once this has returned. `level` as zstd counts them; null: stored as it is. Throws 'pack.damaged'
+   * rather than keep what does not read back.
    */
-  addBlock(plain: Uint8Array, chunks: readonly BlockChunk[], level: number = defaultLevel): void {
+  addBlock(plain: Uint8Array, chunks: readonly BlockChunk[], level: number | null = defaultLevel): void {
     this.#checkBlock(plain, chunks);
-    const { codec, bytes } = compress(this.#context.zstd, plain, level);
-    const sealed = seal(this.#key, packSections.block, this.#blocks.length, new Uint8Array(0), bytes);
+    const { zstd } = this.#context;
+    const room = workRoom();
+    const { codec, bytes } = compress(zstd, plain, level ?? undefined, room.compressed);
+    const index = this.#blocks.length;
+    const sealed = this.#seal(packSections.block, index, bytes);
+    const stored = { index, codec, plain_bytes: plain.length };
+    if (Buffer.compare(decodeBlock(zstd, this.#key, 'in the making', stored, sealed, room), plain) !== 0)
+      throw damaged(damage, 'a block of a new pack does not read back as it was written');
     const block: BlockInfo = {
       stored_bytes: sealed.length,
       plain_bytes: plain.length,
@@ -97,9 +123,25 @@ export class PackBuilder {
     };
     encodeBlock(this.#table, block);
     this.#blocks.push(block);
-    this.#stored.push(sealed);
-    this.#stored_bytes += sealed.length;
     this.#chunkCount += chunks.length;
+  }
+
+  /** Seals at the end of what is written. */
+  #seal(section: number, index: number, plain: Uint8Array): Buffer {
+    const room = this.#room(plain.length + tag_bytes);
+    return seal(this.#key, section, index, noContext, plain, room);
+  }
+
+  /** The next `size` bytes, taken. */
+  #room(size: number): Buffer {
+    const from = this.#length;
+    if (from + size > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(usual_bytes, 2 * (from + size)));
+      this.#bytes.copy(grown, 0, 0, from);
+      this.#bytes = grown;
+    }
+    this.#length = from + size;
+    return this.#bytes.subarray(from, from + size);
   }
 
   #checkBlock(plain: Uint8Array, chunks: readonly BlockChunk[]): void {
@@ -123,37 +165,36 @@ export class PackBuilder {
    * name a chunk of this pack by its position. Throws rather than return bytes that do not read back.
    */
   finish(records: (chunkIndex: ChunkIndex) => Uint8Array): BuiltPack {
-    const sealedRecords = this.#sealRecords(records);
-    const sealedDirectory = this.#sealDirectory(sealedRecords.length);
-    const footer = new ByteWriter(footer_bytes)
-      .u32(sealedRecords.length)
-      .u32(sealedDirectory.length)
-      .u32(this.#blocks.length)
-      .u32(0)
-      .raw(Buffer.from(footerMagic, 'ascii'));
-    const parts = [this.#key.header, ...this.#stored, sealedRecords, sealedDirectory, footer.view()];
-    const bytes = joinAlone(parts);
-    const name = sha256(bytes).toString('hex');
-    verifyPack(this.#context, bytes, name);
-    return {
-      bytes,
-      info: { name, versionId: '', size_bytes: bytes.length, header: this.#key.header, blocks: this.#blocks },
-    };
-  }
-
-  #sealRecords(records: (chunkIndex: ChunkIndex) => Uint8Array): Buffer {
-    const body = encodeBody(this.#context.zstd, records(this.#chunkIndex()), packLimits.records_bytes);
-    return seal(this.#key, packSections.records, 0, new Uint8Array(0), body);
-  }
-
-  #sealDirectory(records_bytes: number): Buffer {
+    const payload = records(this.#chunkIndex());
+    const endAt = this.#length;
+    const body = encodeBody(this.#context.zstd, payload, packLimits.records_bytes);
+    const records_bytes = this.#seal(packSections.records, 0, body).length;
     const directory = new ByteWriter(this.#table.length + 32)
       .varint(directoryVersion)
       .varint(this.#blocks.length)
       .raw(this.#table.view())
       .varint(records_bytes)
-      .varint(objectHeader_bytes + this.#stored_bytes + records_bytes);
-    return seal(this.#key, packSections.directory, 0, new Uint8Array(0), directory.view());
+      .varint(endAt + records_bytes);
+    const directory_bytes = this.#seal(packSections.directory, 0, directory.view()).length;
+    const footer = new ByteWriter(footer_bytes)
+      .u32(records_bytes)
+      .u32(directory_bytes)
+      .u32(this.#blocks.length)
+      .u32(0)
+      .raw(Buffer.from(footerMagic, 'ascii'));
+    this.#room(footer_bytes).set(footer.view());
+    const bytes = this.#bytes.subarray(0, this.#length);
+    const name = sha256(bytes).toString('hex');
+    const end = decodeEnd(this.#context, name, this.#key, bytes.length, bytes.subarray(endAt));
+    if (!end.records.equals(payload)) throw damaged(damage, `the records of pack ${name} do not read back`);
+    const { header } = this.#key;
+    const info = { name, versionId: '', size_bytes: bytes.length, header };
+    const blockTable = this.#table.view();
+    return {
+      bytes,
+      info: { ...info, blocks: this.#blocks },
+      encodedInfo: { ...info, blockCount: this.#blocks.length, blockTable },
+    };
   }
 
   #chunkIndex(): ChunkIndex {
@@ -165,13 +206,8 @@ export class PackBuilder {
   }
 }
 
-/** The parts in one buffer that shares its memory with no other, so that it may be transferred to another thread. */
-function joinAlone(parts: readonly Buffer[]): Buffer {
-  const bytes = Buffer.from(new ArrayBuffer(parts.reduce((sum, part) => sum + part.length, 0)));
-  let offset = 0;
-  for (const part of parts) offset += part.copy(bytes, offset);
-  return bytes;
-}
+const noContext = new Uint8Array(0);
+const damage = 'pack.damaged';
 
 function positions(blocks: readonly BlockInfo[]): Map<string, number> {
   const known = new Map<string, number>();

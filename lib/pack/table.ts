@@ -6,7 +6,7 @@ import { type ByteWriter } from '../bytes/cursor.js';
 import { objectHeader_bytes, tag_bytes } from '../crypto/index.js';
 import { checkCodec } from './body.js';
 import { chunkId_bytes, footer_bytes, packLimits } from './layout.js';
-import { codecs, type BlockChunk, type BlockInfo, type PackInfo } from './types.js';
+import { codecs, type BlockChunk, type BlockInfo, type EncodedPackInfo, type PackInfo } from './types.js';
 
 const minimumChunk_bytes = chunkId_bytes + 1;
 const minimumBlock_bytes = 4 + minimumChunk_bytes;
@@ -56,10 +56,13 @@ export function decodeBlocks(reader: ByteReader, what: string): BlockInfo[] {
 }
 
 /** name 32 ‖ version id ‖ varint size ‖ object header 132 ‖ varint block count ‖ blocks. */
-export function encodePackInfo(writer: ByteWriter, info: PackInfo): void {
+export function encodePackInfo(writer: ByteWriter, info: PackInfo | EncodedPackInfo): void {
   writer.raw(Buffer.from(info.name, 'hex')).text(info.versionId).varint(info.size_bytes).raw(info.header);
-  writer.varint(info.blocks.length);
-  for (const block of info.blocks) encodeBlock(writer, block);
+  if ('blockTable' in info) writer.varint(info.blockCount).raw(info.blockTable);
+  else {
+    writer.varint(info.blocks.length);
+    for (const block of info.blocks) encodeBlock(writer, block);
+  }
 }
 
 /** Longest version id that any store may hand out; S3 promises at most 1,024 bytes. */

@@ -35,6 +35,12 @@ export interface PackInfo {
   readonly blocks: readonly BlockInfo[];
 }
 
+/** The same, its blocks as their table's bytes (table.ts): all that a writer of commits wants, and cheap to send to a thread. */
+export interface EncodedPackInfo extends Omit<PackInfo, 'blocks'> {
+  readonly blockCount: number;
+  readonly blockTable: Uint8Array;
+}
+
 /** Where one chunk is; what the catalog answers. */
 export interface ChunkPlace {
   readonly pack: PackName;

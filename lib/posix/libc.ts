@@ -6,6 +6,8 @@ import util from 'node:util';
 import koffi from 'koffi';
 import { printable } from '../bytes/path.js';
 
+export { errorCode, reasonOf } from './reason.js';
+
 export const isMac = process.platform === 'darwin';
 
 /** "Relative to the working directory", for the *at family. */
@@ -27,18 +29,6 @@ export class SystemCallError extends Error {
     this.errno = -errno;
     this.syscall = syscall;
   }
-}
-
-/** The errno name of a thrown value, whoever threw it; undefined for anything that is not a failed system call. */
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-/** Why a file system call failed, in words without its path ('permission denied'), safe to print. */
-export function reasonOf(error: unknown): string {
-  const code = errorCode(error);
-  for (const [name, words] of util.getSystemErrorMap().values()) if (name === code) return words;
-  return code ?? 'unknown error';
 }
 
 let names: Map<number, string> | undefined;
@@ -97,6 +87,14 @@ export function check(result: number | bigint | null, syscall: string, path?: Ui
 /** Text behind a `char *` that a C function returned; undefined for NULL. */
 export function textAt(pointer: number | bigint | null): string | undefined {
   return pointer === null ? undefined : (koffi.decode(pointer, 'const char *') as string);
+}
+
+/**
+ * Where the bytes lie, for `uintptr_t` parameters: cheaper than a view where many calls name places in one buffer. Only for
+ * buffers of allocUnsafeSlow(large), which stay where they are as long as somebody holds them.
+ */
+export function addressOf(bytes: Uint8Array): number {
+  return Number(koffi.address(bytes));
 }
 
 let scratch = Buffer.alloc(8192);

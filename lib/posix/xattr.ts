@@ -1,4 +1,4 @@
-// Extended attributes of a path, symlinks not followed, names and values as raw bytes. POSIX ACLs are among them on Linux.
+// Extended attributes of a path (symlinks not followed) or of an open file, names and values as raw bytes. POSIX ACLs are among them on Linux.
 // A file system without them has none.
 
 import { check, cString, declare, errorCode, isMac, lastErrno, SystemCallError } from './libc.js';
@@ -19,6 +19,14 @@ const nativeGet = isMac
       'intptr_t getxattr(const void *path, const void *name, void *value, size_t size, uint32_t position, int options)',
     )
   : declare('intptr_t lgetxattr(const void *path, const void *name, void *value, size_t size)');
+const nativeListOfFile = isMac
+  ? declare('intptr_t flistxattr(int fd, void *list, size_t size, int options)')
+  : declare('intptr_t flistxattr(int fd, void *list, size_t size)');
+const nativeGetOfFile = isMac
+  ? declare(
+      'intptr_t fgetxattr(int fd, const void *name, void *value, size_t size, uint32_t position, int options)',
+    )
+  : declare('intptr_t fgetxattr(int fd, const void *name, void *value, size_t size)');
 const nativeSet = isMac
   ? declare(
       'int setxattr(const void *path, const void *name, const void *value, size_t size, uint32_t position, int options)',
@@ -29,6 +37,8 @@ const nativeRemove = isMac
   : declare('int lremovexattr(const void *path, const void *name)');
 
 const getOptions = isMac ? [0, XATTR_NOFOLLOW] : [];
+const fileGetOptions = isMac ? [0, 0] : [];
+const fileListOptions = isMac ? [0] : [];
 const setOptions = isMac ? [0, XATTR_NOFOLLOW] : [0];
 const otherOptions = isMac ? [XATTR_NOFOLLOW] : [];
 
@@ -48,18 +58,38 @@ function readGrowing(call: (into: Buffer) => number, size: () => number): number
   }
 }
 
+/** A path, or the descriptor of an open file or directory. */
+type Where = Uint8Array | number;
+
+function list(where: Where, into: Buffer | null, size_bytes: number): number {
+  return Number(
+    typeof where === 'number'
+      ? nativeListOfFile(where, into, size_bytes, ...fileListOptions)
+      : nativeList(cString(where), into, size_bytes, ...otherOptions),
+  );
+}
+
+function get(where: Where, name: Buffer, into: Buffer | null, size_bytes: number): number {
+  return Number(
+    typeof where === 'number'
+      ? nativeGetOfFile(where, name, into, size_bytes, ...fileGetOptions)
+      : nativeGet(cString(where), name, into, size_bytes, ...getOptions),
+  );
+}
+
+const pathOf = (where: Where): Uint8Array | undefined => (typeof where === 'number' ? undefined : where);
+
 /** Names in byte order; none where the file system has no extended attributes. Throws SystemCallError. */
-export function listXattrs(path: Uint8Array): readonly Buffer[] {
-  const cPath = cString(path);
+export function listXattrs(where: Where): readonly Buffer[] {
   const length = readGrowing(
-    (into) => Number(nativeList(cPath, into, into.length, ...otherOptions)),
-    () => Number(nativeList(cPath, null, 0, ...otherOptions)),
+    (into) => list(where, into, into.length),
+    () => list(where, null, 0),
   );
   if (length === 0) return none;
   if (length < 0) {
     const errno = lastErrno();
     if (errno === ENOTSUP || errno === ENOSYS) return none;
-    throw new SystemCallError(errno, 'listxattr', path);
+    throw new SystemCallError(errno, 'listxattr', pathOf(where));
   }
   const found: Buffer[] = [];
   for (let from = 0; from < length;) {
@@ -71,27 +101,28 @@ export function listXattrs(path: Uint8Array): readonly Buffer[] {
 }
 
 /** The value, or undefined if there is no such attribute (any more). Throws SystemCallError. */
-export function getXattr(path: Uint8Array, name: Uint8Array): Buffer | undefined {
-  const cPath = cString(path);
+export function getXattr(where: Where, name: Uint8Array): Buffer | undefined {
   const cName = Buffer.concat([name, terminator]);
   const length = readGrowing(
-    (into) => Number(nativeGet(cPath, cName, into, into.length, ...getOptions)),
-    () => Number(nativeGet(cPath, cName, null, 0, ...getOptions)),
+    (into) => get(where, cName, into, into.length),
+    () => get(where, cName, null, 0),
   );
   if (length >= 0) return Buffer.from(buffer.subarray(0, length));
-  const error = new SystemCallError(lastErrno(), 'getxattr', path);
+  const error = new SystemCallError(lastErrno(), 'getxattr', pathOf(where));
   if (error.code === 'ENODATA' || error.code === 'ENOTSUP') return undefined;
   throw error;
 }
 
 /** All attributes with their values, sorted by name. Throws SystemCallError. */
-export function readXattrs(path: Uint8Array): readonly ExtendedAttribute[] {
+export function readXattrs(where: Where): readonly ExtendedAttribute[] {
+  const names = listXattrs(where);
+  if (names.length === 0) return none;
   const found: ExtendedAttribute[] = [];
-  for (const name of listXattrs(path)) {
-    const value = getXattr(path, name);
+  for (const name of names) {
+    const value = getXattr(where, name);
     if (value !== undefined) found.push({ name, value });
   }
-  return found.length === 0 ? none : found;
+  return found;
 }
 
 export function setXattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): void {

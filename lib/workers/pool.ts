@@ -38,6 +38,7 @@ interface Slot<Request, Response> {
 }
 
 export class WorkerPool<Request, Response> {
+  readonly #options: WorkerPoolOptions;
   readonly #slots: Slot<Request, Response>[] = [];
   readonly #shared: Job<Request, Response>[] = [];
   #waiting: (() => void)[] = [];
@@ -49,11 +50,20 @@ export class WorkerPool<Request, Response> {
   constructor(options: WorkerPoolOptions) {
     if (!Number.isInteger(options.size) || options.size < 1)
       throw new RangeError('a pool has at least one worker');
+    this.#options = options;
     for (let index = 0; index < options.size; index++) this.#slots.push(this.#start(options));
   }
 
   get size(): number {
     return this.#slots.length;
+  }
+
+  /** One more worker; its number. */
+  add(): number {
+    if (this.#ended !== undefined) throw this.#ended;
+    this.#slots.push(this.#start(this.#options));
+    this.#dispatch();
+    return this.#slots.length - 1;
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import t from 'tap';
-import { makeExcludes, readExcludes } from '../../lib/backup/exclude.js';
+import { makeExcludes, excludeRules } from '../../lib/backup/exclude.js';
 
 t.test('rules of git, in their order, with case', (t) => {
   const excludes = makeExcludes([
@@ -49,11 +49,12 @@ t.test('names of any bytes neither crash nor escape a pattern', (t) => {
 
 t.test('rules from files; a file that is not there is named', (t) => {
   const directory = t.testdir({ rules: '*.o\r\n!main.o\n' });
-  const excludes = readExcludes({ exclude: ['cache/'], excludeFiles: [path.join(directory, 'rules')] });
+  const rules = excludeRules({ exclude: ['cache/'], excludeFiles: [path.join(directory, 'rules')] });
+  const excludes = makeExcludes(rules);
   t.ok(excludes.excludes(Buffer.from('x.o'), false));
   t.notOk(excludes.excludes(Buffer.from('main.o'), false));
   t.ok(excludes.excludes(Buffer.from('cache'), true));
-  t.throws(() => readExcludes({ exclude: [], excludeFiles: [path.join(directory, 'none')] }), {
+  t.throws(() => excludeRules({ exclude: [], excludeFiles: [path.join(directory, 'none')] }), {
     code: 'backup.exclude_file_missing',
     message: /none cannot be read/,
   });

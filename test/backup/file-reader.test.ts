@@ -1,23 +1,50 @@
 // One file at a time: what is read of it while it changes, where it has holes, and whose failure is whose.
 
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { FileReader } from '../../lib/backup/file-reader.js';
-import { scan } from '../../lib/backup/scan.js';
-import { makeExcludes } from '../../lib/backup/exclude.js';
+import {
+  FileReader,
+  type FileReaderOptions,
+  type ReadResult,
+  window_bytes,
+} from '../../lib/backup/file-reader.js';
 import { chunkLimits, gearTable } from '../../lib/chunking/index.js';
 import { randomBytes, sha256 } from '../../lib/crypto/index.js';
-import type { Entry } from '../../lib/manifest/types.js';
+import type { StoredSegment } from '../../lib/manifest/row-stream.js';
+import { OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
+import { FileStatus } from '../../lib/posix/status.js';
 import { scratchDirectory } from '../trees.js';
 
 const gear = gearTable(randomBytes(1024));
 
-function entryOf(root: string, name: string): Entry {
-  const options = { root: Buffer.from(root), excludes: makeExcludes([]), oneFileSystem: false };
-  for (const found of scan({ ...options, excludeCaches: false, skip: [] }))
-    if (found.kind === 'entry' && found.path.toString() === name) return found.complete()!;
-  throw new Error(`no ${name}`);
+type StoreChunk = FileReaderOptions['storeChunk'];
+
+function newReader(storeChunk: StoreChunk): FileReader {
+  const window = new ReadBuffer(Buffer.allocUnsafeSlow(window_bytes));
+  return new FileReader({ gear, window, storeChunk, onXattrsUnreadable: () => undefined });
+}
+
+const segmentOf = (plain: Uint8Array): StoredSegment => ({
+  id: sha256(plain),
+  size_bytes: plain.length,
+  own: undefined,
+});
+
+/** Looks at the file, lets `meanwhile` happen, and reads it. */
+function read(root: string, storeChunk: StoreChunk, meanwhile: () => void = () => undefined): ReadResult {
+  const directory = new OpenDirectory(Buffer.from(root));
+  try {
+    const names = directory.names();
+    const index = names.indexOf(Buffer.from('file'));
+    const seen = new FileStatus();
+    directory.look(names, index, seen);
+    meanwhile();
+    return newReader(storeChunk).read(() => directory.open(names, index), seen);
+  } finally {
+    directory.close();
+  }
 }
 
 void t.test('what cannot be stored is no unreadable file: it ends the run', async (t) => {
@@ -27,21 +54,18 @@ void t.test('what cannot be stored is no unreadable file: it ends the run', asyn
   const storeChunk = (): never => {
     throw failure;
   };
-  const reader = new FileReader({ root: Buffer.from(root), gear, storeChunk });
-  t.throws(() => reader.read(Buffer.from('file'), entryOf(root, 'file')), failure);
+  t.throws(() => read(root, storeChunk), failure);
 });
 
 void t.test('every size around the limits of a chunk comes back, holes too', async (t) => {
   const root = scratchDirectory(t);
   const { minimum_bytes, average_bytes, maximum_bytes } = chunkLimits;
-  const window_bytes = 8 << 20;
   const limits = [0, 4096, 128 << 10, minimum_bytes, average_bytes, maximum_bytes, window_bytes];
   let stored: Buffer[] = [];
-  const storeChunk = (plain: Uint8Array): Buffer => {
+  const storeChunk = (plain: Uint8Array): StoredSegment => {
     stored.push(Buffer.from(plain));
-    return sha256(plain);
+    return segmentOf(plain);
   };
-  const reader = new FileReader({ root: Buffer.from(root), gear, storeChunk });
   for (const size_bytes of limits.flatMap((limit) => [limit - 1, limit, limit + 1])) {
     if (size_bytes < 0) continue;
     for (const fill of ['zeros', 'hole before', 'hole behind', 'one hole']) {
@@ -55,17 +79,13 @@ void t.test('every size around the limits of a chunk comes back, holes too', asy
       if (fill === 'hole behind' && size_bytes > 0) fs.writeSync(fd, 'x', 0);
       fs.closeSync(fd);
       stored = [];
-      const result = reader.read(Buffer.from('file'), entryOf(root, 'file'));
-      if (!('entry' in result)) throw new Error(result.reason);
-      const parts = result.entry.content.map((segment) =>
-        segment.kind === 'hole' ? Buffer.alloc(segment.size_bytes) : stored.shift()!,
+      const result = read(root, storeChunk);
+      if ('reason' in result) throw new Error(result.reason);
+      const parts = result.content.map((segment) =>
+        segment.id === undefined ? Buffer.alloc(segment.size_bytes) : stored.shift()!,
       );
       const whole = Buffer.concat(parts);
-      if (
-        !whole.equals(fs.readFileSync(file)) ||
-        result.entry.size_bytes !== whole.length ||
-        !result.isStable
-      )
+      if (!whole.equals(fs.readFileSync(file)) || result.size_bytes !== whole.length || !result.isStable)
         t.fail(`${fill}, ${size_bytes} bytes`);
       if (parts.some(({ length }) => length === 0)) t.fail(`an empty part of ${size_bytes} bytes`);
     }
@@ -79,13 +99,12 @@ void t.test('a file that changes while it is read is read again, and told of if 
   for (const change of ['grows', 'shrinks', 'is overwritten', 'is replaced']) {
     for (const times of [1, 2]) {
       fs.writeFileSync(file, Buffer.alloc(size_bytes, 'a'));
-      const scanned = entryOf(root, 'file');
       let left = times;
-      let read = 0;
-      const storeChunk = (plain: Uint8Array): Buffer => {
-        read += plain.length;
+      let read_bytes = 0;
+      const storeChunk = (plain: Uint8Array): StoredSegment => {
+        read_bytes += plain.length;
         // Once in each reading, after its first chunk.
-        if (left > 0 && read > (times - left) * (size_bytes + 1) && read % size_bytes !== 0) {
+        if (left > 0 && read_bytes > (times - left) * (size_bytes + 1) && read_bytes % size_bytes !== 0) {
           left--;
           if (change === 'grows') fs.appendFileSync(file, 'more');
           else if (change === 'shrinks') fs.truncateSync(file, 5 << 20);
@@ -95,21 +114,42 @@ void t.test('a file that changes while it is read is read again, and told of if 
             fs.renameSync(`${file}.new`, file);
           }
         }
-        return sha256(plain);
+        return segmentOf(plain);
       };
-      const reader = new FileReader({ root: Buffer.from(root), gear, storeChunk });
-      const result = reader.read(Buffer.from('file'), scanned);
-      if (!('entry' in result)) throw new Error(result.reason);
-      const sum_bytes = result.entry.content.reduce((sum, segment) => sum + segment.size_bytes, 0);
-      t.equal(result.entry.size_bytes, sum_bytes);
+      const result = read(root, storeChunk);
+      if ('reason' in result) throw new Error(result.reason);
+      const sum_bytes = result.content.reduce((sum, segment) => sum + segment.size_bytes, 0);
+      t.equal(result.size_bytes, sum_bytes);
       if (times === 1 && change !== 'is replaced') {
         t.equal(result.isStable, true, `${change} once: read again`);
-        t.equal(result.entry.size_bytes, fs.statSync(file).size);
+        t.equal(result.size_bytes, fs.statSync(file).size);
       }
       // One that is not stable must not count as unchanged in the next run.
-      const now = fs.statSync(file, { bigint: true });
-      const looksUnchanged = now.ctimeNs === result.entry.ctime_ns && now.ino === result.entry.inode;
+      const now = new FileStatus();
+      now.setStats(fs.statSync(file, { bigint: true }));
+      const looksUnchanged = now.isSameState(result.status);
       t.ok(result.isStable || !looksUnchanged, `${change} ${times} times: seen again by the next run`);
+    }
+  }
+});
+
+void t.test('a file that was written to, or replaced, between the look at it and the reading', async (t) => {
+  const root = scratchDirectory(t);
+  const file = path.join(root, 'file');
+  for (const change of ['is overwritten', 'is replaced', 'becomes a fifo', 'vanishes']) {
+    fs.rmSync(file, { force: true });
+    fs.writeFileSync(file, 'before');
+    const result = read(root, segmentOf, () => {
+      if (change === 'is overwritten') fs.writeFileSync(file, 'other');
+      else fs.rmSync(file);
+      if (change === 'is replaced') fs.writeFileSync(file, 'other');
+      if (change === 'becomes a fifo') execFileSync('mkfifo', [file]);
+    });
+    if (change === 'becomes a fifo' || change === 'vanishes') t.ok('reason' in result, change);
+    else if ('reason' in result) t.fail(result.reason);
+    else {
+      t.strictSame(result.content, [segmentOf(Buffer.from('other'))], change);
+      t.ok(result.isStable);
     }
   }
 });

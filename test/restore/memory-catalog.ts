@@ -2,12 +2,35 @@
 
 import { inspect } from 'node:util';
 import { comparePaths, joinPath, parentAndName, splitPath } from '../../lib/bytes/path.js';
-import type { CatalogEntry, CatalogReader, CatalogRow } from '../../lib/catalog/types.js';
-import { MutableStatus } from '../../lib/manifest/status.js';
+import { ByteWriter } from '../../lib/bytes/cursor.js';
+import type { CatalogEntry, CatalogReader, CatalogRow, DirectoryCursor } from '../../lib/catalog/types.js';
+import { encodeAttributes } from '../../lib/manifest/entry.js';
+import { decodeStatus, MutableStatus } from '../../lib/manifest/status.js';
 import type { Entry } from '../../lib/manifest/types.js';
 import type { ChunkPlace } from '../../lib/pack/types.js';
 
-type Answers = Pick<CatalogReader, 'root' | 'list' | 'visitRows' | 'lookup' | 'find' | 'chunk'>;
+type Answers = Pick<CatalogReader, 'root' | 'list' | 'cursor' | 'visitRows' | 'lookup' | 'find' | 'chunk'>;
+
+/** An entry as a cursor shows it. */
+function row(found: CatalogEntry | undefined, index: number): CatalogRow & Pick<DirectoryCursor, 'status'> {
+  const name = found?.name ?? Buffer.alloc(0);
+  const status = new MutableStatus();
+  if (found !== undefined) {
+    const writer = new ByteWriter();
+    encodeAttributes(writer, found.entry);
+    decodeStatus(writer.view(), 0, status);
+  }
+  return {
+    id: found?.id ?? 0,
+    directory: found?.directory,
+    nameBytes: name,
+    nameStart: 0,
+    nameEnd: name.length,
+    position: index + 1,
+    holes_bytes: 0,
+    status,
+  };
+}
 
 export class MemoryCatalog implements Answers {
   readonly #versions = new Map<number, Map<string, Entry>>();
@@ -49,6 +72,24 @@ export class MemoryCatalog implements Answers {
     }
   }
 
+  cursor(directory: number, sequence: number, position = 0): DirectoryCursor {
+    const entries = [...this.list(directory, sequence)];
+    let at = position - 1;
+    const cursor = {
+      ...row(entries[0], 0),
+      next: (): boolean => {
+        at++;
+        if (at >= entries.length) return false;
+        Object.assign(cursor, row(entries[at], at));
+        return true;
+      },
+      compareName: (name: Uint8Array): number => Buffer.compare(entries[at]!.name, name),
+      entry: (): CatalogEntry => entries[at]!,
+      close: (): void => undefined,
+    };
+    return cursor;
+  }
+
   visitRows(
     directory: number,
     sequence: number,
@@ -56,11 +97,9 @@ export class MemoryCatalog implements Answers {
     _expected: number,
     visit: (row: CatalogRow) => boolean,
   ): void {
-    for (const [index, { name, entry, ...rest }] of [...this.list(directory, sequence)].entries()) {
+    for (const [index, entry] of [...this.list(directory, sequence)].entries()) {
       if (index < position) continue;
-      const status = { ...new MutableStatus(), ...entry };
-      const place = { nameBytes: name, nameStart: 0, nameEnd: name.length, position: index + 1 };
-      if (visit({ ...rest, ...place, holes_bytes: 0, status })) return;
+      if (visit(row(entry, index))) return;
     }
   }
 

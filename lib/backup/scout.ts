@@ -1,0 +1,76 @@
+// The main thread's look at a source before it has workers: most runs find nothing to do, or next to nothing, and are over
+// before a thread is up. Reads no file, keeps what differs for the workers.
+
+import type { Comparison} from './compare.js';
+import { type Findings, type Place, type Previous, rootPlace } from './compare.js';
+import type { Finding } from './messages.js';
+import { addFigures, countEntry, type Figures, noFigures } from './tally.js';
+
+/** So many entries are seen before help is worth its start. */
+const enoughEntries = 16_384;
+
+class Scouting implements Findings {
+  figures: Figures = noFigures();
+  found: Finding[] = [];
+  differs = false;
+
+  unchanged({ status }: Previous): void {
+    countEntry(this.figures, status.type, status.size_bytes);
+  }
+
+  below(place: Place): void {
+    this.found.push({ kind: 'place', place });
+  }
+
+  stillThere(absolute: Buffer, device: { deviceHigh: number; deviceLow: number }): void {
+    this.found.push({ kind: 'still-there', absolute, device });
+  }
+
+  isEnough(): boolean {
+    return this.differs || this.figures.done.files >= enoughEntries;
+  }
+
+  readonly #differs = (): void => void (this.differs = true);
+  added = this.#differs;
+  changed = this.#differs;
+  metadata = this.#differs;
+  removed = this.#differs;
+  kept = this.#differs;
+  unreadable = this.#differs;
+}
+
+export interface Scouted {
+  /** What is left to be done, in path order. */
+  readonly findings: Finding[];
+  /** Of all that is done. */
+  readonly figures: Figures;
+  /** All that is left is known to differ; false: there is more that nobody has seen yet. */
+  readonly isThrough: boolean;
+}
+
+/** Looks at the source until it has seen enough. Throws what comparing throws. */
+export function scout(comparison: Comparison): Scouted {
+  const figures = noFigures();
+  const findings: Finding[] = [];
+  const ahead: Finding[] = [{ kind: 'place', place: rootPlace }];
+  let isThrough = true;
+  for (let next = ahead.pop(); next; next = ahead.pop()) {
+    if (next.kind !== 'place') {
+      findings.push(next);
+      continue;
+    }
+    if (figures.done.files >= enoughEntries) {
+      isThrough = false;
+      findings.push(next);
+      continue;
+    }
+    const scouting = new Scouting();
+    comparison.compare(next.place, scouting);
+    if (scouting.differs) findings.push(next);
+    else {
+      addFigures(figures, scouting.figures);
+      ahead.push(...scouting.found.reverse());
+    }
+  }
+  return { findings, figures, isThrough };
+}

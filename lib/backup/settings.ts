@@ -1,0 +1,36 @@
+// What a run compares: the source as it is configured, and the version before it.
+
+import type { CatalogReader } from '../catalog/types.js';
+import { listMounts, mountType } from '../posix/mount.js';
+import type { SourceConfiguration } from '../repository/types.js';
+import { excludeRules } from './exclude.js';
+import type { SourceSettings } from './messages.js';
+import { withoutTrailingSlash } from './source.js';
+
+export function sourceSettings(of: {
+  readonly source: SourceConfiguration;
+  readonly catalog: CatalogReader;
+  readonly stream: string;
+  readonly previous: number;
+  /** Absolute paths that are the program's own. */
+  readonly ownPaths: readonly string[];
+}): SourceSettings {
+  const { source, catalog, stream, previous, ownPaths } = of;
+  const header = previous === 0 ? undefined : catalog.version(stream, previous)?.header;
+  return {
+    root: withoutTrailingSlash(Buffer.from(source.path)),
+    excludeRules: excludeRules(source),
+    oneFileSystem: source.oneFileSystem,
+    excludeCaches: source.excludeCaches,
+    // A mount of ours inside a source would bring every version ever made into the next one.
+    skip: [...ownPaths.map((path) => Buffer.from(path)), ...ownMounts()],
+    stream,
+    previous,
+    previousStarted_ns: header?.started_ns,
+  };
+}
+
+function ownMounts(): Buffer[] {
+  const ours = listMounts().filter(({ type }) => type === mountType);
+  return ours.map(({ mountpoint }) => Buffer.from(mountpoint, 'latin1'));
+}
