@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { RrbackupError, interrupted } from '../errors/index.js';
-import { reasonOf } from '../posix/libc.js';
+import { reasonOf } from '../posix/reason.js';
 import type { PasswordSource } from '../repository/types.js';
 import type { Surroundings } from './locate.js';
 

@@ -1,7 +1,7 @@
 // Opening a repository: which one it is and its keys (identify.ts), then this machine's catalog of it, brought up to date and
 // held against the pins (assemble.ts). Here: what is asked for, and that both halves run beside each other.
 
-import type { Clock } from '../clock.js';
+import { type Clock, systemClock } from '../clock.js';
 import { RrbackupError } from '../errors/index.js';
 import type { Unlocker } from '../keys/index.js';
 import type { Run } from '../progress.js';
@@ -56,6 +56,8 @@ export interface OpenOptions extends Run {
   readonly unlocker?: Unlocker | undefined;
 }
 
+const betweenRetryWarnings_ms = 10_000;
+
 /** Of a store that is open already. */
 export type OpenedConfiguration = Omit<RepositoryConfiguration, 'store'> &
   Partial<Pick<RepositoryConfiguration, 'store'>>;
@@ -65,10 +67,16 @@ export async function openRepository(
   configuration: RepositoryConfiguration,
   options: OpenOptions,
 ): Promise<Repository> {
+  const clock = options.clock ?? systemClock;
+  let told_ms = -Infinity;
   const open = () =>
     openStore(configuration.store, {
-      onRetry: ({ error, delay_ms }) =>
-        options.onWarning?.(`${error.message}; trying again in ${Math.ceil(delay_ms / 1000)} s`),
+      onRetry: ({ error, delay_ms }) => {
+        // While a line is dead every call under way tries again and again.
+        if (clock.monotonic_ms() - told_ms < betweenRetryWarnings_ms) return;
+        told_ms = clock.monotonic_ms();
+        options.onWarning?.(`${error.message}; trying again in ${Math.ceil(delay_ms / 1000)} s`);
+      },
     });
   return openAt(storeLocation(configuration.store), open, configuration, options);
 }

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import { reasonOf } from '../posix/libc.js';
+import { reasonOf } from '../posix/reason.js';
 
 export interface Pin {
   readonly sequence: number;
