@@ -20,14 +20,14 @@ import { Session } from './session.js';
 
 const refresh_ms = 250;
 
-// The thread may be started before anybody knows what it is to serve.
-const settings = await new Promise<WorkerSettings>((resolve) => parentPort?.once('message', resolve));
-const flags = new Int32Array(settings.shared);
-
 function send(message: WorkerMessage): void {
   parentPort?.postMessage(message);
 }
 
+send({ kind: 'loaded' });
+// The thread may be started before anybody knows what it is to serve.
+const settings = await new Promise<WorkerSettings>((resolve) => parentPort?.once('message', resolve));
+const flags = new Int32Array(settings.shared);
 const catalog = openCatalogReader(settings.catalogPath, settings.repositoryId);
 const session = new Session({
   tree: new Tree(catalog, settings.tree),

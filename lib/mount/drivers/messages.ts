@@ -82,6 +82,8 @@ export interface StartMessage {
 }
 
 export type WorkerMessage =
+  /** The first one: all code is here. */
+  | { readonly kind: 'loaded' }
   /** The catalog is open; `thread` for wakeThread. */
   | { readonly kind: 'ready'; readonly thread: number }
   | { readonly kind: 'init'; readonly isSupported: boolean }

@@ -12,11 +12,19 @@ function start(): Worker {
   return new Worker(new URL('./kernel-worker.js', import.meta.url), { resourceLimits: threadLimits });
 }
 
-/** Has the next `startThread` find its thread loaded. Keeps no process from ending. */
+/** When its first message says that it is loaded. */
+function letGo(this: Worker): void {
+  this.unref();
+}
+
+/**
+ * Has the next `startThread` find its thread loaded. Keeps a process from ending only until it is: one that ends in the middle
+ * of loading native libraries takes the process down with an abort.
+ */
 export function prepareThread(): void {
   const worker = start();
   prepared = worker;
-  worker.unref();
+  worker.once('message', letGo);
   // Whoever wants a thread then starts another, and hears its error.
   const lost = (): void => {
     if (prepared === worker) prepared = undefined;
@@ -29,6 +37,7 @@ export function prepareThread(): void {
 export function startThread(): Worker {
   const worker = prepared ?? start();
   prepared = undefined;
+  worker.off('message', letGo);
   worker.ref();
   return worker;
 }
