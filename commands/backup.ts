@@ -3,8 +3,7 @@ import { printable } from '../lib/bytes/path.js';
 import { nearest } from '../lib/config/nearest.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
-import type { BackupResult, PreviewResult, Repository } from '../lib/index.js';
-import type { Run } from '../lib/progress.js';
+import type { BackupOptions, BackupResult, PreviewResult, Repository } from '../lib/index.js';
 import type { SourceConfiguration } from '../lib/repository/types.js';
 import { BaseCommand } from './base.js';
 import { bytesToJson } from './presentation/json.js';
@@ -40,9 +39,14 @@ export class BackupCommand extends BaseCommand {
   allowEmpty = Option.Boolean('--allow-empty', false, {
     description: 'Back up a source that is an empty directory',
   });
+  compression = Option.String('--compression', 'auto', {
+    description:
+      'How hard to compress what is new: auto, off, max, or a level of zstd, 1 (fast) to 19 (small)',
+  });
   sources = Option.Array('--source', [], { description: 'Only this source; may be given several times' });
 
   protected override async perform(report: Report): Promise<number> {
+    const compressionLevel = toLevel(this.compression);
     const opening = (configuration: Configuration) => ({
       ...(this.dryRun
         ? { access: 'dry-run' as const }
@@ -53,7 +57,7 @@ export class BackupCommand extends BaseCommand {
       const outcomes: Outcome[] = [];
       for (const source of this.#chosen(configuration)) {
         try {
-          outcomes.push(await this.#one(repository, source, run, report));
+          outcomes.push(await this.#one(repository, source, { ...run, ...compressionLevel }, report));
         } catch (error) {
           // The other sources can do nothing for it; a store that fails or Ctrl-C concerns them all.
           if (!(error instanceof RrbackupError) || !['failure', 'busy'].includes(error.kind)) throw error;
@@ -100,7 +104,7 @@ export class BackupCommand extends BaseCommand {
   async #one(
     repository: Repository,
     source: SourceConfiguration,
-    run: Run,
+    run: BackupOptions,
     report: Report,
   ): Promise<Outcome> {
     const options = { ...run, allowEmpty: this.allowEmpty };
@@ -124,6 +128,19 @@ export class BackupCommand extends BaseCommand {
       },
     };
   }
+}
+
+const maximumLevel = 19;
+
+function toLevel(given: string): { compressionLevel?: number | null } {
+  if (given === 'auto') return {};
+  if (given === 'off') return { compressionLevel: null };
+  const level = given === 'max' ? maximumLevel : Number(given);
+  if (Number.isInteger(level) && level >= 1 && level <= maximumLevel) return { compressionLevel: level };
+  throw usage(
+    `'${given}' is no way of compressing`,
+    `give --compression auto, off, max, or a level from 1 to ${maximumLevel}`,
+  );
 }
 
 function usage(message: string, guidance: string): RrbackupError {

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import { joinPath } from '../bytes/path.js';
-import type { GearTable } from '../chunking/index.js';
+import type { Cutter } from '../chunking/index.js';
 import { chunkId, type RepositoryKeys } from '../crypto/index.js';
 import { type ReadBuffer } from '../posix/directory.js';
 import { openLong } from '../posix/long-path.js';
@@ -16,7 +16,7 @@ export const bigFileFlags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs
 export interface BigFileWorkOptions {
   readonly root: Buffer;
   readonly keys: RepositoryKeys;
-  readonly gear: GearTable;
+  readonly cutter: Cutter;
   readonly window: ReadBuffer;
   readonly packs: PackMaker;
 }

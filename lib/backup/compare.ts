@@ -3,11 +3,8 @@
 // like what is not there.
 
 import { joinPath } from '../bytes/path.js';
-import type { CatalogReader, DirectoryCursor, DirectoryId } from '../catalog/types.js';
-import { encodeEntry } from '../manifest/entry.js';
-import { decodeStatus, MutableStatus, type SourceStatus } from '../manifest/status.js';
-import type { CatalogEntry } from '../catalog/types.js';
-import { ByteWriter } from '../bytes/cursor.js';
+import type { CatalogEntry, CatalogReader, DirectoryCursor, DirectoryId } from '../catalog/types.js';
+import type { SourceStatus } from '../manifest/status.js';
 import { OpenDirectory } from '../posix/directory.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { NameList } from '../posix/name-list.js';
@@ -15,7 +12,8 @@ import { FileStatus } from '../posix/status.js';
 import { cacheTagIn } from './cache-tag.js';
 import type { Excludes } from './exclude.js';
 import type { Skipped } from './skipped.js';
-import { sourceIsOurs, sourceUnreadable } from './source.js';
+import { sourceIsOurs, sourceUnreadable, sourceWentAway } from './source.js';
+import { isSameState, isSameThing, ScanStart, statusOf } from './same-state.js';
 import { typeOf } from './status-entry.js';
 
 export interface CompareOptions {
@@ -48,8 +46,10 @@ export interface Place {
   readonly path: Uint8Array;
   /** What stood there in the previous version, if that was a directory. */
   readonly directory: DirectoryId | undefined;
-  /** It lies on another file system than the directory above it. */
+  /** It lies on another file system than the directory above it; or it is the root. */
   readonly isTop: boolean;
+  /** Of a top below the root: the device of the directory above it, on which it stands once it is unmounted. */
+  readonly above?: Device;
   /** Only these names are left (as in NameList), of previous entries those behind this position of the catalog. */
   readonly rest?: { readonly names: Uint8Array; readonly position: number };
 }
@@ -60,6 +60,8 @@ export const rootPlace: Place = {
   directory: undefined,
   isTop: true,
 };
+
+export type Device = Pick<FileStatus, 'deviceHigh' | 'deviceLow'>;
 
 /** What the catalog knows of an entry. */
 export type Previous = Pick<DirectoryCursor, 'status' | 'directory' | 'entry'>;
@@ -90,7 +92,7 @@ export interface Findings {
   unreadable(path: Buffer, reason: string): void;
   below(place: Place): void;
   /** Once everything before is done, a file system with this device must still stand there: else it went away meanwhile. */
-  stillThere(absolute: Buffer, device: { deviceHigh: number; deviceLow: number }): void;
+  stillThere(absolute: Buffer, device: Device): void;
   /** Asked between two entries: true leaves the rest of the directory to somebody else, as a place below. */
   isEnough(): boolean;
 }
@@ -106,13 +108,12 @@ export class Comparison {
   readonly #status = new FileStatus();
   readonly #own = new FileStatus();
   readonly #rootDevice: FileStatus | undefined;
-  readonly #started: { readonly s: number; readonly rest_ns: number } | undefined;
+  readonly #started: ScanStart | undefined;
 
   constructor(options: CompareOptions) {
     this.#options = options;
     const { previousStarted_ns: started_ns } = options;
-    if (started_ns !== undefined)
-      this.#started = { s: Number(started_ns / second_ns), rest_ns: Number(started_ns % second_ns) };
+    this.#started = started_ns === undefined ? undefined : new ScanStart(started_ns);
     if (options.oneFileSystem) {
       const root = new OpenDirectory(options.root, { follow: true });
       this.#rootDevice = new FileStatus();
@@ -127,9 +128,17 @@ export class Comparison {
     else if (place.directory !== undefined) this.#previousOnly(place, place.directory, findings);
   }
 
-  #previousOnly({ kind, path }: Place, directory: DirectoryId, findings: Findings): void {
-    const previous = this.#options.catalog.cursor(directory, this.#options.previous);
-    while (previous.next()) this.#without(kind, path, previous, findings);
+  #previousOnly({ kind, path, rest }: Place, directory: DirectoryId, findings: Findings): void {
+    const previous = this.#options.catalog.cursor(directory, this.#options.previous, rest?.position);
+    for (let position: number | undefined; previous.next(); position = previous.position) {
+      if (position !== undefined && findings.isEnough()) {
+        previous.close();
+        const left = { names: new Uint8Array(0), position };
+        findings.below({ kind, path, directory, isTop: false, rest: left });
+        return;
+      }
+      this.#without(kind, path, previous, findings);
+    }
   }
 
   /** A previous entry with nothing to compare it with. */
@@ -153,12 +162,14 @@ export class Comparison {
       directory = new OpenDirectory(absolute, { follow: isRoot });
     } catch (error) {
       if (isRoot) throw sourceUnreadable(root, error);
+      if (place.isTop && isGone(error)) throw sourceWentAway(absolute);
       this.#unreachable(place, path, error, findings);
       return;
     }
     try {
       directory.status(this.#own);
       const own = { deviceHigh: this.#own.deviceHigh, deviceLow: this.#own.deviceLow };
+      if (place.above !== undefined && this.#own.isSameDevice(place.above)) throw sourceWentAway(absolute);
       const entry = isRoot && place.rest === undefined ? this.#rootEntry(directory, findings) : undefined;
       let names: NameList;
       try {
@@ -226,6 +237,11 @@ export class Comparison {
         this.#without('removed', level.path, previous!, findings);
         position = previous!.position;
         isThere = previous!.next();
+        if (isThere && findings.isEnough()) {
+          previous!.close();
+          this.#leave(level, index, position, findings);
+          return;
+        }
       }
       const isKnown = isThere && order === 0;
       this.#entry(level, index, isKnown ? previous : undefined, findings);
@@ -234,7 +250,14 @@ export class Comparison {
         isThere = previous!.next();
       }
     }
-    for (; isThere; isThere = previous!.next()) this.#without('removed', level.path, previous!, findings);
+    if (!isThere) return;
+    previous!.close();
+    const left = { names: new Uint8Array(0), position };
+    this.#previousOnly(
+      { kind: 'removed', path: level.path, directory: before, isTop: false, rest: left },
+      before!,
+      findings,
+    );
   }
 
   /** The names from `index` on become places of their own: several where no order of the catalog has to be kept. */
@@ -284,7 +307,8 @@ export class Comparison {
       isDirectory && (this.#rootDevice === undefined || status.isSameDevice(this.#rootDevice));
     if (isEntered) {
       const isTop = !status.isSameDevice(level.own);
-      findings.below({ kind: 'scan', path: pathOf(), directory: before, isTop });
+      const above = isTop ? { above: level.own } : {};
+      findings.below({ kind: 'scan', path: pathOf(), directory: before, isTop, ...above });
     } else if (before !== undefined) {
       findings.below({ kind: 'removed', path: pathOf(), directory: before, isTop: false });
     }
@@ -292,14 +316,7 @@ export class Comparison {
 
   /** By what the file system says. ctime moves with mode, owner, links and xattrs, so these need no look of their own. */
   #isUnchanged(now: FileStatus, before: SourceStatus): boolean {
-    return isSameState(now, before) && !(before.type === 'file' && this.#isTooFresh(now));
-  }
-
-  #isTooFresh({ ctime_s, ctimeRest_ns }: FileStatus): boolean {
-    if (this.#started === undefined) return false;
-    const margin_ns = ctimeRest_ns === 0 ? coarseTick_ns : tick_ns;
-    const ahead_ns = (ctime_s - this.#started.s) * 1e9 + (ctimeRest_ns - this.#started.rest_ns);
-    return ahead_ns + margin_ns >= 0;
+    return isSameState(now, before) && !(before.type === 'file' && this.#started?.isTooFresh(now));
   }
 
   /** False if it has vanished meanwhile. */
@@ -318,7 +335,9 @@ export class Comparison {
     } catch (error) {
       // EINVAL: no longer a symlink, so the one that was looked at is gone.
       if (isGone(error) || errorCode(error) === 'EINVAL') return false;
-      throw error;
+      findings.unreadable(path, reasonOf(error));
+      if (previous !== undefined) findings.kept(previous);
+      return true;
     }
     const found = { path, status, target, directory, at: { names, index } };
     if (previous === undefined) findings.added(found);
@@ -335,45 +354,10 @@ interface Level {
   readonly names: NameList;
   /** The same directory in the catalog. */
   readonly before: DirectoryId | undefined;
-  readonly own: { readonly deviceHigh: number; readonly deviceLow: number };
+  readonly own: Device;
   /** Paths of ours lie in it or below. */
   readonly hasSkipped: boolean;
   readonly rest: Place['rest'];
-}
-
-const second_ns = 1_000_000_000n;
-// Linux stamps files with the time of the last clock tick (up to 10 ms ago); some file systems keep two-second times.
-const tick_ns = 10_000_000;
-const coarseTick_ns = 2_000_000_000;
-
-function isSameState(now: FileStatus, before: SourceStatus): boolean {
-  return (
-    now.ctime_s === before.ctime_s &&
-    now.ctimeRest_ns === before.ctimeRest_ns &&
-    now.mtime_s === before.mtime_s &&
-    now.mtimeRest_ns === before.mtimeRest_ns &&
-    now.inodeLow === before.inodeLow &&
-    now.inodeHigh === before.inodeHigh &&
-    typeOf(now.mode) === before.type &&
-    (before.type !== 'file' || now.size_bytes === before.size_bytes)
-  );
-}
-
-function isSameThing({ status, target }: Found, { status: before, entry }: Previous): boolean {
-  const type = typeOf(status.mode);
-  if (type === 'file' || type !== before.type) return false;
-  if (type === 'symlink') return target.equals(entry().entry.target);
-  const isDevice = type === 'character-device' || type === 'block-device';
-  return !isDevice || (status.rdevMajor === before.rdevMajor && status.rdevMinor === before.rdevMinor);
-}
-
-/** What the catalog's cursor would show of the entry. */
-function statusOf({ entry }: CatalogEntry): SourceStatus {
-  const writer = new ByteWriter();
-  encodeEntry(writer, entry);
-  const status = new MutableStatus();
-  decodeStatus(writer.view(), 0, status);
-  return status;
 }
 
 function compareName(previous: DirectoryCursor, names: NameList, index: number): number {

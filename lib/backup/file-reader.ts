@@ -1,7 +1,7 @@
 // Reads one file into chunks: holes are found, data is cut, and a file that changes meanwhile is read once more. Hands every
 // chunk to `storeChunk` and keeps none.
 
-import { type GearTable, chunkLimits, nextCut } from '../chunking/index.js';
+import type { Cutter } from '../chunking/index.js';
 import type { StoredSegment } from '../manifest/row-stream.js';
 import type { Xattr } from '../manifest/types.js';
 import { closeFile, type ReadBuffer, statusOfFile } from '../posix/directory.js';
@@ -11,11 +11,12 @@ import { FileStatus } from '../posix/status.js';
 import { readXattrs } from '../posix/xattr.js';
 import { typeOf } from './status-entry.js';
 
+/** How much of a file is looked at at once: two of the largest chunks. */
 export const window_bytes = 8 * 1024 * 1024;
 
 export interface FileReaderOptions {
-  readonly gear: GearTable;
-  /** Of window_bytes. */
+  readonly cutter: Cutter;
+  /** The cutter's. */
   readonly window: ReadBuffer;
   /** Called with a view that is valid during the call only. */
   storeChunk(plain: Uint8Array): StoredSegment;
@@ -124,7 +125,7 @@ export class FileReader {
  * to go on. Returns where it stopped: before `end` if the file is shorter by now.
  */
 export function readCut(
-  { gear, window }: Pick<FileReaderOptions, 'gear' | 'window'>,
+  { cutter, window }: Pick<FileReaderOptions, 'cutter' | 'window'>,
   fd: number,
   start: number,
   end: number,
@@ -134,15 +135,14 @@ export function readCut(
   let position = start;
   let held_bytes = 0;
   for (;;) {
-    const wanted_bytes = Math.min(window_bytes - held_bytes, end - position);
+    const wanted_bytes = Math.min(bytes.length - held_bytes, end - position);
     const got_bytes = wanted_bytes > 0 ? window.read(fd, held_bytes, wanted_bytes, position) : 0;
     position += got_bytes;
     held_bytes += got_bytes;
     const isLast = position === end || got_bytes === 0;
     let from = 0;
     while (from < held_bytes) {
-      const isWhole = isLast && held_bytes - from <= chunkLimits.minimum_bytes;
-      const cut = isWhole ? held_bytes : nextCut(gear, bytes, from, held_bytes, isLast);
+      const cut = cutter.nextCut(from, held_bytes, isLast);
       if (cut < 0) break;
       const cutAt = position - held_bytes + cut;
       if (!onChunk(bytes.subarray(from, cut), cutAt)) return cutAt;

@@ -5,7 +5,7 @@ import type { RepositoryKeys } from '../crypto/index.js';
 import type { EncodedRows } from '../manifest/row-stream.js';
 import type { Entry, Row, VersionHeader } from '../manifest/types.js';
 import type { EncodedPackInfo, PackName } from '../pack/types.js';
-import type { Place } from './compare.js';
+import type { Device, Place } from './compare.js';
 import type { Figures } from './tally.js';
 
 /** What of a source is compared, and how; plain data. */
@@ -55,7 +55,7 @@ export type Finding =
   | {
       readonly kind: 'still-there';
       readonly absolute: Uint8Array;
-      readonly device: { readonly deviceHigh: number; readonly deviceLow: number };
+      readonly device: Device;
     };
 
 export interface Unreadable {

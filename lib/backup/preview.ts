@@ -49,6 +49,7 @@ class Listing implements Findings {
   }
 
   removed(path: Buffer, { status }: Previous): void {
+    this.figures.done.files++;
     countChange(this.figures, 'removed', status.size_bytes);
     this.steps.push({ change: { kind: 'removed', path } });
   }

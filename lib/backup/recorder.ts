@@ -26,6 +26,9 @@ export const bigFile_bytes = 64 * 1024 * 1024;
 const share = 8192;
 const cost = { unchanged: 2, entry: 10, file: 20, bytesPerUnit: 400 } as const;
 
+/** Rows are handed over in stretches not much larger: a part of a commit, which takes them whole, has an end. */
+const rows_bytes = 1024 * 1024;
+
 const noAttributes = new Uint8Array(0);
 const noXattrs: readonly Xattr[] = [];
 
@@ -209,12 +212,17 @@ export class Recorder implements Findings {
   #add(row: EncodedRow): void {
     this.#rows.add(row);
     this.#packs.record(row);
+    if (this.#rows.length >= rows_bytes) this.#takeRows();
+  }
+
+  #takeRows(): void {
+    const rows = this.#rows.take();
+    if (rows !== undefined) this.#found.push({ kind: 'rows', rows });
   }
 
   /** What comes next may stand behind something that others find. */
   #endRun(): void {
-    const rows = this.#rows.take();
-    if (rows !== undefined) this.#found.push({ kind: 'rows', rows });
+    this.#takeRows();
     this.#packs.endRun();
   }
 }

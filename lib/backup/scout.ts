@@ -1,7 +1,7 @@
 // The main thread's look at a source before it has workers: most runs find nothing to do, or next to nothing, and are over
 // before a thread is up. Reads no file, keeps what differs for the workers.
 
-import type { Comparison} from './compare.js';
+import type { Comparison } from './compare.js';
 import { type Findings, type Place, type Previous, rootPlace } from './compare.js';
 import type { Finding } from './messages.js';
 import { addFigures, countEntry, type Figures, noFigures } from './tally.js';
@@ -66,7 +66,8 @@ export function scout(comparison: Comparison): Scouted {
     }
     const scouting = new Scouting();
     comparison.compare(next.place, scouting);
-    if (scouting.differs) findings.push(next);
+    // What stands there must do so still when whoever looks again is through.
+    if (scouting.differs) findings.push(next, ...scouting.found.filter(({ kind }) => kind === 'still-there'));
     else {
       addFigures(figures, scouting.figures);
       ahead.push(...scouting.found.reverse());

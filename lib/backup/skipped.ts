@@ -7,25 +7,28 @@ import { withoutTrailingSlash } from './source.js';
 
 export class Skipped {
   readonly #paths: readonly Buffer[];
-  /** By the low half of the inode number, which hardly ever is the same. */
-  readonly #places = new Map<number, fs.BigIntStats>();
+  /** By the low half of the inode number: that of most entries is none of these. Roots of file systems share theirs. */
+  readonly #places = new Map<number, fs.BigIntStats[]>();
 
   /** Absolute paths; those where nothing stands are fine. */
   constructor(paths: readonly Uint8Array[]) {
     this.#paths = paths.map(withoutTrailingSlash);
     for (const path of this.#paths) {
       const stats = statIfPossible(path);
-      if (stats) this.#places.set(Number(stats.ino & 0xffff_ffffn), stats);
+      if (stats === undefined) continue;
+      const low = Number(stats.ino & 0xffff_ffffn);
+      this.#places.set(low, [...(this.#places.get(low) ?? []), stats]);
     }
   }
 
   hasPlace(status: FileStatus): boolean {
-    const stats = this.#places.get(status.inodeLow);
-    return (
-      stats !== undefined &&
-      Number(stats.ino >> 32n) === status.inodeHigh &&
-      Number(stats.dev & 0xffff_ffffn) === status.deviceLow &&
-      Number(stats.dev >> 32n) === status.deviceHigh
+    const places = this.#places.get(status.inodeLow);
+    if (places === undefined) return false;
+    return places.some(
+      ({ ino, dev }) =>
+        Number(ino >> 32n) === status.inodeHigh &&
+        Number(dev & 0xffff_ffffn) === status.deviceLow &&
+        Number(dev >> 32n) === status.deviceHigh,
     );
   }
 

@@ -3,7 +3,7 @@
 
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { openCatalogReader } from '../catalog/index.js';
-import { gearTable } from '../chunking/index.js';
+import { Cutter } from '../chunking/index.js';
 import { loadZstd } from '../compression/index.js';
 import { cryptoReady, expandGear } from '../crypto/index.js';
 import { encodeRow } from '../manifest/row-stream.js';
@@ -22,8 +22,8 @@ const setup = workerData as WorkerSetup;
 await cryptoReady();
 const { keys, repositoryId, run, sequence, compressionLevel, source } = setup;
 const catalog = openCatalogReader(setup.catalogPath, repositoryId);
-const gear = gearTable(expandGear(keys));
-const window = new ReadBuffer(Buffer.allocUnsafeSlow(window_bytes));
+const cutter = new Cutter(expandGear(keys), window_bytes);
+const window = new ReadBuffer(cutter.window);
 
 let packPort: MessagePort;
 /** [0] packs that may still be sent, [1] packs begun in this run by all workers. */
@@ -47,13 +47,13 @@ const packs = new PackMaker({
   },
 });
 const files = new FileReader({
-  gear,
+  cutter,
   window,
   storeChunk: (plain) => packs.store(plain),
   onXattrsUnreadable: (reason) => recorder.onXattrsUnreadable(reason),
 });
 const recorder = new Recorder(files, packs);
-const bigFiles = new BigFileWork({ root: Buffer.from(source.root), keys, gear, window, packs });
+const bigFiles = new BigFileWork({ root: Buffer.from(source.root), keys, cutter, window, packs });
 let comparison: Comparison | undefined;
 
 /** Waits until the main thread has taken enough of the earlier packs, so that memory stays bounded. */

@@ -15,6 +15,8 @@
 //
 // Random bytes give chunks of 1.17 MiB on average: hard to cut before 1 MiB, easy after, hence of similar sizes.
 
+import { gearModule } from './gear-module.js';
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
@@ -28,64 +30,74 @@ export const chunkLimits = {
 const hardMask = 0xffff_fc00 | 0;
 const easyMask = 0xffff_c000 | 0;
 
-const window_bytes = 32;
+/** What a hash depends on. */
+const hashed_bytes = 32;
 const table_bytes = 1024;
 
-/** 256 numbers, one for each byte; may be shared with worker threads. */
-export type GearTable = Int32Array;
+type FirstCut = (from: number, to: number, mask: number, hash: number) => number;
 
-/** The table from 1024 bytes that look random (lib/crypto's expandGear makes them from the repository's gear key). */
-export function gearTable(gearKey: Uint8Array): GearTable {
-  if (gearKey.length !== table_bytes) throw new RangeError(`a gear table is made from ${table_bytes} bytes`);
-  const view = new DataView(gearKey.buffer, gearKey.byteOffset, gearKey.byteLength);
-  return Int32Array.from({ length: 256 }, (_, index) => view.getInt32(index * 4, true));
+/** As much of it as is needed: its types are part of TypeScript's DOM library only. */
+interface WebAssemblyNamespace {
+  readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+    imports: { gear: { memory: object } },
+  ) => { readonly exports: { readonly firstCut: FirstCut } };
 }
+const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly: WebAssemblyNamespace };
 
-/**
- * The end offset of the chunk that starts at `start` of `bytes`, of which those before `end` are there. `isLast`: the file
- * ends at `end`. -1: more bytes are needed to decide, which happens only if !isLast and fewer than maximum_bytes are there.
- * The answer does not depend on how many more bytes than that are there.
- */
-export function nextCut(
-  table: GearTable,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  isLast: boolean,
-): number {
-  if (start < 0 || end > bytes.length || start > end)
-    throw new RangeError(`not a window: ${start} to ${end}`);
-  const isWhole = isLast || end - start >= chunkLimits.maximum_bytes;
-  if (end - start <= chunkLimits.minimum_bytes) return isLast ? end : -1;
+/** Where the bytes begin in the module's memory; the gear table lies before them. */
+const windowAt = 65_536;
+const page_bytes = 65_536;
 
-  const stop = Math.min(end, start + chunkLimits.maximum_bytes);
-  const easyFrom = Math.min(stop, start + chunkLimits.average_bytes);
-  let cut = firstCut(table, bytes, start + chunkLimits.minimum_bytes, easyFrom, hardMask);
-  if (cut < 0) cut = firstCut(table, bytes, easyFrom, stop, easyMask);
-  if (cut >= 0) return cut;
-  return isWhole ? stop : -1;
-}
+/** Finds cuts in its window, a piece of memory of its own that files are read into. One thread's own. */
+export class Cutter {
+  /** Put here what is to be cut. It stays where it is. */
+  readonly window: Buffer;
+  readonly #gear: Uint32Array;
+  readonly #firstCut: FirstCut;
 
-/**
- * The first p, from ≤ p < to, where hash(p) has none of the bits of `mask`; or -1. Two bytes a step: in V8 nearly twice as
- * fast as one, for the additions of the second do not wait for the first.
- */
-function firstCut(table: GearTable, bytes: Uint8Array, from: number, to: number, mask: number): number {
-  let hash = 0;
-  for (let at = from - window_bytes; at < from; at++) hash = ((hash << 1) + table[bytes[at]!]!) | 0;
-  if (from < to && (hash & mask) === 0) return from;
-
-  let at = from;
-  for (; at + 2 < to; at += 2) {
-    const gear = table[bytes[at]!]!;
-    const middle = ((hash << 1) + gear) | 0;
-    hash = ((hash << 2) + (((gear << 1) + table[bytes[at + 1]!]!) | 0)) | 0;
-    if ((middle & mask) === 0) return at + 1;
-    if ((hash & mask) === 0) return at + 2;
+  /** `gearKey`: 1024 bytes that look random (lib/crypto's expandGear makes them from the repository's gear key). */
+  constructor(gearKey: Uint8Array, window_bytes: number) {
+    if (gearKey.length !== table_bytes)
+      throw new RangeError(`a gear table is made from ${table_bytes} bytes`);
+    const pages = Math.ceil((windowAt + window_bytes) / page_bytes);
+    const memory = new wasm.Memory({ initial: pages, maximum: pages });
+    new Uint8Array(memory.buffer).set(gearKey);
+    this.window = Buffer.from(memory.buffer, windowAt, window_bytes);
+    this.#gear = new Uint32Array(memory.buffer, 0, table_bytes / 4);
+    const module = new wasm.Module(Buffer.from(gearModule, 'base64'));
+    const { exports } = new wasm.Instance(module, { gear: { memory } });
+    this.#firstCut = exports.firstCut;
   }
-  if (at + 1 < to) {
-    hash = ((hash << 1) + table[bytes[at]!]!) | 0;
-    if ((hash & mask) === 0) return at + 1;
+
+  /**
+   * The end offset of the chunk that starts at `start` of the window, of which the bytes before `end` are there. `isLast`: the
+   * file ends at `end`. -1: more bytes are needed to decide, which happens only if !isLast and fewer than maximum_bytes are
+   * there. The answer does not depend on how many more bytes than that are there.
+   */
+  nextCut(start: number, end: number, isLast: boolean): number {
+    if (start < 0 || end > this.window.length || start > end)
+      throw new RangeError(`not a window: ${start} to ${end}`);
+    const isWhole = isLast || end - start >= chunkLimits.maximum_bytes;
+    if (end - start <= chunkLimits.minimum_bytes) return isLast ? end : -1;
+
+    const stop = Math.min(end, start + chunkLimits.maximum_bytes);
+    const easyFrom = Math.min(stop, start + chunkLimits.average_bytes);
+    let cut = this.#cutBetween(start + chunkLimits.minimum_bytes, easyFrom, hardMask);
+    if (cut < 0) cut = this.#cutBetween(easyFrom, stop, easyMask);
+    if (cut >= 0) return cut;
+    return isWhole ? stop : -1;
   }
-  return -1;
+
+  /** The first p, from ≤ p < to, where hash(p) has none of the bits of `mask`; or -1. */
+  #cutBetween(from: number, to: number, mask: number): number {
+    let hash = 0;
+    for (let at = from - hashed_bytes; at < from; at++)
+      hash = ((hash << 1) + this.#gear[this.window[at]!]!) | 0;
+    if (from < to && (hash & mask) === 0) return from;
+    const cut = this.#firstCut(windowAt + from, windowAt + to, mask, hash);
+    return cut < 0 ? -1 : cut - windowAt;
+  }
 }

@@ -10,20 +10,20 @@ import {
   type ReadResult,
   window_bytes,
 } from '../../lib/backup/file-reader.js';
-import { chunkLimits, gearTable } from '../../lib/chunking/index.js';
+import { chunkLimits, Cutter } from '../../lib/chunking/index.js';
 import { randomBytes, sha256 } from '../../lib/crypto/index.js';
 import type { StoredSegment } from '../../lib/manifest/row-stream.js';
 import { OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
 import { FileStatus } from '../../lib/posix/status.js';
 import { scratchDirectory } from '../trees.js';
 
-const gear = gearTable(randomBytes(1024));
+const cutter = new Cutter(randomBytes(1024), window_bytes);
+const window = new ReadBuffer(cutter.window);
 
 type StoreChunk = FileReaderOptions['storeChunk'];
 
 function newReader(storeChunk: StoreChunk): FileReader {
-  const window = new ReadBuffer(Buffer.allocUnsafeSlow(window_bytes));
-  return new FileReader({ gear, window, storeChunk, onXattrsUnreadable: () => undefined });
+  return new FileReader({ cutter, window, storeChunk, onXattrsUnreadable: () => undefined });
 }
 
 const segmentOf = (plain: Uint8Array): StoredSegment => ({
