@@ -229,6 +229,11 @@ export class ByteReader {
     return this.#buffer.subarray(at, at + size);
   }
 
+  /** A view of bytes by their positions. */
+  view(from: number, to: number): Buffer {
+    return this.#buffer.subarray(from, to);
+  }
+
   /** A varint length of at most `maximum`, then that many bytes, as a view. */
   bytes(maximum: number): Buffer {
     return this.raw(this.varint(maximum));

@@ -58,7 +58,7 @@ export class Catalog extends Reader {
     run: Run = {},
     { lacksPast = false }: { lacksPast?: boolean } = {},
   ): Promise<void> {
-    const { header, parts, commitHash } = checkpoint;
+    const { header, parts, commitHash, storedRows, storedPacks } = checkpoint;
     const commit: Commit = {
       kind: 'version',
       hash: commitHash,
@@ -67,7 +67,8 @@ export class Catalog extends Reader {
       parts,
       packs: () => checkpoint.packs(),
       rows: () => checkpoint.rows(),
-      ...(checkpoint.storedRows === undefined ? {} : { storedRows: checkpoint.storedRows }),
+      ...(storedRows === undefined ? {} : { storedRows }),
+      ...(storedPacks === undefined ? {} : { storedPacks }),
     };
     await this.#ingest((ingestion) => ingestion.add(commit, true, lacksPast), run);
   }

@@ -121,8 +121,8 @@ export class ChunkTable {
     }
   }
 
-  /** Inside a transaction, at whose end it is written. A chunk that is there already has a new place then. */
-  add(id: ChunkId, { pack, block, offset_bytes, size_bytes }: ChunkRecord): void {
+  /** The chunk whose id lies there. Inside a transaction, at whose end it is written. A chunk that is there already has a new place then. */
+  add(ids: Uint8Array, idAt: number, { pack, block, offset_bytes, size_bytes }: ChunkRecord): void {
     const at = this.#addedCount * entry_bytes;
     if (at === this.#added.length) {
       const grown = Buffer.allocUnsafe(at * 2);
@@ -131,7 +131,7 @@ export class ChunkTable {
     }
     this.#addedCount++;
     const added = this.#added;
-    for (let index = 0; index < id_bytes; index++) added[at + index] = id[index]!;
+    for (let index = 0; index < id_bytes; index++) added[at + index] = ids[idAt + index]!;
     write32(added, at + id_bytes, pack);
     write32(added, at + id_bytes + 4, block);
     write32(added, at + id_bytes + 8, offset_bytes);

@@ -2,10 +2,12 @@
 // thousand small commits is slow, and memory stays bounded. What a commit does to the tables is commit-work.ts.
 
 import { setImmediate } from 'node:timers/promises';
+import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { randomBytes } from '../crypto/index.js';
 import { interrupted } from '../errors/index.js';
 import { toStoredRows } from '../manifest/stored-rows.js';
 import type { Commit } from '../manifest/types.js';
+import { encodePackInfo, scanPackInfo, type FlatPackInfo } from '../pack/table.js';
 import type { PackInfo } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import { CommitWork } from './commit-work.js';
@@ -68,7 +70,7 @@ export class Ingestion {
       if (isWritten) await setImmediate();
     }
     // Last, so that no chunk counts as stored because of a commit that turned out not to be readable.
-    for await (const pack of commit.packs()) {
+    for await (const pack of commit.storedPacks?.() ?? toFlat(commit.packs())) {
       this.#push(1, weightOf(pack), () => {
         this.#packs.add(pack, this.#counters);
       });
@@ -129,8 +131,16 @@ export class Ingestion {
 }
 
 /** Packs may weigh more: chunks cost the less the more of them come together. */
-const weightOf = (pack: PackInfo): number =>
-  pack.blocks.reduce((sum, block) => sum + 4 + block.chunks.length * chunkWeight_bytes, 512);
+const weightOf = ({ blocks, chunks }: FlatPackInfo): number =>
+  512 + blocks.length + (chunks.length / 2) * chunkWeight_bytes;
+
+async function* toFlat(packs: AsyncIterable<PackInfo>): AsyncGenerator<FlatPackInfo> {
+  for await (const pack of packs) {
+    const writer = new ByteWriter();
+    encodePackInfo(writer, pack);
+    yield scanPackInfo(new ByteReader(writer.view(), 'a pack of a version'), 'a pack of a version');
+  }
+}
 
 function rowsOf({ header: { statistics } }: Commit, isBase: boolean): number {
   const { files, directories, others, added, changed, removed } = statistics;

@@ -2,14 +2,16 @@
 // is kept in memory here never grows stale.
 
 import type { ChunkId, ChunkPlace, PackInfo } from '../pack/types.js';
-import { decodePackInfo, encodePackInfo } from '../pack/table.js';
-import { ByteReader, ByteWriter } from '../bytes/cursor.js';
+import { decodePackInfo, scanPackInfo, type FlatPackInfo } from '../pack/table.js';
+import { ByteReader } from '../bytes/cursor.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
 import { blockOf, numberKey, sealedPack, toPack, type Counters, type PackRecord } from './records.js';
+import { checksum_bytes } from './table.js';
 
 /** Packs whose block tables stay decoded; some ten kilobytes each. */
 const keptPacks = 256;
+const what = 'a pack in the local catalog';
 
 export class PackTable {
   readonly #tables: Tables;
@@ -54,12 +56,17 @@ export class PackTable {
 
   /** The whole table of a pack, every chunk id included. */
   info(number: number): PackInfo {
+    return decodePackInfo(this.#contents(number), what);
+  }
+
+  flatInfo(number: number): FlatPackInfo {
+    return scanPackInfo(this.#contents(number), what);
+  }
+
+  #contents(number: number): ByteReader {
     const value = this.#tables.contents.get(numberKey(number));
     if (value === undefined) throw catalogDamaged(`pack ${number} is missing`);
-    return decodePackInfo(
-      new ByteReader(value, 'a pack in the local catalog'),
-      'a pack in the local catalog',
-    );
+    return new ByteReader(value, what);
   }
 
   #pack(number: number): PackRecord {
@@ -74,7 +81,7 @@ export class PackTable {
   }
 
   /** Inside a transaction. A pack that is known already is written again as it is now; its number stays. */
-  add(pack: PackInfo, counters: Counters): void {
+  add(pack: FlatPackInfo, counters: Counters): void {
     const nameKey = Buffer.from(pack.name, 'hex');
     let number = this.numberOf(pack.name);
     if (number === undefined) {
@@ -84,16 +91,19 @@ export class PackTable {
     this.#kept.delete(number);
     const key = numberKey(number);
     this.#tables.packs.put(key, sealedPack(pack));
-    const writer = new ByteWriter(1 << 16).u32(0);
-    encodePackInfo(writer, pack);
-    this.#tables.contents.put(key, writer.view());
-    pack.blocks.forEach(({ chunks }, block) => {
+    const { bytes, blocks, chunks } = pack;
+    const sealed = Buffer.allocUnsafe(checksum_bytes + bytes.length);
+    bytes.copy(sealed, checksum_bytes);
+    this.#tables.contents.put(key, sealed);
+    let chunk = 0;
+    for (let block = 0; block < blocks.length / 4; block++) {
       let offset_bytes = 0;
-      for (const { id, size_bytes } of chunks) {
-        this.#tables.chunks.add(id, { pack: number, block, offset_bytes, size_bytes });
+      for (const end = chunk + 2 * blocks[block * 4 + 3]!; chunk < end; chunk += 2) {
+        const size_bytes = chunks[chunk + 1]!;
+        this.#tables.chunks.add(bytes, chunks[chunk]!, { pack: number, block, offset_bytes, size_bytes });
         offset_bytes += size_bytes;
       }
-    });
+    }
   }
 }
 

@@ -197,7 +197,7 @@ class PastWork {
       yield {
         weight: packWeight,
         act: () => {
-          this.#packs.add(this.#pastPacks.info(number), this.#counters);
+          this.#packs.add(this.#pastPacks.flatInfo(number), this.#counters);
         },
       };
     }

@@ -4,7 +4,8 @@
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { decodeHeader, encodeHeader } from '../manifest/header.js';
 import type { VersionHeader } from '../manifest/types.js';
-import { codecs, type Codec, type PackInfo } from '../pack/types.js';
+import type { FlatPackInfo } from '../pack/table.js';
+import { codecs, type Codec } from '../pack/types.js';
 import { checksum_bytes } from './table.js';
 import type { DirectoryId, StreamInfo, VersionInfo } from './types.js';
 
@@ -160,18 +161,20 @@ export interface PackRecord {
 
 const block_bytes = 15;
 
-export function sealedPack(pack: PackInfo): Buffer {
-  const writer = sealing().text(pack.name).text(pack.versionId).bytes(pack.header);
-  const blocks = Buffer.alloc(pack.blocks.length * block_bytes);
-  let offset_bytes = pack.header.length;
-  pack.blocks.forEach((block, index) => {
-    const at = index * block_bytes;
+export function sealedPack({ name, versionId, header, blocks: numbers }: FlatPackInfo): Buffer {
+  const writer = sealing().text(name).text(versionId).bytes(header);
+  const count = numbers.length / 4;
+  const blocks = Buffer.alloc(count * block_bytes);
+  let offset_bytes = header.length;
+  for (let block = 0; block < count; block++) {
+    const at = block * block_bytes;
+    const stored_bytes = numbers[block * 4]!;
     blocks.writeUIntLE(offset_bytes, at, 6);
-    blocks.writeUInt32LE(block.stored_bytes, at + 6);
-    blocks.writeUInt32LE(block.plain_bytes, at + 10);
-    blocks.writeUInt8(block.codec, at + 14);
-    offset_bytes += block.stored_bytes;
-  });
+    blocks.writeUInt32LE(stored_bytes, at + 6);
+    blocks.writeUInt32LE(numbers[block * 4 + 1]!, at + 10);
+    blocks.writeUInt8(numbers[block * 4 + 2]!, at + 14);
+    offset_bytes += stored_bytes;
+  }
   return writer.bytes(blocks).take();
 }
 

@@ -5,7 +5,7 @@ import { sha256 } from '../crypto/index.js';
 import { damaged, RrbackupError } from '../errors/index.js';
 import type { Call, StoredObject } from '../store/types.js';
 import type { Checkpoint } from './checkpoint.js';
-import { readPacks, readRows, readStoredRows } from './contents.js';
+import { readPacks, readRows, readStoredPacks, readStoredRows } from './contents.js';
 import { choose, forked, missingCommits, rolledBack, type Candidate, type Entrants } from './choice.js';
 import { checkpointMagic, commitMagic, maximumObject_bytes } from './layout.js';
 import {
@@ -283,6 +283,7 @@ export class ChainReader {
       packs: () => readPacks(owner, contents),
       rows: () => readRows(owner, contents),
       storedRows: (shape) => readStoredRows(owner, contents, shape),
+      storedPacks: () => readStoredPacks(owner, contents),
     };
   }
 
@@ -302,6 +303,7 @@ export class ChainReader {
       packs: () => readPacks(owner, contents),
       rows: () => readRows(owner, contents),
       storedRows: (shape) => readStoredRows(owner, contents, shape),
+      storedPacks: () => readStoredPacks(owner, contents),
     };
   }
 }

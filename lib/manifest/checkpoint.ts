@@ -1,6 +1,7 @@
 // Checkpoints: the whole tree at a version in one piece, so that a catalog can be rebuilt without all diffs before it, and
 // history goes on behind a commit that is lost. Never the only copy of anything.
 
+import type { FlatPackInfo } from '../pack/table.js';
 import type { PackInfo } from '../pack/types.js';
 import { ContentsWriter } from './contents.js';
 import { checkpointMagic } from './layout.js';
@@ -25,6 +26,7 @@ export interface Checkpoint {
   rows(): AsyncIterable<Row>;
   /** As in Commit. */
   storedRows?(shape: BatchShape): AsyncIterable<StoredRows>;
+  storedPacks?(): AsyncIterable<FlatPackInfo>;
 }
 
 export interface CheckpointSource {

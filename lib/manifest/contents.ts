@@ -6,7 +6,7 @@ import { sha256 } from '../crypto/index.js';
 import { damaged, RrbackupError } from '../errors/index.js';
 import { fetchExact } from '../pack/fetch.js';
 import { naming, namingAsync } from '../pack/naming.js';
-import { decodePackInfo, encodePackInfo } from '../pack/table.js';
+import { decodePackInfo, encodePackInfo, scanPackInfo, type FlatPackInfo } from '../pack/table.js';
 import { comparePaths } from '../bytes/path.js';
 import type { EncodedPackInfo, PackInfo } from '../pack/types.js';
 import { manifestLimits, partMagic, partTypes, type PartType } from './layout.js';
@@ -213,11 +213,26 @@ async function* payloads(
 }
 
 export async function* readPacks(owner: ContentsOwner, contents: Contents): AsyncGenerator<PackInfo> {
-  const { packParts, inlinePacks } = contents;
+  yield* packsOf(owner, contents, decodePackInfo);
+}
+
+/** The same without an object for every chunk. */
+export async function* readStoredPacks(
+  owner: ContentsOwner,
+  contents: Contents,
+): AsyncGenerator<FlatPackInfo> {
+  yield* packsOf(owner, contents, scanPackInfo);
+}
+
+async function* packsOf<T>(
+  owner: ContentsOwner,
+  { packParts, inlinePacks }: Contents,
+  decode: (reader: ByteReader, what: string) => T,
+): AsyncGenerator<T> {
   for await (const payload of payloads(owner, partTypes.packs, packParts, inlinePacks)) {
     const reader = new ByteReader(payload, owner.what);
     while (reader.remaining > 0)
-      yield naming('manifest.damaged', owner.what, () => decodePackInfo(reader, 'its table of packs'));
+      yield naming('manifest.damaged', owner.what, () => decode(reader, 'its table of packs'));
   }
 }
 

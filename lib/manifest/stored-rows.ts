@@ -14,7 +14,7 @@ const slash = 0x2f;
 const chunkId_bytes = 32;
 const minimumSegment_bytes = 2;
 const batch_bytes = 1 << 20;
-const initial_bytes = 64 * 1024;
+const least_bytes = 1024;
 /** So few bytes are copied faster one by one. */
 const byHand_bytes = 128;
 const noBytes = Buffer.alloc(0);
@@ -33,18 +33,17 @@ export interface BatchShape {
 export class StoredRows {
   readonly #shape: BatchShape;
   /** Grows while the batch is made. */
-  bytes = Buffer.allocUnsafeSlow(initial_bytes);
+  bytes: Buffer;
   count = 0;
   #end = 0;
-  readonly #places: Uint32Array;
-  readonly #flags: Uint8Array;
-  readonly #holes_bytes: Float64Array;
+  /** Of each row where its path begins and ends, and where it ends itself. */
+  readonly #places: number[] = [];
+  readonly #flags: number[] = [];
+  readonly #holes_bytes: number[] = [];
 
-  constructor(shape: BatchShape) {
+  constructor(shape: BatchShape, expected_bytes: number) {
     this.#shape = shape;
-    this.#places = new Uint32Array(shape.rows * 3);
-    this.#flags = new Uint8Array(shape.rows);
-    this.#holes_bytes = new Float64Array(shape.rows);
+    this.bytes = Buffer.allocUnsafeSlow(Math.min(Math.max(expected_bytes, least_bytes), batch_bytes));
   }
 
   get isFull(): boolean {
@@ -166,7 +165,9 @@ export class StoredRowReader {
   *read(payload: Uint8Array): Generator<StoredRows> {
     const reader = new ByteReader(payload, this.#what);
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    let batch = new StoredRows(this.#shape);
+    // Paths in full, and room: about twice the size.
+    const next = (): StoredRows => new StoredRows(this.#shape, reader.remaining * 2);
+    let batch = next();
     // Front coding begins anew with every payload.
     const before: Before = { bytes: noBytes, start: 0, end: 0 };
     while (reader.remaining > 0) {
@@ -184,7 +185,7 @@ export class StoredRowReader {
       }
       if (!batch.isFull) continue;
       yield batch;
-      batch = new StoredRows(this.#shape);
+      batch = next();
     }
     if (before.bytes !== noBytes) this.#last = Buffer.from(before.bytes.subarray(before.start, before.end));
     if (batch.count > 0) yield batch;
@@ -316,7 +317,7 @@ export async function* toStoredRows(
   shape: BatchShape,
 ): AsyncGenerator<StoredRows> {
   const writer = new ByteWriter();
-  let batch = new StoredRows(shape);
+  let batch = new StoredRows(shape, 0);
   for await (const row of rows) {
     batch.path(noBytes, 0, 0, row.path, 0, row.path.length);
     if (row.op === 'removed') batch.removed();
@@ -329,7 +330,7 @@ export async function* toStoredRows(
     }
     if (!batch.isFull) continue;
     yield batch;
-    batch = new StoredRows(shape);
+    batch = new StoredRows(shape, batch.size_bytes);
   }
   if (batch.count > 0) yield batch;
 }

@@ -1,6 +1,7 @@
 // The logical content of the manifest: entries, rows (one change of one path) and log entries (commits). The bytes are in
 // FORMAT.md.
 
+import type { FlatPackInfo } from '../pack/table.js';
 import type { ChunkId, PackInfo } from '../pack/types.js';
 import type { BatchShape, StoredRows } from './stored-rows.js';
 
@@ -125,4 +126,5 @@ export interface Commit {
   rows(): AsyncIterable<Row>;
   /** The same as they are stored, for whoever has very many to take in. */
   storedRows?(shape: BatchShape): AsyncIterable<StoredRows>;
+  storedPacks?(): AsyncIterable<FlatPackInfo>;
 }

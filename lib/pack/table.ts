@@ -16,41 +16,66 @@ export function encodeBlock(writer: ByteWriter, block: BlockInfo): void {
   for (const chunk of block.chunks) writer.raw(chunk.id).varint(chunk.size_bytes);
 }
 
-function decodeBlockInfo(reader: ByteReader, what: string): BlockInfo {
-  const stored_bytes = reader.varint(packLimits.block_bytes + tag_bytes);
-  const plain_bytes = reader.varint(packLimits.block_bytes);
-  const codec = checkCodec(reader.u8(), what);
-  const isPossible =
-    codec === codecs.stored
-      ? stored_bytes === plain_bytes + tag_bytes
-      : stored_bytes > tag_bytes && stored_bytes <= plain_bytes + tag_bytes;
-  if (!isPossible) reader.fail(`a block of ${plain_bytes} bytes cannot be stored in ${stored_bytes}`);
-  const count = reader.varint(packLimits.chunksPerBlock);
-  if (count === 0 || count * minimumChunk_bytes > reader.remaining) reader.fail(`${count} chunks in a block`);
-  const chunks: BlockChunk[] = [];
-  let total_bytes = 0;
-  for (let index = 0; index < count; index++) {
-    const id = reader.raw(chunkId_bytes);
-    const size_bytes = reader.varint(packLimits.chunk_bytes);
-    if (size_bytes === 0) reader.fail('an empty chunk');
-    total_bytes += size_bytes;
-    chunks.push({ id, size_bytes });
-  }
-  if (total_bytes !== plain_bytes) reader.fail(`chunks of ${total_bytes} bytes in a block of ${plain_bytes}`);
-  return { stored_bytes, plain_bytes, codec, chunks };
+/** The blocks and chunks of a table as bare numbers: a table may have a quarter of a million of them. */
+export interface FlatBlocks {
+  /** Of each block: stored and plain bytes, codec, number of chunks. */
+  readonly blocks: readonly number[];
+  /** Of each chunk: where its id lies, and its plain bytes. */
+  readonly chunks: readonly number[];
 }
 
-/** varint block count, then the blocks. */
+/** varint block count, then the blocks. All that may be wrong with them is seen here. */
+function scanBlocks(reader: ByteReader, what: string): { blocks: number[]; chunks: number[] } {
+  const blockCount = reader.varint(packLimits.blocks);
+  if (blockCount * minimumBlock_bytes > reader.remaining) reader.fail(`${blockCount} blocks`);
+  const blocks: number[] = [];
+  const chunks: number[] = [];
+  for (let block = 0; block < blockCount; block++) {
+    const stored_bytes = reader.varint(packLimits.block_bytes + tag_bytes);
+    const plain_bytes = reader.varint(packLimits.block_bytes);
+    const codec = checkCodec(reader.u8(), what);
+    const isPossible =
+      codec === codecs.stored
+        ? stored_bytes === plain_bytes + tag_bytes
+        : stored_bytes > tag_bytes && stored_bytes <= plain_bytes + tag_bytes;
+    if (!isPossible) reader.fail(`a block of ${plain_bytes} bytes cannot be stored in ${stored_bytes}`);
+    const count = reader.varint(packLimits.chunksPerBlock);
+    if (count === 0 || count * minimumChunk_bytes > reader.remaining)
+      reader.fail(`${count} chunks in a block`);
+    let total_bytes = 0;
+    for (let index = 0; index < count; index++) {
+      chunks.push(reader.position);
+      reader.skip(chunkId_bytes);
+      const size_bytes = reader.varint(packLimits.chunk_bytes);
+      if (size_bytes === 0) reader.fail('an empty chunk');
+      total_bytes += size_bytes;
+      chunks.push(size_bytes);
+    }
+    if (total_bytes !== plain_bytes)
+      reader.fail(`chunks of ${total_bytes} bytes in a block of ${plain_bytes}`);
+    blocks.push(stored_bytes, plain_bytes, codec, count);
+    if (chunks.length > 2 * packLimits.chunks) reader.fail(`more than ${packLimits.chunks} chunks`);
+  }
+  return { blocks, chunks };
+}
+
+/** The same as objects. Ids are views of the reader's bytes. */
 export function decodeBlocks(reader: ByteReader, what: string): BlockInfo[] {
-  const count = reader.varint(packLimits.blocks);
-  if (count * minimumBlock_bytes > reader.remaining) reader.fail(`${count} blocks`);
+  const flat = scanBlocks(reader, what);
   const blocks: BlockInfo[] = [];
-  let chunkCount = 0;
-  for (let index = 0; index < count; index++) {
-    const block = decodeBlockInfo(reader, what);
-    chunkCount += block.chunks.length;
-    if (chunkCount > packLimits.chunks) reader.fail(`more than ${packLimits.chunks} chunks`);
-    blocks.push(block);
+  let chunk = 0;
+  for (let at = 0; at < flat.blocks.length; at += 4) {
+    const chunks: BlockChunk[] = [];
+    for (const end = chunk + 2 * flat.blocks[at + 3]!; chunk < end; chunk += 2) {
+      const id_at = flat.chunks[chunk]!;
+      chunks.push({ id: reader.view(id_at, id_at + chunkId_bytes), size_bytes: flat.chunks[chunk + 1]! });
+    }
+    blocks.push({
+      stored_bytes: flat.blocks[at]!,
+      plain_bytes: flat.blocks[at + 1]!,
+      codec: checkCodec(flat.blocks[at + 2]!, what),
+      chunks,
+    });
   }
   return blocks;
 }
@@ -68,17 +93,46 @@ export function encodePackInfo(writer: ByteWriter, info: PackInfo | EncodedPackI
 /** Longest version id that any store may hand out; S3 promises at most 1,024 bytes. */
 export const versionId_bytes = 1024;
 
-/** Header and ids are views of the reader's bytes. */
-export function decodePackInfo(reader: ByteReader, what: string): PackInfo {
+type PackHead = Omit<PackInfo, 'blocks'>;
+
+function decodePackHead(reader: ByteReader): PackHead {
   const name = reader.raw(32).toString('hex');
   const versionId = reader.text(versionId_bytes);
   const size_bytes = reader.varint(packLimits.pack_bytes);
   const header = reader.raw(objectHeader_bytes);
-  const blocks = decodeBlocks(reader, what);
-  const needed_bytes = blocks.reduce(
-    (sum, block) => sum + block.stored_bytes,
-    objectHeader_bytes + footer_bytes,
-  );
+  return { name, versionId, size_bytes, header };
+}
+
+function checkSize(reader: ByteReader, { size_bytes }: PackHead, stored_bytes: number): void {
+  const needed_bytes = stored_bytes + objectHeader_bytes + footer_bytes;
   if (needed_bytes > size_bytes) reader.fail(`blocks of ${needed_bytes} bytes in a pack of ${size_bytes}`);
-  return { name, versionId, size_bytes, header, blocks };
+}
+
+/** Header and ids are views of the reader's bytes. */
+export function decodePackInfo(reader: ByteReader, what: string): PackInfo {
+  const head = decodePackHead(reader);
+  const blocks = decodeBlocks(reader, what);
+  checkSize(
+    reader,
+    head,
+    blocks.reduce((sum, block) => sum + block.stored_bytes, 0),
+  );
+  return { ...head, blocks };
+}
+
+/** A pack with its table as it lies in `bytes`, which is all of what encodePackInfo wrote; nothing of it is an object. */
+export interface FlatPackInfo extends PackHead, FlatBlocks {
+  readonly bytes: Buffer;
+}
+
+/** The same for whoever keeps the bytes and has a million chunks to take in. Views of the reader's bytes. */
+export function scanPackInfo(reader: ByteReader, what: string): FlatPackInfo {
+  const start = reader.position;
+  const head = decodePackHead(reader);
+  const { blocks, chunks } = scanBlocks(reader, what);
+  let stored_bytes = 0;
+  for (let at = 0; at < blocks.length; at += 4) stored_bytes += blocks[at]!;
+  checkSize(reader, head, stored_bytes);
+  for (let at = 0; at < chunks.length; at += 2) chunks[at] = chunks[at]! - start;
+  return { ...head, blocks, chunks, bytes: reader.view(start, reader.position) };
 }

@@ -52,7 +52,7 @@ void t.test('every chunk is found at its last place, and no other chunk is', (te
       transactions.forEach(({ first, count: size, isUndone }, pack) => {
         const numbers = Array.from({ length: size }, (_, index) => first + index);
         write(opened, isUndone, () => {
-          for (const number of numbers) opened.tables.chunks.add(idOf(number), recordOf(number, pack));
+          for (const number of numbers) opened.tables.chunks.add(idOf(number), 0, recordOf(number, pack));
         });
         if (!isUndone) for (const number of numbers) model.set(number, recordOf(number, pack));
         reader.refresh();
@@ -78,12 +78,13 @@ void t.test('a hundred thousand chunks at once, and then a few', (test) => {
   const ids = Array.from({ length: 100_000 }, (_, number) => idOf(number));
   opened.transaction(() => {
     ids.slice(0, 99_000).forEach((id, number) => {
-      chunks.add(id, recordOf(number, 1));
+      chunks.add(id, 0, recordOf(number, 1));
     });
   });
   for (let number = 99_000; number < 100_000; number += 10)
     opened.transaction(() => {
-      for (let index = number; index < number + 10; index++) chunks.add(ids[index]!, recordOf(index, 2));
+      for (let index = number; index < number + 10; index++)
+        chunks.add(Buffer.concat([Buffer.alloc(3), ids[index]!]), 3, recordOf(index, 2));
     });
   test.ok(ids.every((id, number) => chunks.get(id)?.offset_bytes === number * 3));
   test.notOk(ids.some((_, number) => chunks.has(idOf(-1 - number))));

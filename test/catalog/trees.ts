@@ -91,7 +91,7 @@ export function packOf(...texts: string[]): PackInfo {
   const stored_bytes = blocks.reduce((sum, block) => sum + block.stored_bytes, 0);
   return {
     name: sha256(Buffer.from(texts.join('\0'))).toString('hex'),
-    versionId: `version-of-${texts.join('-')}`,
+    versionId: `version-of-${texts.join('-')}`.slice(0, 1000),
     size_bytes: stored_bytes + 4096,
     header: Buffer.alloc(objectHeader_bytes, texts.length),
     blocks,
