@@ -1,26 +1,33 @@
 // A worker's part in reading a very large file: finds cuts in a range, tells whether ranges are what they were, stores ranges.
 // What belongs together is the main thread's matter (big-file.ts).
 
-import fs from 'node:fs';
-import { joinPath } from '../bytes/path.js';
 import type { Cutter } from '../chunking/index.js';
 import { chunkId, type RepositoryKeys } from '../crypto/index.js';
 import { type ReadBuffer } from '../posix/directory.js';
-import { openLong } from '../posix/long-path.js';
-import { readCut } from './file-reader.js';
+import { describe, readCut } from './file-reader.js';
 import type { Range } from './messages.js';
 import type { PackMaker } from './pack-maker.js';
 
-export const bigFileFlags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+/** The file cannot be read; the message says why, for people. */
+export class UnreadableError extends Error {}
+
+/** Throws UnreadableError where `read` throws anything. */
+export function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new UnreadableError(describe(error), { cause: error });
+  }
+}
 
 export interface BigFileWorkOptions {
-  readonly root: Buffer;
   readonly keys: RepositoryKeys;
   readonly cutter: Cutter;
   readonly window: ReadBuffer;
   readonly packs: PackMaker;
 }
 
+/** Descriptors are the main thread's: so everybody reads the same file, whatever its name means by now. */
 export class BigFileWork {
   readonly #options: BigFileWorkOptions;
 
@@ -28,20 +35,11 @@ export class BigFileWork {
     this.#options = options;
   }
 
-  #open<T>(path: Uint8Array, use: (fd: number) => T): T {
-    const fd = openLong(joinPath(this.#options.root, path), bigFileFlags);
-    try {
-      return use(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-  }
-
   /** Where chunks end from the beginning of the range on, as far as the range decides it; to its end if the file ends there. */
-  cut(path: Uint8Array, { offset, size_bytes }: Range, meet: readonly number[]): number[] {
+  cut(fd: number, { offset, size_bytes }: Range, meet: readonly number[]): number[] {
     const met = new Set(meet);
     const cuts: number[] = [];
-    this.#open(path, (fd) =>
+    reading(() =>
       readCut(this.#options, fd, offset, offset + size_bytes, (_, position) => {
         cuts.push(position);
         return !met.has(position);
@@ -50,25 +48,21 @@ export class BigFileWork {
     return cuts;
   }
 
-  identify(path: Uint8Array, ranges: readonly Range[], ids: readonly Uint8Array[]): boolean[] {
+  identify(fd: number, ranges: readonly Range[], ids: readonly Uint8Array[]): boolean[] {
     const { keys } = this.#options;
-    return this.#open(path, (fd) =>
-      ranges.map((range, index) => {
-        const plain = this.#read(fd, range);
-        return plain !== undefined && chunkId(keys, plain).equals(ids[index]!);
-      }),
-    );
+    return ranges.map((range, index) => {
+      const plain = reading(() => this.#read(fd, range));
+      return plain !== undefined && chunkId(keys, plain).equals(ids[index]!);
+    });
   }
 
-  store(path: Uint8Array, ranges: readonly Range[]): Uint8Array[] {
+  store(fd: number, ranges: readonly Range[]): Uint8Array[] {
     const ids: Uint8Array[] = [];
-    this.#open(path, (fd) => {
-      for (const range of ranges) {
-        const plain = this.#read(fd, range);
-        if (plain === undefined) return;
-        ids.push(this.#options.packs.store(plain).id!);
-      }
-    });
+    for (const range of ranges) {
+      const plain = reading(() => this.#read(fd, range));
+      if (plain === undefined) break;
+      ids.push(this.#options.packs.store(plain).id!);
+    }
     return ids;
   }
 

@@ -11,7 +11,8 @@ import { openLong } from '../posix/long-path.js';
 import { dataExtents } from '../posix/sparse.js';
 import { FileStatus } from '../posix/status.js';
 import { readXattrs } from '../posix/xattr.js';
-import { bigFileFlags } from './big-file-work.js';
+import { reasonOf } from '../posix/libc.js';
+import { reading, UnreadableError } from './big-file-work.js';
 import { describe } from './file-reader.js';
 import type { BigFile, Range, WorkerRequest, WorkerResponse } from './messages.js';
 import { fileEntryOf, typeOf } from './status-entry.js';
@@ -23,7 +24,15 @@ const storeRange_bytes = 16 * 1024 * 1024;
 const giveUpAfter_bytes = 64 * 1024 * 1024;
 
 export type BigFileResult =
-  { readonly entry: Entry; readonly isStable: boolean } | { readonly reason: string };
+  | {
+      readonly entry: Entry;
+      readonly isStable: boolean;
+      /** Why it has no extended attributes, although it may have some. */
+      readonly xattrsReason?: string;
+    }
+  | { readonly reason: string };
+
+const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 
 export interface BigFileOptions {
   readonly root: Buffer;
@@ -40,42 +49,63 @@ type Piece = Range & { readonly id?: ChunkId };
 export async function readBigFile(options: BigFileOptions, file: BigFile): Promise<BigFileResult> {
   let fd: number;
   try {
-    fd = openLong(joinPath(options.root, file.path), bigFileFlags);
+    fd = openLong(joinPath(options.root, file.path), flags);
   } catch (error) {
     return { reason: describe(error) };
   }
+  const underWay = new Set<Promise<unknown>>();
+  const ask = async (request: WorkerRequest): Promise<WorkerResponse> => {
+    const asked = options.ask(request).finally(() => underWay.delete(asked));
+    underWay.add(asked);
+    const response = await asked;
+    if (response.reason !== undefined) throw new UnreadableError(response.reason);
+    return response;
+  };
   try {
-    const first = await readOnce(options, file, fd);
-    return 'reason' in first || first.isStable ? first : await readOnce(options, file, fd);
+    const first = await readOnce({ ...options, ask }, file, fd);
+    return 'reason' in first || first.isStable ? first : await readOnce({ ...options, ask }, file, fd);
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    return { reason: error.message };
   } finally {
+    // The next file that is opened may have this descriptor: by then nobody reads here any more.
+    await Promise.allSettled(underWay);
     fs.closeSync(fd);
   }
 }
 
 async function readOnce(options: BigFileOptions, file: BigFile, fd: number): Promise<BigFileResult> {
   const before = new FileStatus();
-  statusOfFile(fd, before);
+  reading(() => statusOfFile(fd, before));
   if (typeOf(before.mode) !== 'file')
     return { reason: 'it was replaced by something else while the backup ran' };
   const content: Segment[] = [];
-  const kept = await keptPieces(options, file, before.size_bytes);
+  const kept = await keptPieces(options, file, fd, before.size_bytes);
   let position = 0;
-  for (const { offset, size_bytes } of [...dataExtents(fd, 0, before.size_bytes)]) {
+  for (const { offset, size_bytes } of reading(() => [...dataExtents(fd, 0, before.size_bytes)])) {
     if (offset > position) content.push({ kind: 'hole', size_bytes: offset - position });
     const end = offset + size_bytes;
-    position = await readExtent(options, file.path, { offset, size_bytes }, kept, content);
+    position = await readExtent(options, fd, { offset, size_bytes }, kept, content);
     if (position < end) break;
   }
-  const hasAll = position === before.size_bytes || isHoleAtEnd(fd, position, before.size_bytes);
+  const hasAll =
+    position === before.size_bytes || reading(() => isHoleAtEnd(fd, position, before.size_bytes));
   if (hasAll && position < before.size_bytes)
     content.push({ kind: 'hole', size_bytes: before.size_bytes - position });
-  const xattrs = readXattrs(fd);
+  let xattrs: Entry['xattrs'] = [];
+  let xattrsReason: string | undefined;
+  try {
+    xattrs = readXattrs(fd);
+  } catch (error) {
+    xattrsReason = reasonOf(error);
+  }
   const after = new FileStatus();
-  statusOfFile(fd, after);
+  reading(() => statusOfFile(fd, after));
   const sum_bytes = content.reduce((sum, segment) => sum + segment.size_bytes, 0);
   return {
     entry: { ...fileEntryOf(before, sum_bytes), xattrs, content },
     isStable: before.isSameState(after),
+    ...(xattrsReason === undefined ? {} : { xattrsReason }),
   };
 }
 
@@ -83,12 +113,20 @@ function isHoleAtEnd(fd: number, position: number, end: number): boolean {
   return fs.fstatSync(fd).size >= end && dataExtents(fd, position, end).next().done === true;
 }
 
-/** Pieces of the version before that are the same now, by where they begin. */
+/** Pieces of the version before that are the same now. */
+interface Kept {
+  /** By where they begin. */
+  readonly at: ReadonlyMap<number, Piece>;
+  /** Where they begin, ascending. */
+  readonly boundaries: readonly number[];
+}
+
 async function keptPieces(
   options: BigFileOptions,
   file: BigFile,
+  fd: number,
   size_bytes: number,
-): Promise<Map<number, Piece>> {
+): Promise<Kept> {
   const kept = new Map<number, Piece>();
   const pieces = oldPieces(file.previous, size_bytes).filter(({ id }) => options.hasChunk(id));
   const underWay = new Set<Promise<void>>();
@@ -98,7 +136,7 @@ async function keptPieces(
     const batch = takeBatch(pieces, next);
     next += batch.length;
     const ids = batch.map(({ id }) => id);
-    const task = options.ask({ kind: 'identify', path: file.path, ranges: batch, ids }).then(({ isSame }) => {
+    const task = options.ask({ kind: 'identify', fd, ranges: batch, ids }).then(({ isSame }) => {
       for (const [index, piece] of batch.entries()) {
         compared_bytes += piece.size_bytes;
         if (isSame![index]!) kept.set(piece.offset, piece);
@@ -107,7 +145,7 @@ async function keptPieces(
     await admit(underWay, task, options.width);
   }
   await Promise.all(underWay);
-  return kept;
+  return { at: kept, boundaries: [...kept.keys()].sort((a, b) => a - b) };
 }
 
 function oldPieces(previous: Entry | undefined, size_bytes: number): (Range & { readonly id: ChunkId })[] {
@@ -143,9 +181,9 @@ async function admit(underWay: Set<Promise<void>>, task: Promise<void>, width: n
 /** Appends what the extent holds; returns where the file ended, if it has become shorter meanwhile. */
 async function readExtent(
   options: BigFileOptions,
-  path: Uint8Array,
+  fd: number,
   extent: Range,
-  kept: ReadonlyMap<number, Piece>,
+  { at: kept, boundaries }: Kept,
   content: Segment[],
 ): Promise<number> {
   const end = extent.offset + extent.size_bytes;
@@ -164,15 +202,13 @@ async function readExtent(
         for (const [index, { id }] of ranges.entries()) ids[from + index] = id;
         continue;
       }
-      const task = options.ask({ kind: 'store', path, ranges }).then(({ ids: stored }) => {
+      const task = options.ask({ kind: 'store', fd, ranges }).then(({ ids: stored }) => {
         for (const [index, id] of stored!.entries()) ids[from + index] = id;
         if (stored!.length < ranges.length) isShort = true;
       });
       await admit(underWay, task, options.width);
     }
   };
-  const boundaries = [...kept.keys()].sort((a, b) => a - b);
-  let behind = 0;
   for (let at = extent.offset; at < end && !isShort;) {
     const same = kept.get(at);
     if (same !== undefined && at + same.size_bytes <= end) {
@@ -181,11 +217,8 @@ async function readExtent(
       continue;
     }
     const size_bytes = Math.min(cutRange_bytes, end - at);
-    while (behind < boundaries.length && boundaries[behind]! <= at) behind++;
-    let beyond = behind;
-    while (beyond < boundaries.length && boundaries[beyond]! <= at + size_bytes) beyond++;
-    const meet = boundaries.slice(behind, beyond);
-    const { cuts } = await options.ask({ kind: 'cut', path, range: { offset: at, size_bytes }, meet });
+    const meet = boundaries.slice(firstAbove(boundaries, at), firstAbove(boundaries, at + size_bytes));
+    const { cuts } = await options.ask({ kind: 'cut', fd, range: { offset: at, size_bytes }, meet });
     const isWhole = at + size_bytes === end || kept.has(cuts!.at(-1) ?? -1);
     const sure = isWhole ? cuts! : cuts!.slice(0, -1);
     if (sure.length === 0) break;
@@ -205,4 +238,16 @@ async function readExtent(
     position += size_bytes;
   }
   return position;
+}
+
+/** Which of ascending numbers is the first that is more than `value`. */
+function firstAbove(ascending: readonly number[], value: number): number {
+  let from = 0;
+  let to = ascending.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (ascending[middle]! <= value) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }

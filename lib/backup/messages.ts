@@ -89,19 +89,19 @@ export type WorkerRequest =
   /** Where a file is cut within a range; ends early where a cut falls on one of `meet` (ascending). */
   | {
       readonly kind: 'cut';
-      readonly path: Uint8Array;
+      readonly fd: number;
       readonly range: Range;
       readonly meet: readonly number[];
     }
   /** Whether ranges of a file still have these ids. */
   | {
       readonly kind: 'identify';
-      readonly path: Uint8Array;
+      readonly fd: number;
       readonly ranges: readonly Range[];
       readonly ids: readonly Uint8Array[];
     }
   /** Stores ranges of a file as one chunk each. */
-  | { readonly kind: 'store'; readonly path: Uint8Array; readonly ranges: readonly Range[] }
+  | { readonly kind: 'store'; readonly fd: number; readonly ranges: readonly Range[] }
   /** A row that the main thread has put together, for the records. */
   | { readonly kind: 'record'; readonly row: Row }
   /** Closes and hands over the worker's pack, if it holds anything. */
@@ -123,6 +123,8 @@ export interface WorkerResponse {
   readonly isSame?: readonly boolean[];
   /** Of 'store': the ids; fewer than ranges if the file has become shorter. */
   readonly ids?: readonly Uint8Array[];
+  /** Of these three: why the file cannot be read, and nothing else then. */
+  readonly reason?: string;
   /** Plain bytes of chunks that are new to the repository, and bytes of the blocks that hold them, since the last response. */
   readonly newBytes: number;
   readonly storedBytes: number;

@@ -25,6 +25,7 @@ import type {
   WorkerResponse,
   WorkerSetup,
 } from './messages.js';
+import { xattrsUnreadable } from './recorder.js';
 import { isSameEntry } from './same-entry.js';
 import { sourceWentAway } from './source.js';
 import { countChange, countEntry, noFigures } from './tally.js';
@@ -180,7 +181,8 @@ export class Pipeline {
       remarks.figures.statistics.unreadable++;
       if (previous !== undefined) countEntry(remarks.figures, 'file', previous.size_bytes);
     } else {
-      const { entry } = result;
+      const { entry, xattrsReason } = result;
+      if (xattrsReason !== undefined) remarks.warnings.push(xattrsUnreadable(path, xattrsReason));
       countEntry(remarks.figures, 'file', entry.size_bytes);
       if (!result.isStable) remarks.unstable.push(path);
       if (previous === undefined || !isSameEntry(entry, previous)) {
@@ -251,6 +253,7 @@ export class Pipeline {
     const header = makeHeader();
     await pool.runOn(0, { kind: 'finish-last', header, otherPacks });
     await this.#settleUploads();
+    await pool.close();
     return header;
   }
 

@@ -179,7 +179,7 @@ export class Recorder implements Findings {
   readonly onXattrsUnreadable = (reason: string): void => this.warnOfXattrs(this.#current, reason);
 
   warnOfXattrs(path: Buffer, reason: string): void {
-    this.#remarks.warnings.push(`the extended attributes of ${printable(path)} cannot be read: ${reason}`);
+    this.#remarks.warnings.push(xattrsUnreadable(path, reason));
   }
 
   #encode(status: FileStatus, size_bytes: number, target: Uint8Array, xattrs: readonly Xattr[]): void {
@@ -225,6 +225,10 @@ export class Recorder implements Findings {
     this.#takeRows();
     this.#packs.endRun();
   }
+}
+
+export function xattrsUnreadable(path: Uint8Array, reason: string): string {
+  return `the extended attributes of ${printable(path)} cannot be read: ${reason}`;
 }
 
 function noRemarks(): Remarks {

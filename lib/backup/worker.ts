@@ -9,7 +9,7 @@ import { cryptoReady, expandGear } from '../crypto/index.js';
 import { encodeRow } from '../manifest/row-stream.js';
 import { ReadBuffer } from '../posix/directory.js';
 import { serve } from '../workers/serve.js';
-import { BigFileWork } from './big-file-work.js';
+import { BigFileWork, UnreadableError } from './big-file-work.js';
 import { ChunkTable } from './chunk-table.js';
 import { Comparison, type Place } from './compare.js';
 import { compareOptions } from './compare-options.js';
@@ -53,7 +53,7 @@ const files = new FileReader({
   onXattrsUnreadable: (reason) => recorder.onXattrsUnreadable(reason),
 });
 const recorder = new Recorder(files, packs);
-const bigFiles = new BigFileWork({ root: Buffer.from(source.root), keys, cutter, window, packs });
+const bigFiles = new BigFileWork({ keys, cutter, window, packs });
 let comparison: Comparison | undefined;
 
 /** Waits until the main thread has taken enough of the earlier packs, so that memory stays bounded. */
@@ -87,6 +87,16 @@ function explorePlaces(places: readonly Place[]): WorkerResponse {
   return respond({ findings, remarks: recorder.takeRemarks() });
 }
 
+/** Of a part of a very large file. */
+function respondOfFile(work: () => Partial<WorkerResponse>): { response: WorkerResponse } {
+  try {
+    return { response: respond(work()) };
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    return { response: respond({ reason: error.message }) };
+  }
+}
+
 function respond(part: Partial<WorkerResponse>): WorkerResponse {
   const { newBytes, storedBytes } = packs;
   packs.newBytes = 0;
@@ -108,11 +118,13 @@ serve<WorkerRequest, WorkerResponse>((request) => {
       return { response, transfer: buffers.filter((buffer) => buffer !== undefined) as ArrayBuffer[] };
     }
     case 'cut':
-      return { response: respond({ cuts: bigFiles.cut(request.path, request.range, request.meet) }) };
+      return respondOfFile(() => ({ cuts: bigFiles.cut(request.fd, request.range, request.meet) }));
     case 'identify':
-      return { response: respond({ isSame: bigFiles.identify(request.path, request.ranges, request.ids) }) };
+      return respondOfFile(() => ({
+        isSame: bigFiles.identify(request.fd, request.ranges, request.ids),
+      }));
     case 'store':
-      return { response: respond({ ids: bigFiles.store(request.path, request.ranges) }) };
+      return respondOfFile(() => ({ ids: bigFiles.store(request.fd, request.ranges) }));
     case 'record':
       packs.record(encodeRow(request.row));
       packs.endRun();

@@ -4,10 +4,19 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
-import { addressOf, AT_SYMLINK_NOFOLLOW, check, declare, lastErrno, SystemCallError } from './libc.js';
-import { openLong } from './long-path.js';
+import {
+  addressOf,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  bind,
+  check,
+  lastErrno,
+  type Native,
+  SystemCallError,
+} from './libc.js';
+import { canAnchor, openLong } from './long-path.js';
 import { NameList } from './name-list.js';
-import type { FileStatus} from './status.js';
+import type { FileStatus } from './status.js';
 import { STATX_BASIC_STATS, statx_bytes } from './status.js';
 import { type ExtendedAttribute, readXattrs } from './xattr.js';
 
@@ -16,34 +25,49 @@ const O_CLOEXEC = 0o2000000;
 const AT_EMPTY_PATH = 0x1000;
 const { EINTR, ENOENT, ENOSYS } = os.constants.errno;
 
-const nativeStatx = declare(
-  'int statx(int fd, uintptr_t path, int flags, unsigned int mask, uintptr_t status)',
-);
-const nativeOpenat = declare('int openat(int fd, uintptr_t path, int flags)');
-const nativeRead = declare('int64_t pread(int fd, uintptr_t into, size_t size, int64_t position)');
-const nativeClose = declare('int close(int fd)');
-
 /** An empty string and a struct statx, at places that the kernel is told. */
 const memory = Buffer.allocUnsafeSlow(4096).fill(0);
 const emptyAt = 512;
 const statx = new DataView(memory.buffer, memory.byteOffset, statx_bytes);
-let address = 0;
 
-/** Undefined until somebody has asked the kernel. */
-let hasStatx: boolean | undefined = process.platform === 'linux' ? undefined : false;
+interface FastCalls {
+  readonly statx: Native;
+  readonly openat: Native;
+  readonly pread: Native;
+  readonly close: Native;
+  /** Of `memory`. */
+  readonly address: number;
+}
 
-/** Whether the fast way is there: Linux with a C library that has statx(2), and /proc. */
-function isFast(): boolean {
-  if (hasStatx === undefined) {
-    address = addressOf(memory);
-    try {
-      const result = nativeStatx(-100, address + emptyAt, AT_EMPTY_PATH, STATX_BASIC_STATS, address);
-      hasStatx = (result === 0 || lastErrno() !== ENOSYS) && fs.existsSync('/proc/self/fd');
-    } catch {
-      hasStatx = false;
-    }
+/** Undefined until somebody has asked; null where node:fs has to do. */
+let calls: FastCalls | null | undefined;
+
+/** The fast way: Linux with a C library that has statx(2), and /proc. */
+function fastCalls(): FastCalls | null {
+  if (calls === undefined) calls = process.platform === 'linux' ? bindCalls() : null;
+  return calls;
+}
+
+function bindCalls(): FastCalls | null {
+  try {
+    const bound = {
+      statx: bind('int statx(int fd, uintptr_t path, int flags, unsigned int mask, uintptr_t status)'),
+      openat: bind('int openat(int fd, uintptr_t path, int flags)'),
+      pread: bind('int64_t pread(int fd, uintptr_t into, size_t size, int64_t position)'),
+      close: bind('int close(int fd)'),
+      address: addressOf(memory),
+    };
+    const result = bound.statx(
+      AT_FDCWD,
+      bound.address + emptyAt,
+      AT_EMPTY_PATH,
+      STATX_BASIC_STATS,
+      bound.address,
+    );
+    return (result === 0 || lastErrno() !== ENOSYS) && canAnchor() ? bound : null;
+  } catch {
+    return null;
   }
-  return hasStatx;
 }
 
 export class OpenDirectory {
@@ -65,7 +89,7 @@ export class OpenDirectory {
 
   /** All names but '.' and '..'. Throws what readdir(3) says. */
   names(): NameList {
-    return NameList.from(fs.readdirSync(isFast() ? this.#path : this.#absolute, { encoding: 'latin1' }));
+    return NameList.from(fs.readdirSync(fastCalls() ? this.#path : this.#absolute, { encoding: 'latin1' }));
   }
 
   /** Of the directory itself. */
@@ -75,13 +99,14 @@ export class OpenDirectory {
 
   /** Status of an entry; false if it is not there (any more). Throws what stat(2) says. */
   look(names: NameList, index: number, into: FileStatus): boolean {
-    if (!isFast()) {
+    const fast = fastCalls();
+    if (fast === null) {
       const stats = fs.lstatSync(this.reach(names.name(index)), { bigint: true, throwIfNoEntry: false });
       if (stats !== undefined) into.setStats(stats);
       return stats !== undefined;
     }
     const at = addressOfName(names, index);
-    const result = nativeStatx(this.#fd, at, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, address);
+    const result = fast.statx(this.#fd, at, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, fast.address);
     if (result === 0) {
       into.setStatx(statx);
       return true;
@@ -94,12 +119,11 @@ export class OpenDirectory {
   /** A descriptor for reading; never waits for a fifo's writer. Throws what open(2) says. */
   open(names: NameList, index: number): number {
     const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-    if (!isFast()) return fs.openSync(this.reach(names.name(index)), flags);
-    return check(
-      nativeOpenat(this.#fd, addressOfName(names, index), flags | O_CLOEXEC),
-      'openat',
-      names.name(index),
-    );
+    const fast = fastCalls();
+    if (fast === null) return fs.openSync(this.reach(names.name(index)), flags);
+    const fd = fast.openat(this.#fd, addressOfName(names, index), flags | O_CLOEXEC);
+    if (fd === -1) throw new SystemCallError(lastErrno(), 'openat', names.name(index));
+    return Number(fd);
   }
 
   /** Target of a symlink. */
@@ -117,7 +141,7 @@ export class OpenDirectory {
 
   /** A path to an entry of it, for calls that take one; valid while this is open. */
   reach(name: Buffer): Buffer {
-    const directory = isFast() ? Buffer.from(this.#path) : this.#absolute;
+    const directory = fastCalls() ? Buffer.from(this.#path) : this.#absolute;
     return Buffer.concat([directory, slash, name]);
   }
 }
@@ -133,18 +157,21 @@ function addressOfName(names: NameList, index: number): number {
 }
 
 export function statusOfFile(fd: number, into: FileStatus): void {
-  if (!isFast()) {
+  const fast = fastCalls();
+  if (fast === null) {
     into.setStats(fs.fstatSync(fd, { bigint: true }));
     return;
   }
-  check(nativeStatx(fd, address + emptyAt, AT_EMPTY_PATH, STATX_BASIC_STATS, address), 'statx');
+  const path = fast.address + emptyAt;
+  check(fast.statx(fd, path, AT_EMPTY_PATH, STATX_BASIC_STATS, fast.address), 'statx');
   into.setStatx(statx);
 }
 
 /** Of a descriptor that OpenDirectory.open gave; one that Node opened is for Node to close, which keeps account of them. */
 export function closeFile(fd: number): void {
-  if (isFast()) nativeClose(fd);
-  else fs.closeSync(fd);
+  const fast = fastCalls();
+  if (fast === null) fs.closeSync(fd);
+  else fast.close(fd);
 }
 
 /** Memory that files are read into, at an address that is looked up once. */
@@ -154,15 +181,16 @@ export class ReadBuffer {
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
-    this.#address = isFast() ? addressOf(bytes) : 0;
+    this.#address = fastCalls() ? addressOf(bytes) : 0;
   }
 
   /** Reads up to `size_bytes` to `offset`; 0 at the end of the file. Throws what read(2) says. */
   read(fd: number, offset: number, size_bytes: number, position: number): number {
-    if (!isFast()) return fs.readSync(fd, this.bytes, offset, size_bytes, position);
+    const fast = fastCalls();
+    if (fast === null) return fs.readSync(fd, this.bytes, offset, size_bytes, position);
     if (offset + size_bytes > this.bytes.length) throw new RangeError('reading beyond the buffer');
     for (;;) {
-      const count = Number(nativeRead(fd, this.#address + offset, size_bytes, position));
+      const count = Number(fast.pread(fd, this.#address + offset, size_bytes, position));
       if (count >= 0) return count;
       const errno = lastErrno();
       if (errno !== EINTR) throw new SystemCallError(errno, 'read');
