@@ -45,7 +45,7 @@ function errnoName(errno: number): string {
   return names.get(errno) ?? `errno ${errno}`;
 }
 
-type Native = (...args: (number | bigint | Uint8Array | null)[]) => number | bigint | null;
+export type Native = (...args: (number | bigint | Uint8Array | null)[]) => number | bigint | null;
 
 let library: ReturnType<typeof koffi.load> | undefined;
 
@@ -67,9 +67,14 @@ function load(): ReturnType<typeof koffi.load> {
 export function declare(prototype: string): Native {
   let bound: Native | undefined;
   return (...args) => {
-    bound ??= load().func(prototype) as Native;
+    bound ??= bind(prototype);
     return bound(...args);
   };
+}
+
+/** The same, bound now: for what is called so often that passing arguments on would be felt. Throws if there is none. */
+export function bind(prototype: string): Native {
+  return load().func(prototype) as Native;
 }
 
 /** errno of the latest call on this thread. */
