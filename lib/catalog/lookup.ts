@@ -31,6 +31,8 @@ export function olderState(
 
 /** More older states of one name than this are jumped over instead of read. */
 const patience = 8;
+/** Rows of very large files are long: no more than this is held of them at once, and one row. */
+const most_bytes = 4 << 20;
 
 /** Adds the newest states among the next `limit` rows of a directory to `found`; returns where to go on, undefined at its end. */
 export function newestStates(
@@ -42,20 +44,22 @@ export function newestStates(
 ): Buffer | undefined {
   let read = 0;
   let older = 0;
+  let isCut = false;
   let last: Buffer | undefined;
   nodes.stretch(start, directoryStart(directory + 1), limit, found, () => {
     read++;
     const { bytes, places } = found;
     if (isNewestAt(bytes, places.at(-3)!)) {
       older = 0;
-      return false;
+      isCut = found.used_bytes >= most_bytes;
+      return isCut;
     }
     older++;
     if (older > patience || read === limit) last = Buffer.from(found.key(found.rows - 1));
     found.drop();
     return older > patience;
   });
-  if (read < limit && older <= patience) return undefined;
+  if (read < limit && older <= patience && !isCut) return undefined;
   // What is left of the older states of that name is of no interest.
   return afterName(directory, nameOfKey(last ?? found.key(found.rows - 1)));
 }

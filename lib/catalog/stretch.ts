@@ -14,6 +14,10 @@ export class Stretch {
     return this.places.length / 4;
   }
 
+  get used_bytes(): number {
+    return this.#used;
+  }
+
   clear(): void {
     this.places.length = 0;
     this.#used = 0;

@@ -58,6 +58,26 @@ void t.test('a name behind many older states of its neighbour is found', async (
       test.strictSame(paged([catalog, other], root, sequence, page), ['a', 'b', 'c']);
 });
 
+void t.test('files with contents so long that few of them are read at once', async (test) => {
+  const content = Array.from({ length: 30_000 }, () => ({
+    kind: 'chunk' as const,
+    id: Buffer.alloc(32, 7),
+    size_bytes: 1,
+  }));
+  const names = Array.from({ length: 12 }, (_, number) => `f${10 + number}`);
+  const tree: Tree = new Map([['', directory()]]);
+  for (const name of names) tree.set(name, file('', { content, size_bytes: content.length }));
+  const { catalog, other } = await catalogOf(test, [tree]);
+  const root = catalog.root(stream, 1)!.directory!;
+  for (const page of [1, 5, 100]) test.strictSame(paged([catalog, other], root, 1, page), names);
+  const cursor = other.cursor(root, 1);
+  for (const name of names) {
+    test.ok(cursor.next());
+    test.equal(cursor.entry().name.toString(), name);
+  }
+  test.notOk(cursor.next());
+});
+
 void t.test('hard links share the inode, and a listing goes on behind each of them', async (test) => {
   const linked = file('x', { inode: 7n, links: 3 });
   const names = ['a', 'b', 'c', 'd', 'z'];
