@@ -19,8 +19,12 @@ export class DownloadCommand extends ReadingCommand {
     details: `
       Other name: \`restore\`. Makes TARGET where it is missing. Without PATH: the whole version. PATH is a file, a directory
       with all it holds, or a glob pattern (quote it: \`'**/*.odt'\`). Files that are there already and are the same stay; those
-      that differ stay too, are reported and make the exit status 3, unless \`--overwrite\` is given. A download that was
-      interrupted goes on where it stopped. What was written is verified.
+      that differ stay too, are reported and make the exit status 3, unless \`--overwrite\` or \`--in-place\` is given. Every
+      byte is verified before it is written.
+
+      A download that was interrupted goes on where it stopped: every file that has its name is complete, what is already right
+      is read and not fetched or written again. Only with \`--in-place\` a file may be left partly old and partly new; its time
+      is then that of the interruption, and the same download completes it.
     `,
     examples: [
       ['A whole version', '$0 download latest /tmp/back'],
@@ -30,6 +34,9 @@ export class DownloadCommand extends ReadingCommand {
   });
 
   overwrite = Option.Boolean('--overwrite', false, { description: 'Replace what is there and differs' });
+  inPlace = Option.Boolean('--in-place', false, {
+    description: 'The same, but write only the parts that differ, into the file that is there; not atomic',
+  });
   filesFrom = Option.String('--files-from', { description: 'A file with one PATH a line; - is stdin' });
   versionText = Option.String({ name: 'VERSION' });
   target = Option.String({ name: 'TARGET' });
@@ -46,7 +53,7 @@ export class DownloadCommand extends ReadingCommand {
       // What stands in the version is meant as it is typed; the rest are patterns, or a mistake that restore explains.
       const typed = this.patterns.map((text) => this.find(catalog, stream, sequence, text)?.path ?? text);
       const paths = [...typed, ...listed];
-      const overwrite = this.overwrite;
+      const { overwrite, inPlace } = this;
       const began_ms = systemClock.monotonic_ms();
       const result = await restore(repository, {
         ...run,
@@ -55,6 +62,7 @@ export class DownloadCommand extends ReadingCommand {
         target,
         paths,
         overwrite,
+        inPlace,
       });
       const elapsed_ms = systemClock.monotonic_ms() - began_ms;
       await report.json({
@@ -73,7 +81,7 @@ export class DownloadCommand extends ReadingCommand {
       const { conflicts, failed } = result;
       const clauses = [
         `version ${sequence} of ${stream.source}: ${counted(result.files, 'file')} in ${target}`,
-        `${formatBytes(result.bytes)} written and verified, ${formatCount(result.alreadyRight)} were right already`,
+        `${formatBytes(result.bytes)} verified and written, ${formatCount(result.alreadyRight)} were right already`,
         ...(conflicts === 0 ? [] : [`${counted(conflicts, 'other file')} in the way KEPT (see --overwrite)`]),
         ...(failed === 0 ? [] : [`${formatCount(failed)} COULD NOT BE PUT BACK`]),
         formatDuration(elapsed_ms),

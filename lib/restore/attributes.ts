@@ -10,6 +10,7 @@ import { listXattrs, removeXattr, setXattr } from '../posix/xattr.js';
 
 const setuidBits = 0o6000;
 const permissionBits = 0o777;
+const modeBits = 0o7777n;
 
 /** Takes what could not be done; the first message of each group is the one that is told. */
 export interface WarningSink {
@@ -26,6 +27,8 @@ export interface Made {
   readonly descriptor?: number;
   /** It was made just now in a directory where new entries are this user's and have no attributes. */
   readonly isPlain: boolean;
+  /** Of something that stood there before: what is right already is left alone. */
+  readonly stats?: fs.BigIntStats | undefined;
 }
 
 export class Attributes {
@@ -54,10 +57,12 @@ export class Attributes {
 
   /** Throws only where permission bits or times are refused. */
   apply(made: Made): void {
-    const { access, entry, descriptor, isPlain } = made;
+    const { access, entry, descriptor, isPlain, stats } = made;
+    const hasOwner =
+      stats !== undefined && stats.uid === BigInt(entry.uid) && stats.gid === BigInt(entry.gid);
     // A change of owner takes setuid bits and capabilities away, and a file without write permission takes no attributes.
     this.#xattrs(made, false);
-    const isOwned = (isPlain && this.#hasOurOwner(entry)) || this.#owner(made);
+    const isOwned = hasOwner || (isPlain && this.#hasOurOwner(entry)) || this.#owner(made);
     this.#xattrs(made, true);
     const mode = isOwned ? entry.mode : entry.mode & ~setuidBits;
     if (descriptor !== undefined) {
@@ -65,8 +70,9 @@ export class Attributes {
       setModifiedOf(descriptor, entry.mtime_ns);
       return;
     }
-    if (entry.type !== 'symlink') setMode(access, mode);
-    setModified(access, entry.mtime_ns);
+    const hasMode = hasOwner && entry.xattrs.length === 0 && Number(stats.mode & modeBits) === mode;
+    if (entry.type !== 'symlink' && !hasMode) setMode(access, mode);
+    if (stats?.mtimeNs !== entry.mtime_ns) setModified(access, entry.mtime_ns);
   }
 
   /** Whether it has what a new entry of a plain directory has: only mode and time may be left to be put right. */

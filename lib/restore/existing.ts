@@ -19,16 +19,25 @@ export interface Comparison {
 const window_bytes = 4 * 1024 * 1024;
 const smallest_bytes = 256 * 1024;
 
-/** With a file's content, which may be large, compared to its end. */
-export function whatStands(access: Buffer, entry: Entry, comparison: Comparison): Standing {
-  const standing = whatSeemsToStand(access, entry);
+/** Undefined if nothing stands there. */
+export function statusOf(access: Buffer): fs.BigIntStats | undefined {
+  return fs.lstatSync(access, { bigint: true, throwIfNoEntry: false });
+}
+
+/** With a file's content, which may be large, compared to its end. `stats` is what statusOf says. */
+export function whatStands(
+  access: Buffer,
+  stats: fs.BigIntStats | undefined,
+  entry: Entry,
+  comparison: Comparison,
+): Standing {
+  const standing = whatSeemsToStand(access, stats, entry);
   if (standing !== 'same' || entry.type !== 'file') return standing;
   return hasContent(access, entry, comparison) ? 'same' : 'different';
 }
 
 /** The same for a file by its size and its time only. */
-export function whatSeemsToStand(access: Buffer, entry: Entry): Standing {
-  const stats = fs.lstatSync(access, { bigint: true, throwIfNoEntry: false });
+export function whatSeemsToStand(access: Buffer, stats: fs.BigIntStats | undefined, entry: Entry): Standing {
   if (stats === undefined) return 'absent';
   if (stats.isDirectory()) return 'directory';
   if (!isType(stats, entry.type)) return 'different';

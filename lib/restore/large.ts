@@ -12,7 +12,7 @@ import { closeDescriptor, type HeldDirectory, pathIn, removeIn, renameIfFree } f
 import type { Attributes } from './attributes.js';
 import { createTemporary } from './content.js';
 import type { Dispatcher } from './dispatch.js';
-import { openExisting, whatSeemsToStand } from './existing.js';
+import { openExisting, statusOf, whatSeemsToStand } from './existing.js';
 import { openToChange } from './in-place.js';
 import { limits } from './limits.js';
 import type { Place } from './links.js';
@@ -65,10 +65,11 @@ export class LargeFiles {
   async #putBack(place: Place, entry: Entry, held: HeldDirectory): Promise<LargeResult> {
     const { policy, attributes } = this.#options;
     const access = pathIn(held, place.row.name);
-    let standing = place.frame.isNew ? 'absent' : whatSeemsToStand(access, entry);
+    const stats = place.frame.isNew ? undefined : statusOf(access);
+    let standing = whatSeemsToStand(access, stats, entry);
     if (standing === 'same' && !(await this.#isSame(access, place, entry))) standing = 'different';
     if (standing === 'same') {
-      attributes.apply({ access, path: place.path, entry, isPlain: false });
+      attributes.apply({ access, path: place.path, entry, isPlain: false, stats });
       return { what: 'right', written_bytes: 0 };
     }
     if (standing === 'directory' || (standing === 'different' && policy === 'keep'))

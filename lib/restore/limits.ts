@@ -25,9 +25,9 @@ export const limits = {
   keptBlock_bytes: 256 * KiB,
   /** Of stored blocks that the main thread has fetched: what two neighbouring requests share is fetched once. */
   fetched_bytes: 16 * MiB,
-  /** A restore of no more than that is done before a thread would have started. */
-  inlineEntries: 64,
-  inline_bytes: 4 * MiB,
+  /** A restore of no more than that is done before threads would have started. */
+  inlineEntries: 512,
+  inline_bytes: 16 * MiB,
   /** Beyond it threads only wait for each other in the file system. */
   threads: 16,
 } as const;

@@ -17,7 +17,7 @@ import { makeNode } from '../posix/nodes.js';
 import { Attributes } from './attributes.js';
 import { type Blocks, UnreadError } from './blocks.js';
 import { changeSegments, createTemporary, unlessLeftOver, writeSegments } from './content.js';
-import { type Comparison, whatStands } from './existing.js';
+import { type Comparison, statusOf, whatStands } from './existing.js';
 import { explain, isOfOneEntry } from './failure.js';
 import { openToChange } from './in-place.js';
 import type {
@@ -103,7 +103,8 @@ export class EntryWriter {
       throw damaged('restore.row_missing', `${printable(name)} has left the catalog meanwhile`);
     const access = pathIn(directory.held, name);
     if (first !== undefined && isSameFile(first, access)) return this.#done(entry, 'linked', 0);
-    const standing = directory.isNew ? 'absent' : whatStands(access, entry, comparison);
+    const stats = directory.isNew ? undefined : statusOf(access);
+    const standing = whatStands(access, stats, entry, comparison);
     if (standing === 'directory' || (standing === 'different' && policy === 'keep'))
       return void this.#conflicts.push(joinPath(directory.path, name));
     // The same content under a name of its own loses nothing by becoming the link that it should be.
@@ -113,7 +114,7 @@ export class EntryWriter {
     if (linked === 'taken') return;
     if (standing === 'same') {
       const path = joinPath(directory.path, name);
-      this.#attributes.apply({ access, path, entry, isPlain: false });
+      this.#attributes.apply({ access, path, entry, isPlain: false, stats });
       this.#done(entry, 'right', 0);
     } else if (entry.type !== 'file') this.#node(spot);
     else if (policy !== 'change' || standing === 'absent' || !this.#change(spot)) this.#file(spot);
