@@ -9,20 +9,26 @@ import type { Repository } from '../repository/index.js';
 
 /** To be called after the stream's newest version is in the catalog. */
 export async function maybeCheckpoint(repository: Repository, stream: string, run: Run): Promise<void> {
-  const { catalog, chain, context } = repository;
+  const { catalog, chain, context, state } = repository;
   const head = catalog.stream(stream)?.head ?? 0;
   const header = catalog.version(stream, head)?.header;
   if (header === undefined) return;
   const { files, directories, others } = header.statistics;
+  const isDue = (newest: number): boolean => {
+    let rowsSinceCheckpoint = 0;
+    for (let sequence = head; sequence > newest; sequence--) {
+      const statistics = catalog.version(stream, sequence)?.header.statistics;
+      if (statistics === undefined) break;
+      rowsSinceCheckpoint += statistics.added + statistics.changed + statistics.removed;
+    }
+    return shouldCheckpoint({ rowsSinceCheckpoint, treeRows: files + directories + others });
+  };
+  // Another machine may have written a newer one: the store is asked, but only where one is due as far as is known here.
+  if (!isDue(state.newestCheckpoint(stream) ?? 1)) return;
   const call = run.signal === undefined ? {} : { signal: run.signal };
   const newest = (await chain.checkpoints(stream, 1, call)).at(-1) ?? 1;
-  let rowsSinceCheckpoint = 0;
-  for (let sequence = head; sequence > newest; sequence--) {
-    const statistics = catalog.version(stream, sequence)?.header.statistics;
-    if (statistics === undefined) break;
-    rowsSinceCheckpoint += statistics.added + statistics.changed + statistics.removed;
-  }
-  if (!shouldCheckpoint({ rowsSinceCheckpoint, treeRows: files + directories + others })) return;
+  state.noteCheckpoint(stream, newest);
+  if (!isDue(newest)) return;
   await writeCheckpoint(
     context,
     {
@@ -33,6 +39,7 @@ export async function maybeCheckpoint(repository: Repository, stream: string, ru
     },
     run.signal,
   );
+  state.noteCheckpoint(stream, head);
 }
 
 /** The whole tree of a version in path order. */

@@ -5,6 +5,7 @@ import os from 'node:os';
 import { defaultLevel } from '../compression/index.js';
 import { randomBytes } from '../crypto/index.js';
 import { RrbackupError, toRrbackupError } from '../errors/index.js';
+import type { PublishedCommit } from '../manifest/chain.js';
 import { CommitWriter } from '../manifest/commit.js';
 import type { VersionHeader } from '../manifest/types.js';
 import { lockHolder, tryLock } from '../posix/flock.js';
@@ -34,6 +35,9 @@ export interface BackupOptions extends Run {
   /** As zstd counts them, 1 (fast) to 19 (small); null: nothing is compressed. Default: what suits most data. */
   readonly compressionLevel?: number | null;
 }
+
+/** About a pack. */
+const much_bytes = 16 * 1024 * 1024;
 
 /** Other writers of the same stream are rare: more lost races than this mean that something else is wrong. */
 const maximumAttempts = 5;
@@ -165,39 +169,44 @@ async function runOnce(
       }),
       adopted,
     );
-    await publish(repository, writer, header, options);
+    const published = await publish(repository, writer, header, options);
     state.journalClear(stream);
-    await afterCommit(repository, header, options);
+    await afterCommit(repository, header, published, options);
     return result(header);
   } finally {
     await pipeline.close();
   }
 }
 
+/** Undefined where the answer was lost and the history, which the catalog has then, shows that it stands. */
 async function publish(
   repository: Repository,
   writer: CommitWriter,
   header: VersionHeader,
   options: BackupOptions,
-): Promise<void> {
+): Promise<PublishedCommit | undefined> {
   try {
-    await writer.publish(header, options.signal === undefined ? {} : { signal: options.signal });
+    return await writer.publish(header, options.signal === undefined ? {} : { signal: options.signal });
   } catch (error) {
     // The answer may have been lost after the commit had been made: the history tells whose it is.
     await repository.sync(options).catch(() => undefined);
     const { stream, sequence, run } = header;
     if (repository.catalog.version(stream, sequence)?.header.run !== run) throw error;
+    return undefined;
   }
 }
 
 /** The version stands: what does not succeed from here on is made up for by the next command. */
 async function afterCommit(
   repository: Repository,
-  { stream, sequence }: VersionHeader,
+  { stream, sequence, statistics }: VersionHeader,
+  published: PublishedCommit | undefined,
   options: BackupOptions,
 ): Promise<void> {
   try {
-    await repository.sync(options);
+    if (published !== undefined) await repository.takeIn(stream, sequence, published, options);
+    // Who stores much will profit from what other hosts have stored meanwhile; a small run does without the requests.
+    if (sequence > 1 && statistics.storedBytes > much_bytes) await repository.sync(options);
     await maybeCheckpoint(repository, stream, options);
   } catch (error) {
     const { message } = toRrbackupError(error);

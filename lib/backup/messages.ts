@@ -130,7 +130,7 @@ export interface WorkerResponse {
   readonly storedBytes: number;
 }
 
-/** Over the pack port. */
+/** Over the pack port, its memory goes to and fro: a pack to the main thread, the memory of one that is stored back. */
 export interface FinishedPack {
   readonly bytes: Uint8Array;
   readonly info: EncodedPackInfo;

@@ -35,6 +35,8 @@ export interface PackMakerOptions extends PackContext {
   nextPart(): number;
   /** May wait. */
   send(pack: FinishedPack): void;
+  /** Memory of a pack that was sent and is stored, if there is any. */
+  spareMemory(): ArrayBuffer | undefined;
 }
 
 export class PackMaker {
@@ -118,10 +120,10 @@ export class PackMaker {
     const { stream, run, sequence, nextPart, send } = this.#options;
     const about = { stream, run, sequence, part: nextPart(), ...(last === undefined ? {} : { last }) };
     const { bytes, encodedInfo } = this.#builder.finish(() => encodeRecordsOf(about, this.#records));
-    this.#builder = new PackBuilder(this.#options);
+    send({ bytes, info: encodedInfo });
+    this.#builder = new PackBuilder(this.#options, this.#options.spareMemory());
     this.#records = new RecordRows();
     this.#ownBlock = { records: this.#records, firstChunk: -1 };
-    send({ bytes, info: encodedInfo });
   }
 
   #closeIfFull(): void {

@@ -35,7 +35,8 @@ const placesPerRequest = 32;
 const requestsPerWorker = 2;
 /** Rows that wait for those before them: what one slow file may hold up. */
 const maximumWaiting_bytes = 32 * 1024 * 1024;
-const packsInAirPerWorker = 2;
+/** Each takes its memory; a store that is far away is kept busy by a few. */
+const packsInAir = (workers: number): number => workers + 1;
 /** What S3 answers where versioning is off. */
 const suspendedVersionId = 'null';
 
@@ -64,7 +65,6 @@ export class Pipeline {
   #pool: Pool | undefined;
   readonly #uploads = new Set<Promise<void>>();
   readonly #packNames: PackName[] = [];
-  #received = 0;
   #onPack: () => void = () => undefined;
   #failure: { readonly error: unknown } | undefined;
   #underWay = 0;
@@ -80,7 +80,7 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#credits = new Int32Array(new SharedArrayBuffer(8));
-    Atomics.store(this.#credits, 0, packsInAirPerWorker * options.workers);
+    Atomics.store(this.#credits, 0, packsInAir(options.workers));
   }
 
   /** Does all that is left to do: everything is read, and its rows are in the commit, when it settles. */
@@ -229,7 +229,7 @@ export class Pipeline {
   /** A worker's first request. */
   #introduce(pool: Pool, worker: number): void {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (pack: FinishedPack) => this.#takePack(pack));
+    port1.on('message', (pack: FinishedPack) => this.#takePack(pack, port1));
     this.#ports.push(port1);
     const credits = this.#credits.buffer as SharedArrayBuffer;
     pool.runOn(worker, { kind: 'start', packPort: port2, credits }, [port2]).catch((error: unknown) => {
@@ -248,7 +248,8 @@ export class Pipeline {
       pool.runOn(index + 1, { kind: 'flush' }),
     );
     for (const response of await Promise.all(others)) this.#count(response);
-    await this.#settleUploads();
+    await this.#receivePacks();
+    // Their names say which packs belong together; the commit waits for all of them.
     const otherPacks = [...this.#packNames, ...adopted];
     const header = makeHeader();
     await pool.runOn(0, { kind: 'finish-last', header, otherPacks });
@@ -269,8 +270,8 @@ export class Pipeline {
     this.storedBytes += response.storedBytes;
   }
 
-  #takePack(pack: FinishedPack): void {
-    this.#received++;
+  #takePack(pack: FinishedPack, from: MessagePort): void {
+    this.#packNames.push(pack.info.name);
     this.#onPack();
     const upload = this.#upload(pack)
       .catch((error: unknown) => {
@@ -279,6 +280,8 @@ export class Pipeline {
       })
       .finally(() => {
         this.#uploads.delete(upload);
+        const memory = pack.bytes.buffer as ArrayBuffer;
+        from.postMessage(memory, [memory]);
         Atomics.add(this.#credits, 0, 1);
         Atomics.notify(this.#credits, 0);
       });
@@ -291,7 +294,6 @@ export class Pipeline {
     repository.state.journalAdd(source.stream, info.name);
     const versionId = await this.#put(packKey(info.name), bytes);
     await writer.addPack({ ...info, versionId });
-    this.#packNames.push(info.name);
     this.uploaded_bytes += info.size_bytes;
   }
 
@@ -306,11 +308,14 @@ export class Pipeline {
     return (await store.put(key, bytes, call)).versionId;
   }
 
-  async #settleUploads(): Promise<void> {
-    // Packs come over ports of their own: one that was sent before its worker's answer may arrive after it.
-    while (this.#received < Atomics.load(this.#credits, 1)) {
+  /** Packs come over ports of their own: one that was sent before its worker's answer may arrive after it. */
+  async #receivePacks(): Promise<void> {
+    while (this.#packNames.length < Atomics.load(this.#credits, 1))
       await new Promise<void>((resolve) => (this.#onPack = resolve));
-    }
+  }
+
+  async #settleUploads(): Promise<void> {
+    await this.#receivePacks();
     while (this.#uploads.size > 0) await Promise.all(this.#uploads);
     this.#throwIfFailed();
   }

@@ -1,7 +1,7 @@
 // A backup's worker thread: compares places of the source with the version before, reads what is new or different, and fills
 // packs of its own. Never talks to the store.
 
-import { type MessagePort, workerData } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openCatalogReader } from '../catalog/index.js';
 import { Cutter } from '../chunking/index.js';
 import { loadZstd } from '../compression/index.js';
@@ -45,6 +45,7 @@ const packs = new PackMaker({
     takeCredit();
     packPort.postMessage(pack, [pack.bytes.buffer as ArrayBuffer]);
   },
+  spareMemory: () => (receiveMessageOnPort(packPort) as { message: ArrayBuffer } | undefined)?.message,
 });
 const files = new FileReader({
   cutter,
