@@ -119,6 +119,7 @@ export function encodeStatus(
 }
 
 function encodeSeconds(writer: ByteWriter, seconds: number, rest_ns: number): void {
+  if (!(Math.abs(seconds) <= maximumSeconds)) throw tooLarge('its time is out of range');
   writer.varint(seconds < 0 ? -2 * seconds - 1 : 2 * seconds).varint(rest_ns);
 }
 
