@@ -22,10 +22,11 @@ export function isSameState(now: FileStatus, before: SourceStatus): boolean {
 }
 
 /** Of anything but a file: only its attributes may differ. */
-export function isSameThing({ status, target }: Found, { status: before, entry }: Previous): boolean {
+export function isSameThing({ status, target }: Found, previous: Previous): boolean {
+  const before = previous.status;
   const type = typeOf(status.mode);
   if (type === 'file' || type !== before.type) return false;
-  if (type === 'symlink') return target.equals(entry().entry.target);
+  if (type === 'symlink') return target.equals(previous.entry().entry.target);
   const isDevice = type === 'character-device' || type === 'block-device';
   return !isDevice || (status.rdevMajor === before.rdevMajor && status.rdevMinor === before.rdevMinor);
 }
