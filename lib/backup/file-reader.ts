@@ -22,6 +22,8 @@ export interface FileReaderOptions {
   storeChunk(plain: Uint8Array): StoredSegment;
   /** The extended attributes of the file at hand cannot be read, but its content can. */
   onXattrsUnreadable(reason: string): void;
+  /** Which file is open from now on; undefined: none. */
+  onDescriptor?(fd: number | undefined): void;
 }
 
 export type ReadResult =
@@ -60,6 +62,7 @@ export class FileReader {
     } catch (error) {
       return { reason: describe(error) };
     }
+    this.#options.onDescriptor?.(fd);
     try {
       const first = this.#readOnce(fd, seen);
       if ('reason' in first || first.isStable) return first;
@@ -70,6 +73,7 @@ export class FileReader {
       return { reason: describe(error) };
     } finally {
       closeFile(fd);
+      this.#options.onDescriptor?.(undefined);
     }
   }
 

@@ -9,6 +9,7 @@ import type { PublishedCommit } from '../manifest/chain.js';
 import { CommitWriter } from '../manifest/commit.js';
 import type { VersionHeader } from '../manifest/types.js';
 import { lockHolder, tryLock } from '../posix/flock.js';
+import { returnFreedMemory } from '../posix/memory.js';
 import type { Run } from '../progress.js';
 import { programVersion } from '../program.js';
 import type { Repository } from '../repository/index.js';
@@ -52,6 +53,8 @@ export async function backup(
   options: BackupOptions = {},
 ): Promise<BackupResult> {
   checkSource(source, options);
+  // Packs are large, and a run that is short of memory is often on a small machine.
+  returnFreedMemory();
   const stream = repository.streamId(source.name);
   const lockPath = repository.state.lockPath(stream);
   const lock = tryLock(lockPath);

@@ -82,8 +82,16 @@ export interface Range {
 }
 
 export type WorkerRequest =
-  /** Sent once, first: the port over which finished packs come, and the counter of packs that may be on their way. */
-  | { readonly kind: 'start'; readonly packPort: MessagePort; readonly credits: SharedArrayBuffer }
+  /**
+   * Sent once, first: the port over which finished packs come; and numbers: [0] packs that may still be sent, [1] packs begun in
+   * this run by all workers, [openFile_at] the descriptor that this worker has open, plus 1, for whoever ends it in its middle.
+   */
+  | {
+      readonly kind: 'start';
+      readonly packPort: MessagePort;
+      readonly credits: SharedArrayBuffer;
+      readonly openFile_at: number;
+    }
   /** Places in path order. */
   | { readonly kind: 'places'; readonly places: readonly Place[] }
   /** Where a file is cut within a range; ends early where a cut falls on one of `meet` (ascending). */

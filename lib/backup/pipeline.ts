@@ -8,7 +8,7 @@ import type { Row, VersionHeader } from '../manifest/types.js';
 import { packKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
 import { FileStatus } from '../posix/status.js';
-import { OpenDirectory } from '../posix/directory.js';
+import { closeFile, OpenDirectory } from '../posix/directory.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 import { WorkerPool } from '../workers/pool.js';
@@ -37,6 +37,8 @@ const requestsPerWorker = 2;
 const maximumWaiting_bytes = 32 * 1024 * 1024;
 /** Each takes its memory; a store that is far away is kept busy by a few. */
 const packsInAir = (workers: number): number => workers + 1;
+/** Where the workers' open files are among the shared numbers. */
+const openFiles_at = 2;
 /** What S3 answers where versioning is off. */
 const suspendedVersionId = 'null';
 
@@ -79,7 +81,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    this.#credits = new Int32Array(new SharedArrayBuffer(8));
+    this.#credits = new Int32Array(new SharedArrayBuffer(4 * (openFiles_at + options.workers)));
     Atomics.store(this.#credits, 0, packsInAir(options.workers));
   }
 
@@ -232,10 +234,12 @@ export class Pipeline {
     port1.on('message', (pack: FinishedPack) => this.#takePack(pack, port1));
     this.#ports.push(port1);
     const credits = this.#credits.buffer as SharedArrayBuffer;
-    pool.runOn(worker, { kind: 'start', packPort: port2, credits }, [port2]).catch((error: unknown) => {
-      this.#failure ??= { error };
-      this.#wake();
-    });
+    pool
+      .runOn(worker, { kind: 'start', packPort: port2, credits, openFile_at: openFiles_at + worker }, [port2])
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+        this.#wake();
+      });
   }
 
   /**
@@ -261,6 +265,8 @@ export class Pipeline {
   /** Ends the workers, whatever they do. */
   async close(): Promise<void> {
     await this.#pool?.abort();
+    // What a worker had open it could not close any more.
+    for (const fd of this.#credits.subarray(openFiles_at)) if (fd > 0) closeFile(fd - 1);
     for (const port of this.#ports) port.close();
     await Promise.allSettled(this.#uploads);
   }

@@ -26,8 +26,9 @@ const cutter = new Cutter(expandGear(keys), window_bytes);
 const window = new ReadBuffer(cutter.window);
 
 let packPort: MessagePort;
-/** [0] packs that may still be sent, [1] packs begun in this run by all workers. */
+/** See WorkerRequest. */
 let credits: Int32Array;
+let openFile_at = 0;
 
 const packs = new PackMaker({
   keys,
@@ -43,7 +44,8 @@ const packs = new PackMaker({
   nextPart: () => Atomics.add(credits, 1, 1),
   send(pack: FinishedPack) {
     takeCredit();
-    packPort.postMessage(pack, [pack.bytes.buffer as ArrayBuffer]);
+    const { bytes, info } = pack;
+    packPort.postMessage(pack, [bytes.buffer as ArrayBuffer, info.blockTable.buffer as ArrayBuffer]);
   },
   spareMemory: () => (receiveMessageOnPort(packPort) as { message: ArrayBuffer } | undefined)?.message,
 });
@@ -52,6 +54,7 @@ const files = new FileReader({
   window,
   storeChunk: (plain) => packs.store(plain),
   onXattrsUnreadable: (reason) => recorder.onXattrsUnreadable(reason),
+  onDescriptor: (fd) => (credits[openFile_at] = (fd ?? -1) + 1),
 });
 const recorder = new Recorder(files, packs);
 const bigFiles = new BigFileWork({ keys, cutter, window, packs });
@@ -110,6 +113,7 @@ serve<WorkerRequest, WorkerResponse>((request) => {
     case 'start':
       packPort = request.packPort;
       credits = new Int32Array(request.credits);
+      openFile_at = request.openFile_at;
       return { response: respond({}) };
     case 'places': {
       const response = explorePlaces(request.places);

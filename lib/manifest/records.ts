@@ -45,11 +45,12 @@ export function encodeRecords(records: PackRecords, chunkIndex: ChunkNumber): Ui
 
 /** The same from rows that are encoded already. */
 export function encodeRecordsOf(about: Omit<PackRecords, 'rows'>, rows: RecordRows): Uint8Array {
-  return encodeRecordsStart(about).varint(rows.count).raw(rows.finish()).view();
+  return rows.finish(encodeRecordsStart(about, rows.length_bytes).varint(rows.count)).view();
 }
 
-function encodeRecordsStart(records: Omit<PackRecords, 'rows'>): ByteWriter {
-  const writer = new ByteWriter(64 * 1024)
+/** `rows_bytes`: what will follow, if that is known. */
+function encodeRecordsStart(records: Omit<PackRecords, 'rows'>, rows_bytes = 0): ByteWriter {
+  const writer = new ByteWriter(64 * 1024 + rows_bytes)
     .varint(recordsVersion)
     .raw(Buffer.from(records.stream, 'hex'))
     .raw(Buffer.from(records.run, 'hex'))

@@ -191,10 +191,11 @@ export class RecordRows {
     this.#before = undefined;
   }
 
-  /** All rows in path order. Every block that they name is closed. */
-  finish(): Uint8Array {
+  /** Writes all rows in path order. Every block that they name is closed. */
+  finish(into: ByteWriter): ByteWriter {
     const bytes = this.#writer.view();
-    for (const [index, at] of this.#openAt.entries()) {
+    for (let index = 0; index < this.#openAt.length; index++) {
+      const at = this.#openAt[index]!;
       const number = segmentTags.table + this.#openBlocks[index]!.firstChunk + this.#openPositions[index]!;
       if (number > maximumOpenNumber || number < segmentTags.table)
         throw new RangeError(`chunk number ${number}`);
@@ -207,7 +208,8 @@ export class RecordRows {
       end: this.#runs[index + 1]?.start ?? bytes.length,
     }));
     runs.sort((a, b) => comparePaths(a.first, b.first));
-    return Buffer.concat(runs.map(({ start, end }) => bytes.subarray(start, end)));
+    for (const { start, end } of runs) into.raw(bytes.subarray(start, end));
+    return into;
   }
 }
 

@@ -88,7 +88,7 @@ export function decodeBlock(
   });
 }
 
-interface Footer {
+export interface Footer {
   readonly records_bytes: number;
   readonly directory_bytes: number;
   readonly blockCount: number;
@@ -140,22 +140,25 @@ function decodeDirectory(plain: Buffer, footer: Footer, size_bytes: number): Blo
   return blocks;
 }
 
+/** What the end of a pack holds, opened and not looked at any further. */
+export interface OpenedEnd {
+  readonly footer: Footer;
+  readonly directory: Buffer;
+  readonly records: Buffer;
+}
+
 /** `end` is records ‖ directory ‖ footer. */
-export function decodeEnd(
+export function openEnd(
   context: PackContext,
   name: PackName,
   key: ObjectKey,
   size_bytes: number,
   end: Buffer,
-): PackEnd {
+): OpenedEnd {
   return naming(damage, `pack ${name}`, () => {
     const footer = decodeFooter(end.subarray(end.length - footer_bytes), size_bytes);
-    const directory = end.subarray(footer.records_bytes, footer.records_bytes + footer.directory_bytes);
-    const blocks = decodeDirectory(
-      open(key, packSections.directory, 0, noContext, directory),
-      footer,
-      size_bytes,
-    );
+    const sealed = end.subarray(footer.records_bytes, footer.records_bytes + footer.directory_bytes);
+    const directory = open(key, packSections.directory, 0, noContext, sealed);
     const stored = end.subarray(0, footer.records_bytes);
     const records = decodeBody(
       context.zstd,
@@ -163,8 +166,20 @@ export function decodeEnd(
       packLimits.records_bytes,
       'its records',
     );
-    return { info: { name, versionId: '', size_bytes, header: key.header, blocks }, records };
+    return { footer, directory, records };
   });
+}
+
+function decodeEnd(
+  context: PackContext,
+  name: PackName,
+  key: ObjectKey,
+  size_bytes: number,
+  end: Buffer,
+): PackEnd {
+  const { footer, directory, records } = openEnd(context, name, key, size_bytes, end);
+  const blocks = naming(damage, `pack ${name}`, () => decodeDirectory(directory, footer, size_bytes));
+  return { info: { name, versionId: '', size_bytes, header: key.header, blocks }, records };
 }
 
 /**

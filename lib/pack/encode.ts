@@ -1,7 +1,7 @@
 // Builds one pack in memory. All of it has been read back: nothing leaves here that does not decode to the bytes that went in
 // (a compressor that corrupts at one level is a bug that other tools have shipped). Never uploads.
 
-import { ByteWriter } from '../bytes/cursor.js';
+import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { compressBound, defaultLevel, type Zstd } from '../compression/index.js';
 import {
   newObjectKey,
@@ -14,7 +14,7 @@ import {
 } from '../crypto/index.js';
 import { compress, encodeBody } from './body.js';
 import { damaged } from '../errors/index.js';
-import { decodeBlock, decodeEnd, type DecodeRoom } from './decode.js';
+import { decodeBlock, type DecodeRoom, openEnd } from './decode.js';
 import {
   chunkId_bytes,
   directoryVersion,
@@ -24,7 +24,7 @@ import {
   packMagic,
   packSections,
 } from './layout.js';
-import { encodeBlock } from './table.js';
+import { decodeBlocks, encodeBlock } from './table.js';
 import type { BlockChunk, BlockInfo, ChunkId, EncodedPackInfo, PackInfo } from './types.js';
 
 export interface PackContext {
@@ -38,8 +38,9 @@ export interface BuiltPack {
   /** Alone in its ArrayBuffer: may be transferred to another thread. */
   readonly bytes: Buffer;
   /** `versionId` is '' until the store has given one. */
-  readonly info: PackInfo;
   readonly encodedInfo: EncodedPackInfo;
+  /** The same, decoded when it is asked for. */
+  readonly info: PackInfo;
 }
 
 /** Which chunk of the pack it is, counted over all its blocks; undefined if the pack does not hold it. */
@@ -64,12 +65,12 @@ const usual_bytes = packLimits.target_bytes + packLimits.block_bytes;
 export class PackBuilder {
   readonly #context: PackContext;
   readonly #key: ObjectKey;
-  readonly #blocks: BlockInfo[] = [];
   /** The object as far as it is written. */
   #bytes: Buffer;
   #length = objectHeader_bytes;
   /** The directory's part about blocks, as far as they are known. */
   readonly #table = new ByteWriter();
+  #blockCount = 0;
   #chunkCount = 0;
 
   /** `memory`: of a pack that is done with, to be used again: fresh memory costs a page fault every 4 KiB. */
@@ -90,7 +91,7 @@ export class PackBuilder {
   }
 
   get blockCount(): number {
-    return this.#blocks.length;
+    return this.#blockCount;
   }
 
   /** Time to finish. One more block would still be accepted. */
@@ -98,7 +99,7 @@ export class PackBuilder {
     return (
       this.size_bytes >= packLimits.target_bytes ||
       this.#chunkCount >= packLimits.targetChunks ||
-      this.#blocks.length >= packLimits.blocks - 1
+      this.#blockCount >= packLimits.blocks - 1
     );
   }
 
@@ -112,19 +113,13 @@ export class PackBuilder {
     const { zstd } = this.#context;
     const room = workRoom();
     const { codec, bytes } = compress(zstd, plain, level ?? undefined, room.compressed);
-    const index = this.#blocks.length;
+    const index = this.#blockCount;
     const sealed = this.#seal(packSections.block, index, bytes);
     const stored = { index, codec, plain_bytes: plain.length };
     if (Buffer.compare(decodeBlock(zstd, this.#key, 'in the making', stored, sealed, room), plain) !== 0)
       throw damaged(damage, 'a block of a new pack does not read back as it was written');
-    const block: BlockInfo = {
-      stored_bytes: sealed.length,
-      plain_bytes: plain.length,
-      codec,
-      chunks: chunks.map(({ id, size_bytes }) => ({ id: Buffer.from(id), size_bytes })),
-    };
-    encodeBlock(this.#table, block);
-    this.#blocks.push(block);
+    encodeBlock(this.#table, { stored_bytes: sealed.length, plain_bytes: plain.length, codec, chunks });
+    this.#blockCount++;
     this.#chunkCount += chunks.length;
   }
 
@@ -157,7 +152,7 @@ export class PackBuilder {
     if (total_bytes !== plain.length || total_bytes === 0 || total_bytes > packLimits.block_bytes)
       throw new RangeError(`a block of ${plain.length} bytes with chunks of ${total_bytes}`);
     if (chunks.length > packLimits.chunksPerBlock) throw new RangeError(`a block of ${chunks.length} chunks`);
-    if (this.#blocks.length >= packLimits.blocks) throw new RangeError('too many blocks in a pack');
+    if (this.#blockCount >= packLimits.blocks) throw new RangeError('too many blocks in a pack');
     if (this.#chunkCount + chunks.length > packLimits.chunks)
       throw new RangeError('too many chunks in a pack');
   }
@@ -173,7 +168,7 @@ export class PackBuilder {
     const records_bytes = this.#seal(packSections.records, 0, body).length;
     const directory = new ByteWriter(this.#table.length + 32)
       .varint(directoryVersion)
-      .varint(this.#blocks.length)
+      .varint(this.#blockCount)
       .raw(this.#table.view())
       .varint(records_bytes)
       .varint(endAt + records_bytes);
@@ -181,28 +176,36 @@ export class PackBuilder {
     const footer = new ByteWriter(footer_bytes)
       .u32(records_bytes)
       .u32(directory_bytes)
-      .u32(this.#blocks.length)
+      .u32(this.#blockCount)
       .u32(0)
       .raw(Buffer.from(footerMagic, 'ascii'));
     this.#room(footer_bytes).set(footer.view());
     const bytes = this.#bytes.subarray(0, this.#length);
     const name = sha256(bytes).toString('hex');
-    const end = decodeEnd(this.#context, name, this.#key, bytes.length, bytes.subarray(endAt));
-    if (!end.records.equals(payload)) throw damaged(damage, `the records of pack ${name} do not read back`);
+    const end = openEnd(this.#context, name, this.#key, bytes.length, bytes.subarray(endAt));
+    if (!end.records.equals(payload) || !end.directory.equals(directory.view()))
+      throw damaged(damage, `the end of pack ${name} does not read back as it was written`);
     const { header } = this.#key;
-    const info = { name, versionId: '', size_bytes: bytes.length, header };
-    const blockTable = this.#table.view();
+    const about = { name, versionId: '', size_bytes: bytes.length, header };
+    const blocks = (): BlockInfo[] => this.#decodedBlocks();
     return {
       bytes,
-      info: { ...info, blocks: this.#blocks },
-      encodedInfo: { ...info, blockCount: this.#blocks.length, blockTable },
+      encodedInfo: { ...about, blockCount: this.#blockCount, blockTable: new Uint8Array(this.#table.view()) },
+      get info() {
+        return { ...about, blocks: blocks() };
+      },
     };
+  }
+
+  #decodedBlocks(): BlockInfo[] {
+    const table = new ByteWriter(this.#table.length + 8).varint(this.#blockCount).raw(this.#table.view());
+    return decodeBlocks(new ByteReader(table.view(), 'a new pack'), 'a new pack');
   }
 
   #chunkIndex(): ChunkIndex {
     let known: Map<string, number> | undefined;
     return (id) => {
-      known ??= positions(this.#blocks);
+      known ??= positions(this.#decodedBlocks());
       return known.get(Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1'));
     };
   }

@@ -38,6 +38,7 @@ export interface PackInfo {
 /** The same, its blocks as their table's bytes (table.ts): all that a writer of commits wants, and cheap to send to a thread. */
 export interface EncodedPackInfo extends Omit<PackInfo, 'blocks'> {
   readonly blockCount: number;
+  /** Alone in its memory. */
   readonly blockTable: Uint8Array;
 }
 
