@@ -72,8 +72,8 @@ export class FileReader {
       if (this.#isStoring) throw error;
       return { reason: describe(error) };
     } finally {
-      closeFile(fd);
       this.#options.onDescriptor?.(undefined);
+      closeFile(fd);
     }
   }
 
