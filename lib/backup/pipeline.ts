@@ -252,8 +252,8 @@ export class Pipeline {
       pool.runOn(index + 1, { kind: 'flush' }),
     );
     for (const response of await Promise.all(others)) this.#count(response);
-    await this.#receivePacks();
-    // Their names say which packs belong together; the commit waits for all of them.
+    // The last pack says that all others are there.
+    await this.#settleUploads();
     const otherPacks = [...this.#packNames, ...adopted];
     const header = makeHeader();
     await pool.runOn(0, { kind: 'finish-last', header, otherPacks });

@@ -36,9 +36,11 @@ export class Runner {
     const path = await data.path(course.data);
     // Everything is in the kernel's cache from here on. (tar reads no file when it sees that it writes to /dev/null.)
     await session.run('bash', ['-c', 'tar -cf - -C "$0" . | cat >/dev/null', path]);
-    const room = join(directory, 'repositories');
+    const room = join(directory, 'repositories', `${course.id}-${round}`);
     const runs = [];
-    const removeAll = session.defer(async () => removeTree(room));
+    // Nothing is removed before all is measured: ext4 passes over the inodes of files that were deleted minutes ago one by one, and
+    // whoever makes files then pays several times over.
+    session.defer(async () => removeTree(room));
     try {
       for (const tool of tools.filter(({ stores }) =>
         stores.includes(course.store === undefined ? 'directory' : 's3'),
@@ -61,7 +63,6 @@ export class Runner {
       }
     } finally {
       for (const { place } of runs) if (place.s3 !== undefined) await place.s3.emptyBucket(place.s3.bucket);
-      await removeAll();
     }
   }
 
@@ -132,7 +133,6 @@ export class Runner {
     const figures = await this.#measured(tool.restoreCommand(place, out));
     if (round === 0)
       await session.run('diff', ['-r', '-q', '--no-dereference', place.data, tool.restoredAt(place, out)]);
-    removeTree(out);
     return figures;
   }
 
