@@ -34,8 +34,9 @@ export class Runner {
     const { session, data, recipes, tools, directory, isChosen } = this.#options;
     const last = course.steps.findLastIndex((step) => isChosen(lineOf(course, step)));
     const path = await data.path(course.data);
-    // Everything is in the kernel's cache from here on. (tar reads no file when it sees that it writes to /dev/null.)
-    await session.run('bash', ['-c', 'tar -cf - -C "$0" . | cat >/dev/null', path]);
+    // All data in the kernel's cache, before each of them: a machine may drop what was not read for the time that a slow tool
+    // takes. (tar reads no file when it sees that it writes to /dev/null.)
+    const warm = () => session.run('bash', ['-c', 'tar -cf - -C "$0" . | cat >/dev/null', path]);
     const room = join(directory, 'repositories', `${course.id}-${round}`);
     const runs = [];
     // Nothing is removed before all is measured: ext4 passes over the inodes of files that were deleted minutes ago one by one, and
@@ -58,7 +59,9 @@ export class Runner {
         if (step.id === 'changed') recipes[course.data].change(path);
         for (let turn = 0; turn < runs.length; turn++) {
           const run = runs[(turn + round) % runs.length];
-          if (!run.isFailed) await this.#try(run, lineOf(course, step), () => this.#step(course, step, run));
+          if (run.isFailed) continue;
+          await warm();
+          await this.#try(run, lineOf(course, step), () => this.#step(course, step, run));
         }
       }
     } finally {
