@@ -87,7 +87,8 @@ export class TestRepository implements BlockReader, Decoder {
     const pack: PackInfo = {
       name: digest(`pack ${hash}`).toString('hex'),
       versionId: '',
-      size_bytes: 1 << 20,
+      // Its header and its end, too.
+      size_bytes: blocks.reduce((sum, { stored_bytes }) => sum + stored_bytes, 1024),
       header: Buffer.alloc(132),
       blocks,
     };
