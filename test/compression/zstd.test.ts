@@ -6,7 +6,7 @@ import { defaultLevel, loadZstd } from '../../lib/compression/index.js';
 import type { Zstd } from '../../lib/compression/index.js';
 import { runs } from '../runs.js';
 
-const names = ['node:zlib', 'libzstd', 'wasm'] as const;
+const names = ['libzstd', 'node:zlib', 'wasm'] as const;
 const present: Zstd[] = [];
 for (const name of names) {
   const zstd = await loadZstd(name);
