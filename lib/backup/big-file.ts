@@ -10,10 +10,8 @@ import { statusOfFile } from '../posix/directory.js';
 import { openLong } from '../posix/long-path.js';
 import { dataExtents } from '../posix/sparse.js';
 import { FileStatus } from '../posix/status.js';
-import { readXattrs } from '../posix/xattr.js';
-import { reasonOf } from '../posix/libc.js';
 import { reading, UnreadableError } from './big-file-work.js';
-import { describe } from './file-reader.js';
+import { describe, replaced, xattrsOf } from './file-reader.js';
 import type { BigFile, Range, WorkerRequest, WorkerResponse } from './messages.js';
 import { fileEntryOf, typeOf } from './status-entry.js';
 
@@ -28,7 +26,7 @@ export type BigFileResult =
       readonly entry: Entry;
       readonly isStable: boolean;
       /** Why it has no extended attributes, although it may have some. */
-      readonly xattrsReason?: string;
+      readonly xattrsReason: string | undefined;
     }
   | { readonly reason: string };
 
@@ -77,8 +75,7 @@ export async function readBigFile(options: BigFileOptions, file: BigFile): Promi
 async function readOnce(options: BigFileOptions, file: BigFile, fd: number): Promise<BigFileResult> {
   const before = new FileStatus();
   reading(() => statusOfFile(fd, before));
-  if (typeOf(before.mode) !== 'file')
-    return { reason: 'it was replaced by something else while the backup ran' };
+  if (typeOf(before.mode) !== 'file') return { reason: replaced };
   const content: Segment[] = [];
   const kept = await keptPieces(options, file, fd, before.size_bytes);
   let position = 0;
@@ -92,20 +89,14 @@ async function readOnce(options: BigFileOptions, file: BigFile, fd: number): Pro
     position === before.size_bytes || reading(() => isHoleAtEnd(fd, position, before.size_bytes));
   if (hasAll && position < before.size_bytes)
     content.push({ kind: 'hole', size_bytes: before.size_bytes - position });
-  let xattrs: Entry['xattrs'] = [];
-  let xattrsReason: string | undefined;
-  try {
-    xattrs = readXattrs(fd);
-  } catch (error) {
-    xattrsReason = reasonOf(error);
-  }
+  const { xattrs, xattrsReason } = xattrsOf(fd);
   const after = new FileStatus();
   reading(() => statusOfFile(fd, after));
   const sum_bytes = content.reduce((sum, segment) => sum + segment.size_bytes, 0);
   return {
     entry: { ...fileEntryOf(before, sum_bytes), xattrs, content },
     isStable: before.isSameState(after),
-    ...(xattrsReason === undefined ? {} : { xattrsReason }),
+    xattrsReason,
   };
 }
 

@@ -20,8 +20,6 @@ export interface FileReaderOptions {
   readonly window: ReadBuffer;
   /** Called with a view that is valid during the call only. */
   storeChunk(plain: Uint8Array): StoredSegment;
-  /** The extended attributes of the file at hand cannot be read, but its content can. */
-  onXattrsUnreadable(reason: string): void;
   /** Which file is open from now on; undefined: none. */
   onDescriptor?(fd: number | undefined): void;
 }
@@ -31,6 +29,7 @@ export type ReadResult =
       readonly content: readonly StoredSegment[];
       readonly size_bytes: number;
       readonly xattrs: readonly Xattr[];
+      readonly xattrsReason: string | undefined;
       /** As it was when reading began; valid until the next read. */
       readonly status: FileStatus;
       readonly isStable: boolean;
@@ -38,7 +37,7 @@ export type ReadResult =
   /** For people: why there is no content. */
   | { readonly reason: string };
 
-const replaced = 'it was replaced by something else while the backup ran';
+export const replaced = 'it was replaced by something else while the backup ran';
 const none: readonly never[] = [];
 
 export class FileReader {
@@ -79,23 +78,14 @@ export class FileReader {
 
   #readOnce(fd: number, status: FileStatus): ReadResult {
     const content = status.size_bytes === 0 ? none : this.#content(fd, status);
-    const xattrs = this.#xattrs(fd);
+    const attributes = xattrsOf(fd);
     statusOfFile(fd, this.#after);
     // A status before and one behind that are the same say that nothing came between: neither name nor content.
     const isStable = status.isSameState(this.#after);
     if (!isStable && typeOf(this.#after.mode) !== 'file') return { reason: replaced };
     let size_bytes = 0;
     for (const segment of content) size_bytes += segment.size_bytes;
-    return { content, size_bytes, xattrs, status, isStable };
-  }
-
-  #xattrs(fd: number): readonly Xattr[] {
-    try {
-      return readXattrs(fd);
-    } catch (error) {
-      this.#options.onXattrsUnreadable(reasonOf(error));
-      return none;
-    }
+    return { content, size_bytes, ...attributes, status, isStable };
   }
 
   #content(fd: number, { size_bytes, allocated_bytes }: FileStatus): StoredSegment[] {
@@ -121,6 +111,18 @@ export class FileReader {
       this.#isStoring = false;
       return true;
     });
+  }
+}
+
+/** Of an open file; the reason why there are none although it may have some. */
+export function xattrsOf(fd: number): {
+  readonly xattrs: readonly Xattr[];
+  readonly xattrsReason: string | undefined;
+} {
+  try {
+    return { xattrs: readXattrs(fd), xattrsReason: undefined };
+  } catch (error) {
+    return { xattrs: none, xattrsReason: reasonOf(error) };
   }
 }
 

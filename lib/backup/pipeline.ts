@@ -8,7 +8,7 @@ import type { Row, VersionHeader } from '../manifest/types.js';
 import { packKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
 import { FileStatus } from '../posix/status.js';
-import { closeFile, OpenDirectory } from '../posix/directory.js';
+import { closeAbandoned, OpenDirectory } from '../posix/directory.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 import { WorkerPool } from '../workers/pool.js';
@@ -25,10 +25,10 @@ import type {
   WorkerResponse,
   WorkerSetup,
 } from './messages.js';
-import { xattrsUnreadable } from './recorder.js';
+import { noRemarks, xattrsUnreadable } from './recorder.js';
 import { isSameEntry } from './same-entry.js';
 import { sourceWentAway } from './source.js';
-import { countChange, countEntry, noFigures } from './tally.js';
+import { countChange, countEntry } from './tally.js';
 
 /** Places sent to a worker at a time: most directories are small. */
 const placesPerRequest = 32;
@@ -170,14 +170,7 @@ export class Pipeline {
       file,
     );
     const { path, previous, isAdded } = file;
-    const remarks: Remarks = {
-      figures: noFigures(),
-      unreadable: [],
-      unstable: [],
-      warnings: [],
-      users: [],
-      groups: [],
-    };
+    const remarks = noRemarks();
     if ('reason' in result) {
       remarks.unreadable.push({ path, reason: result.reason });
       remarks.figures.statistics.unreadable++;
@@ -266,7 +259,7 @@ export class Pipeline {
   async close(): Promise<void> {
     await this.#pool?.abort();
     // What a worker had open it could not close any more.
-    for (const fd of this.#credits.subarray(openFiles_at)) if (fd > 0) closeFile(fd - 1);
+    for (const fd of this.#credits.subarray(openFiles_at)) if (fd > 0) closeAbandoned(fd - 1);
     for (const port of this.#ports) port.close();
     await Promise.allSettled(this.#uploads);
   }

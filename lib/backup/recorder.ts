@@ -9,7 +9,7 @@ import { encodeStatus, MutableStatus } from '../manifest/status.js';
 import type { Segment, Xattr } from '../manifest/types.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import type { FileStatus } from '../posix/status.js';
-import type { Findings, Found, Place, Previous } from './compare.js';
+import type { Device, Findings, Found, Place, Previous } from './compare.js';
 import type { FileReader } from './file-reader.js';
 import type { Finding, Remarks } from './messages.js';
 import type { PackMaker } from './pack-maker.js';
@@ -111,7 +111,7 @@ export class Recorder implements Findings {
     this.#found.push({ kind: 'place', place });
   }
 
-  stillThere(absolute: Buffer, device: { deviceHigh: number; deviceLow: number }): void {
+  stillThere(absolute: Buffer, device: Device): void {
     this.#endRun();
     this.#found.push({ kind: 'still-there', absolute, device });
   }
@@ -131,7 +131,7 @@ export class Recorder implements Findings {
           : found.directory.xattrs(found.at.names.name(found.at.index));
     } catch (error) {
       // Gone by now: it is stored as it was seen, and the next backup sees that it is gone.
-      if (errorCode(error) !== 'ENOENT') this.warnOfXattrs(found.path, reasonOf(error));
+      if (errorCode(error) !== 'ENOENT') this.#warnOfXattrs(found.path, reasonOf(error));
     }
     const { path, status, target } = found;
     this.#encode(status, 0, target, xattrs);
@@ -150,7 +150,6 @@ export class Recorder implements Findings {
       this.#found.push({ kind: 'big-file', file: { path, previous: before, isAdded } });
       return;
     }
-    this.#current = path;
     const result = this.#files.read(() => directory.open(at.names, at.index), status);
     this.#spent += cost.file;
     if ('reason' in result) {
@@ -160,7 +159,8 @@ export class Recorder implements Findings {
       else countEntry(this.#remarks.figures, previous.status.type, previous.status.size_bytes);
       return;
     }
-    const { content, size_bytes, xattrs } = result;
+    const { content, size_bytes, xattrs, xattrsReason } = result;
+    if (xattrsReason !== undefined) this.#warnOfXattrs(path, xattrsReason);
     this.#spent += size_bytes / cost.bytesPerUnit;
     if (!result.isStable) this.#remarks.unstable.push(path);
     this.#encode(result.status, size_bytes, noAttributes, xattrs);
@@ -173,12 +173,7 @@ export class Recorder implements Findings {
     this.#count(kind, result.status, size_bytes);
   }
 
-  /** The file at hand. */
-  #current: Buffer = Buffer.alloc(0);
-
-  readonly onXattrsUnreadable = (reason: string): void => this.warnOfXattrs(this.#current, reason);
-
-  warnOfXattrs(path: Buffer, reason: string): void {
+  #warnOfXattrs(path: Buffer, reason: string): void {
     this.#remarks.warnings.push(xattrsUnreadable(path, reason));
   }
 
@@ -231,11 +226,11 @@ export function xattrsUnreadable(path: Uint8Array, reason: string): string {
   return `the extended attributes of ${printable(path)} cannot be read: ${reason}`;
 }
 
-function noRemarks(): Remarks {
+export function noRemarks(): Remarks {
   return { figures: noFigures(), unreadable: [], unstable: [], warnings: [], users: [], groups: [] };
 }
 
-export function isSameContent(
+function isSameContent(
   content: readonly Pick<StoredSegment, 'id' | 'size_bytes'>[],
   before: readonly Segment[],
 ): boolean {

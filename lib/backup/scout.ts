@@ -1,8 +1,14 @@
 // The main thread's look at a source before it has workers: most runs find nothing to do, or next to nothing, and are over
 // before a thread is up. Reads no file, keeps what differs for the workers.
 
-import type { Comparison } from './compare.js';
-import { type Findings, type Place, type Previous, rootPlace } from './compare.js';
+import {
+  type Comparison,
+  type Device,
+  type Findings,
+  type Place,
+  type Previous,
+  rootPlace,
+} from './compare.js';
 import type { Finding } from './messages.js';
 import { addFigures, countEntry, type Figures, noFigures } from './tally.js';
 
@@ -22,7 +28,7 @@ class Scouting implements Findings {
     this.found.push({ kind: 'place', place });
   }
 
-  stillThere(absolute: Buffer, device: { deviceHigh: number; deviceLow: number }): void {
+  stillThere(absolute: Buffer, device: Device): void {
     this.found.push({ kind: 'still-there', absolute, device });
   }
 
@@ -44,8 +50,6 @@ export interface Scouted {
   readonly findings: Finding[];
   /** Of all that is done. */
   readonly figures: Figures;
-  /** All that is left is known to differ; false: there is more that nobody has seen yet. */
-  readonly isThrough: boolean;
 }
 
 /** Looks at the source until it has seen enough. Throws what comparing throws. */
@@ -53,14 +57,8 @@ export function scout(comparison: Comparison): Scouted {
   const figures = noFigures();
   const findings: Finding[] = [];
   const ahead: Finding[] = [{ kind: 'place', place: rootPlace }];
-  let isThrough = true;
   for (let next = ahead.pop(); next; next = ahead.pop()) {
-    if (next.kind !== 'place') {
-      findings.push(next);
-      continue;
-    }
-    if (figures.done.files >= enoughEntries) {
-      isThrough = false;
+    if (next.kind !== 'place' || figures.done.files >= enoughEntries) {
       findings.push(next);
       continue;
     }
@@ -73,5 +71,5 @@ export function scout(comparison: Comparison): Scouted {
       ahead.push(...scouting.found.reverse());
     }
   }
-  return { findings, figures, isThrough };
+  return { findings, figures };
 }

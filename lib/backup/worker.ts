@@ -53,7 +53,6 @@ const files = new FileReader({
   cutter,
   window,
   storeChunk: (plain) => packs.store(plain),
-  onXattrsUnreadable: (reason) => recorder.onXattrsUnreadable(reason),
   onDescriptor: (fd) => (credits[openFile_at] = (fd ?? -1) + 1),
 });
 const recorder = new Recorder(files, packs);

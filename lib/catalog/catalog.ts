@@ -58,18 +58,7 @@ export class Catalog extends Reader {
     run: Run = {},
     { lacksPast = false }: { lacksPast?: boolean } = {},
   ): Promise<void> {
-    const { header, parts, commitHash, storedRows, storedPacks } = checkpoint;
-    const commit: Commit = {
-      kind: 'version',
-      hash: commitHash,
-      versionId: '',
-      header,
-      parts,
-      packs: () => checkpoint.packs(),
-      rows: () => checkpoint.rows(),
-      ...(storedRows === undefined ? {} : { storedRows }),
-      ...(storedPacks === undefined ? {} : { storedPacks }),
-    };
+    const commit: Commit = { ...checkpoint, kind: 'version', hash: checkpoint.commitHash, versionId: '' };
     await this.#ingest((ingestion) => ingestion.add(commit, true, lacksPast), run);
   }
 

@@ -78,7 +78,7 @@ export function streamId(keys: RepositoryKeys, host: string, source: string): st
 const gear_bytes = 1024;
 
 /**
- * The 1024 bytes that lib/chunking's gearTable wants: HMAC-SHA256 under keys.gear of the block numbers 0 … 31, each as u32
+ * The 1024 bytes that lib/chunking's Cutter wants: HMAC-SHA256 under keys.gear of the block numbers 0 … 31, each as u32
  * little-endian, one after the other.
  */
 export function expandGear(keys: RepositoryKeys): Buffer {

@@ -1,7 +1,7 @@
 // From a password and the key slots that a store holds to the repository secret. Never keeps either.
 
 import { RrbackupError } from '../errors/index.js';
-import type { Call, ObjectStore } from '../store/types.js';
+import { type Call, isExactVersion, type ObjectStore } from '../store/types.js';
 import { WorkerPool } from '../workers/pool.js';
 
 export interface StoredSlot {
@@ -53,11 +53,11 @@ export class Unlocker {
   }
 }
 
-/** Whether the store still holds this very slot. One request, two where a store has no version ids. */
+/** Whether the store still holds this very slot. One request, two where its bytes may have been overwritten. */
 export async function isStored(store: ObjectStore, slot: StoredSlot, call: Call = {}): Promise<boolean> {
   for await (const { key, versionId } of store.list(slot.key, call)) {
     if (key !== slot.key || versionId !== slot.versionId) continue;
-    if (versionId !== '') return true;
+    if (isExactVersion(versionId)) return true;
     try {
       return (await store.get(key, call)).equals(slot.bytes);
     } catch (error) {

@@ -3,7 +3,7 @@
 
 import { sha256 } from '../crypto/index.js';
 import { damaged, RrbackupError } from '../errors/index.js';
-import type { Call, StoredObject } from '../store/types.js';
+import { type Call, isExactVersion, type StoredObject } from '../store/types.js';
 import type { Checkpoint } from './checkpoint.js';
 import { readPacks, readRows, readStoredPacks, readStoredRows } from './contents.js';
 import { choose, forked, missingCommits, rolledBack, type Candidate, type Entrants } from './choice.js';
@@ -166,7 +166,7 @@ export class ChainReader {
     const { versionId } = known;
     if (
       versionId !== undefined &&
-      versionId !== '' &&
+      isExactVersion(versionId) &&
       first.objects.some((object) => object.versionId === versionId)
     )
       return;

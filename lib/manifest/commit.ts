@@ -61,11 +61,6 @@ export class CommitWriter {
     return this.#contents.addRow(row);
   }
 
-  /** The same for many, far cheaper than one by one. */
-  addRows(rows: Iterable<Row>): Promise<void> {
-    return this.#contents.addRows(rows);
-  }
-
   /** Rows that are encoded already, in path order with all others. */
   addEncodedRows(rows: EncodedRows): Promise<void> {
     return this.#contents.addEncodedRows(rows);

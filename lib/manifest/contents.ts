@@ -14,7 +14,7 @@ import { partKey } from './names.js';
 import { openObject, partBinding, sealObject, type ManifestContext } from './object.js';
 import type { Contents } from './root.js';
 import type { EncodedRows } from './row-stream.js';
-import { badRow, checkRow, hasManyPieces, rowPieces, RowReader, RowWriter } from './rows.js';
+import { badRow, checkRow, rowPieces, RowReader, RowWriter } from './rows.js';
 import { StoredRowReader, type BatchShape, type StoredRows } from './stored-rows.js';
 import type { PartReference, Row } from './types.js';
 
@@ -93,29 +93,8 @@ export class ContentsWriter {
 
   /** Throws 'manifest.bad_row' for one out of order, 'manifest.entry_too_large', and what the store throws. */
   async addRow(row: Row): Promise<void> {
-    await this.#addRow(row);
-  }
-
-  /** The same for many, far cheaper than one by one. */
-  async addRows(rows: Iterable<Row>): Promise<void> {
-    for (const row of rows) {
-      const stored = this.#addRow(row);
-      if (stored !== undefined) await stored;
-    }
-  }
-
-  /** undefined: there is nothing to wait for. */
-  #addRow(row: Row): Promise<void> | undefined {
     this.#before = checkRow(row, this.#before);
     this.#rowCount++;
-    if (!hasManyPieces(row)) {
-      this.#rowWriter.addWhole(row);
-      return this.#rows.isFull ? this.#storeRows() : undefined;
-    }
-    return this.#addPieces(row);
-  }
-
-  async #addPieces(row: Row): Promise<void> {
     for (const piece of rowPieces(row)) {
       this.#rowWriter.add(piece);
       if (this.#rows.isFull) await this.#storeRows();

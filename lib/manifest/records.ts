@@ -9,7 +9,7 @@ import type { ChunkNumber } from './entry.js';
 import { decodeHeader, encodeHeader } from './header.js';
 import { manifestLimits } from './layout.js';
 import type { RecordRows } from './row-stream.js';
-import { checkRow, RowReader, RowWriter } from './rows.js';
+import { checkRow, rowPieces, RowReader, RowWriter } from './rows.js';
 import type { Row, VersionHeader } from './types.js';
 
 const recordsVersion = 1;
@@ -74,7 +74,7 @@ function encodeRows(writer: ByteWriter, rows: readonly Row[], chunkIndex: ChunkN
   for (const row of rows) {
     before = checkRow(row, before);
     paths_bytes += row.path.length;
-    rowWriter.addWhole(row);
+    for (const piece of rowPieces(row)) rowWriter.add(piece);
   }
   if (paths_bytes > manifestLimits.pathsPerRecords_bytes)
     throw new RangeError(`${paths_bytes} bytes of paths in one pack`);

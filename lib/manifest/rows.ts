@@ -44,8 +44,6 @@ function segmentCount(row: Row): number {
   return row.op === 'removed' ? 0 : row.entry.content.length;
 }
 
-export const hasManyPieces = (row: Row): boolean => segmentCount(row) > manifestLimits.segmentsPerRow;
-
 /** Writes rows one after another; front coding begins anew with each writer. */
 export class RowWriter {
   readonly #writer: ByteWriter;
@@ -59,21 +57,6 @@ export class RowWriter {
 
   /** Order and names are the caller's duty (checkRow). Throws 'manifest.entry_too_large' for what no limit admits. */
   add({ row, from, to }: RowPiece): void {
-    this.#piece(row, from, to);
-  }
-
-  /** All pieces of a row. */
-  addWhole(row: Row): void {
-    const count = segmentCount(row);
-    let from = 0;
-    do {
-      const to = Math.min(count, from + manifestLimits.segmentsPerRow);
-      this.#piece(row, from, to);
-      from = to;
-    } while (from < count);
-  }
-
-  #piece(row: Row, from: number, to: number): void {
     const op = from > 0 ? ops.continued : ops[row.op];
     this.#writer.u8(op | (to < segmentCount(row) ? goesOnFlag : 0));
     if (from === 0) this.#path(row.path);
@@ -98,15 +81,6 @@ export function sharedBytes(before: Uint8Array, path: Uint8Array): number {
   let shared = 0;
   while (shared < length && path[shared] === before[shared]) shared++;
   return shared;
-}
-
-/** What a row takes at the most, uncompressed: for whoever has to close a pack before its records are too large. */
-export function rowWeight_bytes(row: Row): number {
-  const attributes_bytes = 128;
-  if (row.op === 'removed') return row.path.length + attributes_bytes;
-  const { target, xattrs, content } = row.entry;
-  const xattrs_bytes = xattrs.reduce((sum, { name, value }) => sum + name.length + value.length + 8, 0);
-  return row.path.length + attributes_bytes + target.length + xattrs_bytes + content.length * 41;
 }
 
 /** The path of a row that may follow one of path `before`; throws 'manifest.bad_row' (kind failure) otherwise. */

@@ -175,6 +175,11 @@ export function closeFile(fd: number): void {
   else fast.close(fd);
 }
 
+/** The same of a thread that has been ended; what Node opened there it has closed itself. */
+export function closeAbandoned(fd: number): void {
+  fastCalls()?.close(fd);
+}
+
 /** Memory that files are read into, at an address that is looked up once. */
 export class ReadBuffer {
   readonly bytes: Buffer;

@@ -2,7 +2,7 @@
 // just made) need not ask the store for it. Only exact versions are answered from here, for those never change.
 
 import { checkRange } from './failures.js';
-import { type Call, type GetOptions, type ObjectStore, type StoredObject, unversioned } from './types.js';
+import { type Call, type GetOptions, type ObjectStore, type StoredObject, isExactVersion } from './types.js';
 import { WrappedStore, type Subject } from './wrapper.js';
 
 export interface RecentOptions {
@@ -70,8 +70,7 @@ export class RecentStore extends WrappedStore {
 
   #keep(key: string, versionId: string, bytes: Uint8Array): void {
     const { maximum_bytes, maximumObject_bytes } = this.#options;
-    const isExact = versionId !== '' && versionId !== unversioned;
-    if (!isExact || bytes.length > maximumObject_bytes) return;
+    if (!isExactVersion(versionId) || bytes.length > maximumObject_bytes) return;
     this.#kept.push({ key, versionId, bytes: Buffer.from(bytes) });
     this.#kept_bytes += bytes.length;
     while (this.#kept_bytes > maximum_bytes) this.#kept_bytes -= this.#kept.shift()!.bytes.length;

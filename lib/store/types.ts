@@ -4,6 +4,9 @@
 /** The version that S3 gives an object while a bucket's versioning is off: unlike any other it can be overwritten. */
 export const unversioned = 'null';
 
+/** Whether the bytes behind this version id are the same for ever. */
+export const isExactVersion = (versionId: string): boolean => versionId !== '' && versionId !== unversioned;
+
 /** One stored version of one object. `versionId` is '' where the store keeps no versions (a directory). */
 export interface StoredObject {
   readonly key: string;

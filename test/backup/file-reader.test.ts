@@ -23,7 +23,7 @@ const window = new ReadBuffer(cutter.window);
 type StoreChunk = FileReaderOptions['storeChunk'];
 
 function newReader(storeChunk: StoreChunk): FileReader {
-  return new FileReader({ cutter, window, storeChunk, onXattrsUnreadable: () => undefined });
+  return new FileReader({ cutter, window, storeChunk });
 }
 
 const segmentOf = (plain: Uint8Array): StoredSegment => ({

@@ -6,7 +6,7 @@ import t from 'tap';
 import { ByteReader, ByteWriter } from '../../lib/bytes/cursor.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { decodeEntry } from '../../lib/manifest/entry.js';
-import { RowReader, RowWriter } from '../../lib/manifest/rows.js';
+import { rowPieces, RowReader, RowWriter } from '../../lib/manifest/rows.js';
 import { rowFlags, StoredRowReader, type StoredRows, toStoredRows } from '../../lib/manifest/stored-rows.js';
 import type { Entry, Row, Segment } from '../../lib/manifest/types.js';
 import { rows as anyRows } from '../property/formats-arbitraries.js';
@@ -58,7 +58,7 @@ const shape = fc.record({ rows: fc.integer({ min: 1, max: 9 }), room_bytes: fc.c
 function encode(rows: readonly Row[]): Buffer {
   const writer = new ByteWriter();
   const rowWriter = new RowWriter(writer);
-  for (const row of rows) rowWriter.addWhole(row);
+  for (const row of rows) for (const piece of rowPieces(row)) rowWriter.add(piece);
   return writer.take();
 }
 

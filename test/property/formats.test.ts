@@ -8,7 +8,7 @@ import { writeCheckpoint } from '../../lib/manifest/checkpoint.js';
 import { decodeEntry, encodeEntry } from '../../lib/manifest/entry.js';
 import { decodeRecords, encodeRecords } from '../../lib/manifest/records.js';
 import { decodeCommitRoot } from '../../lib/manifest/root.js';
-import { rowPieces, RowReader, rowWeight_bytes, RowWriter } from '../../lib/manifest/rows.js';
+import { rowPieces, RowReader, RowWriter } from '../../lib/manifest/rows.js';
 import type { Row } from '../../lib/manifest/types.js';
 import { verifyPack } from '../../lib/pack/decode.js';
 import { packKey } from '../../lib/pack/names.js';
@@ -64,13 +64,6 @@ t.test('rows come back, however they are divided', async () => {
     reader.end();
     return isDeepStrictEqual(decoded, expected);
   });
-  fc.assert(property, runs(300));
-});
-
-t.test('a row weighs no more than it is said to', async () => {
-  const property = fc.property(rows, (some) =>
-    some.every((row) => encodeRows([row]).length <= rowWeight_bytes(row)),
-  );
   fc.assert(property, runs(300));
 });
 
