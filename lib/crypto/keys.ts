@@ -7,7 +7,6 @@ import { type KeyedHash, openssl } from './openssl.js';
 import { sodium } from './sodium.js';
 
 export const secret_bytes = 32;
-const subkey_bytes = 32;
 
 /** 32 bytes each. Plain data, so that it may cross to worker threads; never stored. */
 export interface RepositoryKeys {
@@ -32,8 +31,7 @@ const subkeyId = { chunkId: 1, gear: 2, wrap: 3, stream: 4, descriptor: 5 } as c
 /** The keys of a repository from its 32-byte secret: libsodium's crypto_kdf (BLAKE2b), one subkey id per purpose. */
 export function deriveKeys(secret: Uint8Array): RepositoryKeys {
   if (secret.length !== secret_bytes) throw new RangeError(`a repository secret has ${secret_bytes} bytes`);
-  const subkey = (id: number): Uint8Array =>
-    sodium().crypto_kdf_derive_from_key(subkey_bytes, id, kdfContext, secret);
+  const subkey = (id: number): Uint8Array => sodium().subkey(id, kdfContext, secret);
   return {
     chunkId: subkey(subkeyId.chunkId),
     gear: subkey(subkeyId.gear),

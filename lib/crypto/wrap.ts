@@ -3,6 +3,9 @@
 
 import { randomBytes, wipe } from './hash.js';
 import { sodium } from './sodium.js';
+import type { PasswordCost } from './sodium-types.js';
+
+export type { PasswordCost } from './sodium-types.js';
 
 export const salt_bytes = 16;
 const nonce_bytes = 24;
@@ -11,33 +14,20 @@ const wrapTag_bytes = 16;
 /** nonce 24 ‖ ciphertext ‖ tag 16 under a 32-byte key. Needs cryptoReady. */
 export function wrap(key: Uint8Array, associated: Uint8Array, plain: Uint8Array): Buffer {
   const nonce = randomBytes(nonce_bytes);
-  const ciphertext = sodium().crypto_aead_xchacha20poly1305_ietf_encrypt(plain, associated, null, nonce, key);
+  const ciphertext = sodium().seal(key, nonce, associated, plain);
   return Buffer.concat([nonce, ciphertext]);
 }
 
 /** What `wrap` wrapped, in memory of its own; undefined where key, associated data or bytes do not fit. Needs cryptoReady. */
 export function unwrap(key: Uint8Array, associated: Uint8Array, wrapped: Uint8Array): Buffer | undefined {
-  const library = sodium();
   if (wrapped.length < nonce_bytes + wrapTag_bytes) return undefined;
-  const nonce = wrapped.subarray(0, nonce_bytes);
-  try {
-    const plain = library.crypto_aead_xchacha20poly1305_ietf_decrypt(
-      null,
-      wrapped.subarray(nonce_bytes),
-      associated,
-      nonce,
-      key,
-    );
-    return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
-  } catch {
-    return undefined;
-  }
-}
-
-export interface PasswordCost {
-  /** Passes over the memory. */
-  readonly ops: number;
-  readonly memory_bytes: number;
+  const plain = sodium().open(
+    key,
+    wrapped.subarray(0, nonce_bytes),
+    associated,
+    wrapped.subarray(nonce_bytes),
+  );
+  return plain && Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
 }
 
 /**
@@ -45,16 +35,8 @@ export interface PasswordCost {
  * which is allocated as given. Wipes `password`. Needs cryptoReady.
  */
 export function passwordKey(password: Uint8Array, salt: Uint8Array, cost: PasswordCost): Uint8Array {
-  const library = sodium();
   try {
-    return library.crypto_pwhash(
-      32,
-      password,
-      salt,
-      cost.ops,
-      cost.memory_bytes,
-      library.crypto_pwhash_ALG_ARGON2ID13,
-    );
+    return sodium().passwordKey(password, salt, cost);
   } finally {
     wipe(password);
   }

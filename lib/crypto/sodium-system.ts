@@ -1,0 +1,139 @@
+// The system's own libsodium, by way of koffi: it uses what the processor has, and WebAssembly does not. Used only where it
+// gives the bytes that it has to give. One thread's own.
+
+import koffi from 'koffi';
+import { RrbackupError } from '../errors/index.js';
+import { passwordKey_bytes, type Sodium } from './sodium-types.js';
+
+/** The functions below are the same in both. */
+const libraryNames =
+  process.platform === 'darwin' ? ['libsodium.dylib'] : ['libsodium.so.26', 'libsodium.so.23'];
+
+/** crypto_pwhash_ALG_ARGON2ID13 of <sodium/crypto_pwhash.h>. */
+const argon2id13 = 2;
+const subkey_bytes = 32;
+const tag_bytes = 16;
+const lengths = { key: 32, nonce: 24, salt: 16, context: 8 } as const;
+
+function openLibrary(): ReturnType<typeof koffi.load> | undefined {
+  for (const name of libraryNames) {
+    try {
+      return koffi.load(name);
+    } catch {
+      // Not on this machine.
+    }
+  }
+  return undefined;
+}
+
+/** What C reads without asking how long it is. */
+function expectLengths(given: Partial<Record<keyof typeof lengths, Uint8Array>>): void {
+  for (const [what, bytes] of Object.entries(given))
+    if (bytes.length !== lengths[what as keyof typeof lengths])
+      throw new RangeError(`${bytes.length} bytes are not the length of a ${what}`);
+}
+
+/** C cannot be given memory that threads share. */
+function own(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(bytes) : bytes;
+}
+
+function bind(library: ReturnType<typeof koffi.load>): Sodium {
+  const initialize = library.func('int sodium_init()');
+  const derive = library.func(
+    'int crypto_kdf_derive_from_key(void *into, size_t size, uint64_t id, const void *context, const void *key)',
+  );
+  const encrypt = library.func(
+    'int crypto_aead_xchacha20poly1305_ietf_encrypt(void *into, void *size, const void *plain, uint64_t length, ' +
+      'const void *associated, uint64_t associated_length, void *none, const void *nonce, const void *key)',
+  );
+  const decrypt = library.func(
+    'int crypto_aead_xchacha20poly1305_ietf_decrypt(void *into, void *size, void *none, const void *sealed, uint64_t length, ' +
+      'const void *associated, uint64_t associated_length, const void *nonce, const void *key)',
+  );
+  const hashPassword = library.func(
+    'int crypto_pwhash(void *into, uint64_t size, const void *password, uint64_t length, const void *salt, ' +
+      'uint64_t ops, size_t memory, int algorithm)',
+  );
+  // 1: another thread was first.
+  if (initialize() < 0) throw new Error('libsodium refuses');
+  return {
+    name: 'system',
+    subkey: (id, contextText, secret) => {
+      const context = Buffer.from(contextText);
+      expectLengths({ context, key: secret });
+      const key = Buffer.allocUnsafeSlow(subkey_bytes);
+      if (derive(key, key.length, id, context, secret) !== 0) throw new Error('libsodium refuses');
+      return key;
+    },
+    seal: (key, nonce, associated, plain) => {
+      expectLengths({ key, nonce });
+      const sealed = Buffer.allocUnsafeSlow(plain.length + tag_bytes);
+      const [about, from] = [own(associated), own(plain)];
+      if (encrypt(sealed, null, from, from.length, about, about.length, null, nonce, key) !== 0)
+        throw new Error('libsodium refuses');
+      return sealed;
+    },
+    open: (key, givenNonce, associated, sealed) => {
+      const nonce = own(givenNonce);
+      expectLengths({ key, nonce });
+      const plain = Buffer.allocUnsafeSlow(sealed.length - tag_bytes);
+      const [about, from] = [own(associated), own(sealed)];
+      const status = decrypt(plain, null, null, from, from.length, about, about.length, nonce, key);
+      return status === 0 ? plain : undefined;
+    },
+    passwordKey: (password, salt, { ops, memory_bytes }) => {
+      expectLengths({ salt });
+      const key = Buffer.allocUnsafeSlow(passwordKey_bytes);
+      const { length } = password;
+      if (hashPassword(key, key.length, password, length, salt, ops, memory_bytes, argon2id13) !== 0)
+        throw new RrbackupError({
+          code: 'crypto.memory',
+          kind: 'failure',
+          message: `there is no room in memory for ${memory_bytes} bytes, which a password's work takes`,
+          guidance: 'end other programs, or raise the limit on memory that this one runs under',
+        });
+      return key;
+    },
+  };
+}
+
+/** Undefined where there is none that can be used. */
+export function loadSystemSodium(): Sodium | undefined {
+  const library = openLibrary();
+  if (library === undefined) return undefined;
+  try {
+    const sodium = bind(library);
+    return isRight(sodium) ? sodium : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it gives what the WebAssembly build gives: a test holds these bytes against that one. */
+function isRight(sodium: Sodium): boolean {
+  const key = Buffer.alloc(lengths.key, 7);
+  const nonce = Buffer.alloc(lengths.nonce, 9);
+  const associated = Buffer.from('associated');
+  const plain = Buffer.alloc(32, 5);
+  const sealed = sodium.seal(key, nonce, associated, plain);
+  const opened = sodium.open(key, nonce, associated, sealed);
+  const ofPassword = sodium.passwordKey(Buffer.from('known'), Buffer.alloc(lengths.salt, 3), {
+    ops: 1,
+    memory_bytes: 8192,
+  });
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  return (
+    hex(sodium.subkey(3, 'rrbackup', key)) === expected.subkey &&
+    hex(sealed) === expected.sealed &&
+    opened !== undefined &&
+    plain.equals(opened) &&
+    hex(ofPassword) === expected.passwordKey
+  );
+}
+
+const expected = {
+  subkey: '6cb9e34b4b715dea54217c0266d6d5b4a01930a7a03471722d2aa08738262b72',
+  sealed: 'bb77e78f79af7c67f1170d396d7602ee2ff6b29f456498e4a3881d59d623565e2afabe2e6d398e850b88654a900f2cb3',
+  passwordKey: 'ff63885adc6d74c4fdf1c547f2eb20add0e5a2517e5459091a5d4871db4bd673',
+} as const;
