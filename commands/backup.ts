@@ -119,12 +119,16 @@ export class BackupCommand extends BaseCommand {
       : await backup(repository, source, options);
     for (const { path, reason } of result.unreadable)
       report.warn(`cannot read ${printable(path) || '.'} of ${source.name}: ${reason}`);
+    const { unreadableCount } = result;
+    const more = unreadableCount - result.unreadable.length;
+    if (more > 0) report.warn(`cannot read ${counted(more, 'more entry', 'more entries')} of ${source.name}`);
     await report.summary('counts' in result ? previewSentence(result) : backupSentence(result));
     return {
-      status: result.unreadable.length > 0 ? exitStatus.incomplete : 0,
+      status: unreadableCount > 0 ? exitStatus.incomplete : 0,
       json: {
         ...('counts' in result ? previewToJson(result) : backupToJson(result)),
         unreadable: result.unreadable.map(({ path, reason }) => ({ ...bytesToJson('path', path), reason })),
+        unreadable_count: unreadableCount,
       },
     };
   }
@@ -147,21 +151,20 @@ function usage(message: string, guidance: string): RrbackupError {
   return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
 }
 
-function unreadableClause(unreadable: readonly unknown[]): string {
-  return unreadable.length === 0
-    ? ''
-    : `; ${counted(unreadable.length, 'entry', 'entries')} COULD NOT BE READ`;
+function unreadableClause({ unreadableCount }: PreviewResult | BackupResult): string {
+  return unreadableCount === 0 ? '' : `; ${counted(unreadableCount, 'entry', 'entries')} COULD NOT BE READ`;
 }
 
-function previewSentence({ source, counts, bytes, unreadable }: PreviewResult): string {
+function previewSentence(result: PreviewResult): string {
+  const { source, counts, bytes } = result;
   const { added, changed, metadata, removed } = counts;
   if (added + changed + metadata + removed === 0)
-    return `${source}: nothing has changed, no version would be made${unreadableClause(unreadable)}`;
+    return `${source}: nothing has changed, no version would be made${unreadableClause(result)}`;
   return [
     `${source}: would add ${counted(added, 'entry', 'entries')} (${formatBytes(bytes.added)})`,
     `change ${formatCount(changed)} (${formatBytes(bytes.changed)})`,
     `change only the metadata of ${formatCount(metadata)}`,
-    `remove ${formatCount(removed)} (${formatBytes(bytes.removed)})${unreadableClause(unreadable)}`,
+    `remove ${formatCount(removed)} (${formatBytes(bytes.removed)})${unreadableClause(result)}`,
   ].join(', ');
 }
 
@@ -169,7 +172,7 @@ function backupSentence(result: BackupResult): string {
   const { source, version, newest, added, changed, metadata, removed, tree, newBytes, uploadedBytes } =
     result;
   const took = formatDuration(result.elapsed_ms);
-  const unreadable = unreadableClause(result.unreadable);
+  const unreadable = unreadableClause(result);
   if (version === undefined)
     return newest === 0
       ? `${source}: nothing to back up${unreadable}`
@@ -209,6 +212,7 @@ function backupToJson(result: BackupResult): Record<string, unknown> {
     new_bytes: result.newBytes,
     uploaded_bytes: result.uploadedBytes,
     unstable: result.unstable.map((path) => bytesToJson('path', path)),
+    unstable_count: result.unstableCount,
     elapsed_ms: Math.round(result.elapsed_ms),
   };
 }

@@ -3,7 +3,9 @@
 // Holds numbers and ids, never content.
 
 import fs from 'node:fs';
+import { ByteWriter } from '../bytes/cursor.js';
 import { joinPath } from '../bytes/path.js';
+import { encodeAttributes, isTooLarge, tooLarge } from '../manifest/entry.js';
 import type { Entry, Segment } from '../manifest/types.js';
 import type { ChunkId } from '../pack/types.js';
 import { statusOfFile } from '../posix/directory.js';
@@ -63,7 +65,7 @@ export async function readBigFile(options: BigFileOptions, file: BigFile): Promi
     const first = await readOnce({ ...options, ask }, file, fd);
     return 'reason' in first || first.isStable ? first : await readOnce({ ...options, ask }, file, fd);
   } catch (error) {
-    if (!(error instanceof UnreadableError)) throw error;
+    if (!(error instanceof UnreadableError) && !isTooLarge(error)) throw error;
     return { reason: error.message };
   } finally {
     // The next file that is opened may have this descriptor: by then nobody reads here any more.
@@ -76,6 +78,8 @@ async function readOnce(options: BigFileOptions, file: BigFile, fd: number): Pro
   const before = new FileStatus();
   reading(() => statusOfFile(fd, before));
   if (typeOf(before.mode) !== 'file') return { reason: replaced };
+  // Offsets in it would not be exact.
+  if (!Number.isSafeInteger(before.size_bytes)) throw tooLarge('it is too long');
   const content: Segment[] = [];
   const kept = await keptPieces(options, file, fd, before.size_bytes);
   let position = 0;
@@ -93,11 +97,9 @@ async function readOnce(options: BigFileOptions, file: BigFile, fd: number): Pro
   const after = new FileStatus();
   reading(() => statusOfFile(fd, after));
   const sum_bytes = content.reduce((sum, segment) => sum + segment.size_bytes, 0);
-  return {
-    entry: { ...fileEntryOf(before, sum_bytes), xattrs, content },
-    isStable: before.isSameState(after),
-    xattrsReason,
-  };
+  const entry = { ...fileEntryOf(before, sum_bytes), xattrs, content };
+  encodeAttributes(new ByteWriter(), entry);
+  return { entry, isStable: before.isSameState(after), xattrsReason };
 }
 
 function isHoleAtEnd(fd: number, position: number, end: number): boolean {

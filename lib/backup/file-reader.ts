@@ -3,6 +3,7 @@
 
 import type { Cutter } from '../chunking/index.js';
 import type { StoredSegment } from '../manifest/row-stream.js';
+import { manifestLimits } from '../manifest/layout.js';
 import type { Xattr } from '../manifest/types.js';
 import { closeFile, type ReadBuffer, statusOfFile } from '../posix/directory.js';
 import { reasonOf, errorCode } from '../posix/libc.js';
@@ -120,7 +121,7 @@ export function xattrsOf(fd: number): {
   readonly xattrsReason: string | undefined;
 } {
   try {
-    return { xattrs: readXattrs(fd), xattrsReason: undefined };
+    return { xattrs: readXattrs(fd, manifestLimits.xattrs_bytes), xattrsReason: undefined };
   } catch (error) {
     return { xattrs: none, xattrsReason: reasonOf(error) };
   }

@@ -165,7 +165,7 @@ async function runOnce(
           removed: tracker.figures.counts.removed,
           newBytes: pipeline.newBytes,
           storedBytes: pipeline.storedBytes,
-          unreadable: tracker.unreadable.length,
+          unreadable: tracker.unreadable.count,
         },
         userNames: tracker.userNames,
         groupNames: tracker.groupNames,

@@ -24,7 +24,9 @@ export interface PreviewResult {
   readonly counts: Figures['counts'];
   /** Content of files: to be read, and gone. How much of it is new to the repository only reading tells. */
   readonly bytes: Figures['bytes'];
+  /** The first thousand of them. */
   readonly unreadable: readonly Unreadable[];
+  readonly unreadableCount: number;
 }
 
 type Step =
@@ -75,7 +77,7 @@ class Listing implements Findings {
   }
 
   isEnough(): boolean {
-    return this.figures.done.files >= entriesPerTurn;
+    return this.steps.length >= entriesPerTurn || this.figures.done.files >= entriesPerTurn;
   }
 
   #change(kind: ChangeKind, { path, status }: Found): void {
@@ -109,7 +111,7 @@ export async function previewBackup(
   const ahead: Step[] = [{ place: rootPlace }];
   for (let step = ahead.pop(); step; step = ahead.pop()) {
     if ('change' in step) await options.onChange?.(step.change);
-    else if ('unreadable' in step) tracker.unreadable.push(step.unreadable);
+    else if ('unreadable' in step) tracker.unreadable.add(step.unreadable);
     else {
       const listing = new Listing();
       comparison.compare(step.place, listing);
@@ -120,5 +122,6 @@ export async function previewBackup(
     }
   }
   const { counts, bytes } = tracker.figures;
-  return { source: source.name, counts, bytes, unreadable: tracker.unreadable };
+  const { first, count } = tracker.unreadable;
+  return { source: source.name, counts, bytes, unreadable: first, unreadableCount: count };
 }

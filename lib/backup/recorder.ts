@@ -3,7 +3,8 @@
 
 import { ByteWriter } from '../bytes/cursor.js';
 import { printable } from '../bytes/path.js';
-import { encodeAttributes } from '../manifest/entry.js';
+import { encodeAttributes, isTooLarge, maximumSeconds } from '../manifest/entry.js';
+import { manifestLimits } from '../manifest/layout.js';
 import { CommitRows, type EncodedRow, type StoredSegment } from '../manifest/row-stream.js';
 import { encodeStatus, MutableStatus } from '../manifest/status.js';
 import type { Segment, Xattr } from '../manifest/types.js';
@@ -29,8 +30,12 @@ const cost = { unchanged: 2, entry: 10, file: 20, bytesPerUnit: 400 } as const;
 /** Rows are handed over in stretches not much larger: a part of a commit, which takes them whole, has an end. */
 const rows_bytes = 1024 * 1024;
 
+/** Nobody has so many owners that are worth a name. */
+const maximumOwners = 65_536;
+
 const noAttributes = new Uint8Array(0);
 const noXattrs: readonly Xattr[] = [];
+const noContent: readonly StoredSegment[] = [];
 
 export class Recorder implements Findings {
   readonly #files: FileReader;
@@ -102,6 +107,7 @@ export class Recorder implements Findings {
   }
 
   unreadable(path: Buffer, reason: string): void {
+    this.#spent += cost.entry;
     this.#remarks.unreadable.push({ path, reason });
     this.#remarks.figures.statistics.unreadable++;
   }
@@ -117,7 +123,12 @@ export class Recorder implements Findings {
   }
 
   #store(kind: 'added' | 'changed' | 'metadata', found: Found, previous: Previous | undefined): void {
-    const type = typeOf(found.status.mode);
+    const { path, status, target } = found;
+    if (path.length > manifestLimits.path_bytes) {
+      this.#leave(path, 'its path is too long', previous);
+      return;
+    }
+    const type = typeOf(status.mode);
     if (type === 'file') {
       this.#file(found, previous);
       return;
@@ -127,14 +138,25 @@ export class Recorder implements Findings {
     try {
       xattrs =
         found.at === undefined
-          ? found.directory.ownXattrs()
-          : found.directory.xattrs(found.at.names.name(found.at.index));
+          ? found.directory.ownXattrs(manifestLimits.xattrs_bytes)
+          : found.directory.xattrs(found.at.names.name(found.at.index), manifestLimits.xattrs_bytes);
     } catch (error) {
       // Gone by now: it is stored as it was seen, and the next backup sees that it is gone.
-      if (errorCode(error) !== 'ENOENT') this.#warnOfXattrs(found.path, reasonOf(error));
+      if (errorCode(error) !== 'ENOENT') this.#warnOfXattrs(path, reasonOf(error));
     }
-    const { path, status, target } = found;
-    this.#encode(status, 0, target, xattrs);
+    const reason = this.#encode(status, 0, target, xattrs);
+    if (reason !== undefined) {
+      if (type !== 'directory') {
+        this.#leave(path, reason, previous);
+        return;
+      }
+      this.unreadable(path, reason);
+      this.#encodeInPart(status);
+      if (previous?.status.type === type && this.#isAsBefore(previous, noContent)) {
+        countEntry(this.#remarks.figures, type, 0);
+        return;
+      }
+    }
     const op = kind === 'added' ? 'added' : 'changed';
     this.#add({ op, path, attributes: this.#attributes.view(), content: undefined });
     this.#count(kind, status, 0);
@@ -153,17 +175,18 @@ export class Recorder implements Findings {
     const result = this.#files.read(() => directory.open(at.names, at.index), status);
     this.#spent += cost.file;
     if ('reason' in result) {
-      this.#remarks.unreadable.push({ path, reason: result.reason });
-      this.#remarks.figures.statistics.unreadable++;
-      if (previous === undefined) this.#remarks.figures.done.files++;
-      else countEntry(this.#remarks.figures, previous.status.type, previous.status.size_bytes);
+      this.#leave(path, result.reason, previous);
       return;
     }
     const { content, size_bytes, xattrs, xattrsReason } = result;
     if (xattrsReason !== undefined) this.#warnOfXattrs(path, xattrsReason);
     this.#spent += size_bytes / cost.bytesPerUnit;
+    const reason = this.#encode(result.status, size_bytes, noAttributes, xattrs);
+    if (reason !== undefined) {
+      this.#leave(path, reason, previous);
+      return;
+    }
     if (!result.isStable) this.#remarks.unstable.push(path);
-    this.#encode(result.status, size_bytes, noAttributes, xattrs);
     if (previous?.status.type === 'file' && this.#isAsBefore(previous, content)) {
       countEntry(this.#remarks.figures, 'file', size_bytes);
       return;
@@ -177,9 +200,40 @@ export class Recorder implements Findings {
     this.#remarks.warnings.push(xattrsUnreadable(path, reason));
   }
 
-  #encode(status: FileStatus, size_bytes: number, target: Uint8Array, xattrs: readonly Xattr[]): void {
+  /** It stays as it was, or out. */
+  #leave(path: Buffer, reason: string, previous: Previous | undefined): void {
+    this.unreadable(path, reason);
+    if (previous === undefined) this.#remarks.figures.done.files++;
+    else countEntry(this.#remarks.figures, previous.status.type, previous.status.size_bytes);
+  }
+
+  /** Why the entry is beyond what the format has room for; undefined if it is not. */
+  #encode(
+    status: FileStatus,
+    size_bytes: number,
+    target: Uint8Array,
+    xattrs: readonly Xattr[],
+  ): string | undefined {
     setSourceStatus(this.#status, status, size_bytes, target.length);
-    encodeStatus(this.#attributes.reset(), this.#status, target, xattrs);
+    try {
+      encodeStatus(this.#attributes.reset(), this.#status, target, xattrs);
+    } catch (error) {
+      if (isTooLarge(error)) return error.message;
+      throw error;
+    }
+    return undefined;
+  }
+
+  /**
+   * A directory without what there is no room for: what lies in it needs it. Nothing has changed at a time of 0, so that the
+   * next backup looks, and complains, again.
+   */
+  #encodeInPart(status: FileStatus): void {
+    setSourceStatus(this.#status, status, 0, 0);
+    this.#status.mtime_s = Math.max(-maximumSeconds, Math.min(status.mtime_s, maximumSeconds));
+    this.#status.ctime_s = 0;
+    this.#status.ctimeRest_ns = 0;
+    encodeStatus(this.#attributes.reset(), this.#status, noAttributes, noXattrs);
   }
 
   /** Whether the entry is the same to the last attribute. */
@@ -194,14 +248,8 @@ export class Recorder implements Findings {
   #count(kind: 'added' | 'changed' | 'metadata', { uid, gid }: FileStatus, size_bytes: number): void {
     countEntry(this.#remarks.figures, this.#status.type, size_bytes);
     countChange(this.#remarks.figures, kind, size_bytes);
-    if (!this.#users.has(uid)) {
-      this.#users.add(uid);
-      this.#remarks.users.push(uid);
-    }
-    if (!this.#groups.has(gid)) {
-      this.#groups.add(gid);
-      this.#remarks.groups.push(gid);
-    }
+    note(this.#users, uid, this.#remarks.users);
+    note(this.#groups, gid, this.#remarks.groups);
   }
 
   #add(row: EncodedRow): void {
@@ -220,6 +268,12 @@ export class Recorder implements Findings {
     this.#takeRows();
     this.#packs.endRun();
   }
+}
+
+function note(known: Set<number>, id: number, remarks: number[]): void {
+  if (known.has(id) || known.size >= maximumOwners) return;
+  known.add(id);
+  remarks.push(id);
 }
 
 export function xattrsUnreadable(path: Uint8Array, reason: string): string {

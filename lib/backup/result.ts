@@ -23,9 +23,12 @@ export interface BackupResult {
   /** Plain bytes of chunks that the repository did not have, and what was uploaded for this version. */
   readonly newBytes: number;
   readonly uploadedBytes: number;
+  /** The first thousand of them. */
   readonly unreadable: readonly Unreadable[];
-  /** Files that changed while they were read: stored as read. */
+  readonly unreadableCount: number;
+  /** Files that changed while they were read: stored as read. The first thousand of them. */
   readonly unstable: readonly Uint8Array[];
+  readonly unstableCount: number;
   readonly elapsed_ms: number;
 }
 
@@ -49,8 +52,10 @@ export function summarize(of: {
     tree: { files, directories, others, bytes },
     newBytes: pipeline.newBytes,
     uploadedBytes: pipeline.uploaded_bytes,
-    unreadable,
-    unstable,
+    unreadable: unreadable.first,
+    unreadableCount: unreadable.count,
+    unstable: unstable.first,
+    unstableCount: unstable.count,
     elapsed_ms: of.elapsed_ms,
   };
 }

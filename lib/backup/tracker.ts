@@ -9,13 +9,25 @@ import type { Run } from '../progress.js';
 import type { Remarks, Unreadable } from './messages.js';
 import { addFigures, type Figures, noFigures } from './tally.js';
 
-/** More names than a person would look at are left out. */
+/** More names than a person would look at are left out: of users and groups, and of files that went wrong. */
 const maximumNames = 4096;
+const maximumNamed = 1000;
+
+/** The first of what went wrong, and how often it did: a million files that cannot be read take no memory for each. */
+export class Named<T> {
+  readonly first: T[] = [];
+  count = 0;
+
+  add(one: T): void {
+    if (this.first.length < maximumNamed) this.first.push(one);
+    this.count++;
+  }
+}
 
 export class Tracker {
   readonly figures: Figures = noFigures();
-  readonly unreadable: Unreadable[] = [];
-  readonly unstable: Uint8Array[] = [];
+  readonly unreadable = new Named<Unreadable>();
+  readonly unstable = new Named<Uint8Array>();
   /** Of the users and groups that own what a version changes, kept in its header for people and other machines. */
   readonly userNames = new Map<number, string>();
   readonly groupNames = new Map<number, string>();
@@ -50,8 +62,8 @@ export class Tracker {
   }
 
   remark(remarks: Remarks, path: Uint8Array | undefined): void {
-    this.unreadable.push(...remarks.unreadable);
-    this.unstable.push(...remarks.unstable);
+    for (const one of remarks.unreadable) this.unreadable.add(one);
+    for (const path of remarks.unstable) this.unstable.add(path);
     for (const warning of remarks.warnings) this.#run.onWarning?.(warning);
     for (const id of remarks.users) note(this.userNames, id, userName);
     for (const id of remarks.groups) note(this.groupNames, id, groupName);

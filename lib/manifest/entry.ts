@@ -29,12 +29,19 @@ const noBytes = Buffer.alloc(0);
 const noXattrs: readonly Xattr[] = Object.freeze([]);
 const noContent: readonly Segment[] = Object.freeze([]);
 
+const tooLargeCode = 'manifest.entry_too_large';
+
 export function tooLarge(what: string): RrbackupError {
   return new RrbackupError({
-    code: 'manifest.entry_too_large',
+    code: tooLargeCode,
     kind: 'failure',
-    message: `an entry cannot be stored: ${what}`,
+    message: `it cannot be stored: ${what}`,
   });
+}
+
+/** Whether an entry was beyond the limits; the message says which one, and leaves it to others to name the entry. */
+export function isTooLarge(error: unknown): error is RrbackupError {
+  return error instanceof RrbackupError && error.code === tooLargeCode;
 }
 
 function typeCode(type: EntryType): number {
@@ -92,6 +99,7 @@ export function encodeAttributes(writer: ByteWriter, entry: Entry): void {
   encodeTime(writer, entry.ctime_ns);
   encode64(writer, entry.inode);
   encode64(writer, entry.device);
+  if (!Number.isSafeInteger(entry.size_bytes)) throw tooLarge('it is too long');
   writer.varint(entry.links).varint(entry.size_bytes);
   if (isDevice(entry.type)) writer.varint(entry.rdevMajor).varint(entry.rdevMinor);
   if (entry.type === 'symlink') {

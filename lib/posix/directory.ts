@@ -132,12 +132,13 @@ export class OpenDirectory {
     return fs.readlinkSync(this.reach(name), { encoding: 'buffer' });
   }
 
-  xattrs(name: Buffer): readonly ExtendedAttribute[] {
-    return readXattrs(this.reach(name));
+  /** As readXattrs, like the next. */
+  xattrs(name: Buffer, most_bytes = Infinity): readonly ExtendedAttribute[] {
+    return readXattrs(this.reach(name), most_bytes);
   }
 
-  ownXattrs(): readonly ExtendedAttribute[] {
-    return readXattrs(this.#fd);
+  ownXattrs(most_bytes = Infinity): readonly ExtendedAttribute[] {
+    return readXattrs(this.#fd, most_bytes);
   }
 
   /** A path to an entry of it, for calls that take one; valid while this is open. */

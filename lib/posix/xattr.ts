@@ -113,14 +113,21 @@ export function getXattr(where: Where, name: Uint8Array): Buffer | undefined {
   throw error;
 }
 
-/** All attributes with their values, sorted by name. Throws SystemCallError. */
-export function readXattrs(where: Where): readonly ExtendedAttribute[] {
+/**
+ * Attributes with their values, sorted by name: all, or as many as are more than `most_bytes` (an entry may have half a
+ * gigabyte of them). Throws SystemCallError.
+ */
+export function readXattrs(where: Where, most_bytes = Infinity): readonly ExtendedAttribute[] {
   const names = listXattrs(where);
   if (names.length === 0) return none;
   const found: ExtendedAttribute[] = [];
+  let total_bytes = 0;
   for (const name of names) {
     const value = getXattr(where, name);
-    if (value !== undefined) found.push({ name, value });
+    if (value === undefined) continue;
+    found.push({ name, value });
+    total_bytes += name.length + value.length;
+    if (total_bytes > most_bytes) break;
   }
   return found;
 }
