@@ -10,6 +10,7 @@ import { errorCode } from '../posix/libc.js';
 import { getXattr } from '../posix/xattr.js';
 import type { Attributes } from './attributes.js';
 import { explain, isOfOneEntry } from './failure.js';
+import type { Journal } from './journal.js';
 import { isTemporaryName } from './names.js';
 import type { PlannedRow } from './plan.js';
 import type { Target, TargetDirectory } from './target.js';
@@ -40,6 +41,8 @@ export interface DirectoriesOptions {
   readonly target: Target;
   readonly replaces: boolean;
   readonly attributes: Attributes;
+  /** In the target itself; goes when everything is done. */
+  readonly journal: Journal | undefined;
   onComplete(path: Buffer): void;
   /** Something else stands there and stays. */
   onConflict(path: Buffer, row: PlannedRow): void;
@@ -100,9 +103,10 @@ export class Directories {
   }
 
   #complete(frame: Frame): void {
-    const { directory, path, row, isOurs, isPlain, isNew, mode } = frame;
-    const { attributes, onComplete, onFailed } = this.#options;
+    const { parent, directory, path, row, isOurs, isPlain, isNew, mode } = frame;
+    const { attributes, journal, onComplete, onFailed } = this.#options;
     try {
+      if (parent === undefined) journal?.remove();
       const access = directory.self();
       const { isWhole, descriptor } = directory.held();
       // Attributes that a directory has from its parent, it has only where the parent has default ones.
@@ -126,9 +130,10 @@ export class Directories {
   /** Of a restore that was killed. */
   #removeLeftovers(directory: TargetDirectory, id: DirectoryId): void {
     const { catalog, sequence } = this.#options;
-    for (const name of fs.readdirSync(directory.self(), { encoding: 'buffer' }))
-      if (isTemporaryName(name) && catalog.lookup(id, name, sequence) === undefined)
-        removeIn(directory.held(), name);
+    for (const name of fs.readdirSync(directory.self(), { encoding: 'buffer' })) {
+      const isOver = isTemporaryName(name) && !this.#isJournal(directory, name);
+      if (isOver && catalog.lookup(id, name, sequence) === undefined) removeIn(directory.held(), name);
+    }
   }
 
   /**
@@ -138,7 +143,14 @@ export class Directories {
   #holdsOnlyOurs(root: PlannedRow): boolean {
     const { catalog, sequence, target } = this.#options;
     const names = fs.readdirSync(target.root.self(), { encoding: 'buffer' });
-    return names.every((name) => catalog.lookup(root.directory!, name, sequence) !== undefined);
+    return names.every(
+      (name) =>
+        catalog.lookup(root.directory!, name, sequence) !== undefined || this.#isJournal(target.root, name),
+    );
+  }
+
+  #isJournal(directory: TargetDirectory, name: Buffer): boolean {
+    return directory.parent === undefined && this.#options.journal?.name.equals(name) === true;
   }
 }
 

@@ -6,6 +6,7 @@ import type { Entry, EntryType, Segment } from '../manifest/types.js';
 import { splitDevice } from '../posix/nodes.js';
 import { dataExtents } from '../posix/sparse.js';
 import type { ChunkId } from '../pack/types.js';
+import { isTrusted, type Trust } from './journal.js';
 
 export type Standing = 'absent' | 'same' | 'different' | 'directory';
 
@@ -24,15 +25,16 @@ export function statusOf(access: Buffer): fs.BigIntStats | undefined {
   return fs.lstatSync(access, { bigint: true, throwIfNoEntry: false });
 }
 
-/** With a file's content, which may be large, compared to its end. `stats` is what statusOf says. */
+/** With a file's content, which may be large, compared to its end where it is not trusted. `stats` is what statusOf says. */
 export function whatStands(
   access: Buffer,
   stats: fs.BigIntStats | undefined,
   entry: Entry,
   comparison: Comparison,
+  trust: readonly Trust[],
 ): Standing {
   const standing = whatSeemsToStand(access, stats, entry);
-  if (standing !== 'same' || entry.type !== 'file') return standing;
+  if (standing !== 'same' || entry.type !== 'file' || isTrusted(stats!, trust)) return standing;
   return hasContent(access, entry, comparison) ? 'same' : 'different';
 }
 

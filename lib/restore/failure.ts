@@ -14,6 +14,13 @@ export function isOfOneEntry(error: unknown): boolean {
   return code !== undefined && !ofTarget.has(code);
 }
 
+/** Whether the disk itself has failed or gone away: what was written there may be lost. */
+export function isOfDisk(error: unknown): boolean {
+  return (
+    error instanceof RrbackupError && ['restore.EIO', 'restore.ENODEV', 'restore.EROFS'].includes(error.code)
+  );
+}
+
 /** True for what is wrong with stored bytes; false for a store that does not answer. */
 export function isOfOneBlock(error: unknown): error is RrbackupError {
   return error instanceof RrbackupError && ['damaged', 'tampered', 'not_found'].includes(error.kind);

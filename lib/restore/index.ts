@@ -9,8 +9,11 @@ import type { LocalBlocksSettings } from '../pack/index.js';
 import type { Run } from '../progress.js';
 import { Dispatcher } from './dispatch.js';
 import { type PackSource, Supplier } from './fetch.js';
+import { isOfDisk } from './failure.js';
+import { Journal } from './journal.js';
 import { limits } from './limits.js';
 import type { Policy, WriterSettings } from './messages.js';
+import { temporaryName } from './names.js';
 import { type Totals, plan, sumOfEverything } from './plan.js';
 import { Restoration } from './restoration.js';
 import { type Runner, runHere, runInThreads } from './runner.js';
@@ -138,6 +141,7 @@ async function carryOut(
   const dispatcher = new Dispatcher({ runner, supplier, mustFetch, stop });
   const onAbort = (): void => dispatcher.fail(interrupted());
   signal?.addEventListener('abort', onAbort);
+  const journal = isLittle(totals) ? undefined : beginJournal(options, root, target);
   const restoration = new Restoration({
     ...settings,
     catalog,
@@ -147,11 +151,17 @@ async function carryOut(
     dispatcher,
     totals,
     turns,
+    journal,
     run: options,
   });
   try {
     return await restoration.run(plan(catalog, root, sequence, selection));
+  } catch (error) {
+    // Then what was written may be lost, whatever its status says.
+    if (isOfDisk(error)) journal?.remove();
+    throw error;
   } finally {
+    journal?.close();
     signal?.removeEventListener('abort', onAbort);
     await runner.close();
   }
@@ -162,18 +172,31 @@ function policyOf({ overwrite = false, inPlace = false }: RestoreOptions): Polic
   return overwrite ? 'replace' : 'keep';
 }
 
-/** Threads take a tenth of a second to start: little work is done here meanwhile. */
+function beginJournal(
+  { repository, stream, sequence, paths = [] }: RestoreOptions,
+  root: CatalogEntry,
+  target: Target,
+): Journal | undefined {
+  const name = temporaryName(repository.catalog, root.directory!, sequence, 'journal');
+  const { repositoryId } = repository.context;
+  return Journal.begin(target.root.held(), name, { repositoryId, stream, sequence, paths });
+}
+
+/** Threads take a tenth of a second to start: little work is done here meanwhile, and needs no journal. */
+function isLittle({ files, bytes }: Totals): boolean {
+  return files <= limits.inlineEntries && bytes <= limits.inline_bytes;
+}
+
 async function startRunner(
   { catalog, context, localBlocks }: RestoreSource,
   settings: WriterSettings,
-  { files, bytes }: Totals,
+  totals: Totals,
 ): Promise<Runner> {
   const { keys, repositoryId } = context;
   // What comes over a network comes through the main thread, which looks into the disk cache, too.
   const local = localBlocks.kind === 'directory' ? localBlocks : ({ kind: 'none' } as const);
-  const isLittle = files <= limits.inlineEntries && bytes <= limits.inline_bytes;
   const catalogPath = catalog.path;
-  if (catalogPath === undefined || isLittle)
+  if (catalogPath === undefined || isLittle(totals))
     return runHere({ ...settings, catalog, repositoryId, keys, local });
   const threads = Math.min(limits.threads, os.availableParallelism());
   return runInThreads({ ...settings, catalogPath, repositoryId, keys, local }, threads);

@@ -14,6 +14,7 @@ import { createTemporary } from './content.js';
 import type { Dispatcher } from './dispatch.js';
 import { openExisting, statusOf, whatSeemsToStand } from './existing.js';
 import { openToChange } from './in-place.js';
+import { isTrusted, type Journal } from './journal.js';
 import { limits } from './limits.js';
 import type { Place } from './links.js';
 import type { PieceRequest, Policy } from './messages.js';
@@ -26,6 +27,7 @@ export interface LargeFilesOptions {
   readonly policy: Policy;
   readonly dispatcher: Dispatcher;
   readonly attributes: Attributes;
+  readonly journal: Journal | undefined;
   /** So much more of a file is as it should be. */
   onBytes(size_bytes: number): void;
 }
@@ -63,11 +65,13 @@ export class LargeFiles {
   }
 
   async #putBack(place: Place, entry: Entry, held: HeldDirectory): Promise<LargeResult> {
-    const { policy, attributes } = this.#options;
+    const { policy, attributes, journal } = this.#options;
     const access = pathIn(held, place.row.name);
     const stats = place.frame.isNew ? undefined : statusOf(access);
     let standing = whatSeemsToStand(access, stats, entry);
-    if (standing === 'same' && !(await this.#isSame(access, place, entry))) standing = 'different';
+    const isKnown = standing === 'same' && isTrusted(stats!, journal?.trust([place.path]) ?? []);
+    if (standing === 'same' && !isKnown && !(await this.#isSame(access, place, entry)))
+      standing = 'different';
     if (standing === 'same') {
       attributes.apply({ access, path: place.path, entry, isPlain: false, stats });
       return { what: 'right', written_bytes: 0 };

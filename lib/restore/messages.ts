@@ -6,6 +6,7 @@ import type { RepositoryKeys } from '../crypto/index.js';
 import type { PlainError } from '../errors/index.js';
 import type { LocalBlocksSettings } from '../pack/index.js';
 import type { HeldDirectory } from '../posix/at.js';
+import type { Trust } from './journal.js';
 
 /** How an existing file that differs is met: it is kept, replaced by a new one, or changed where it stands. */
 export type Policy = 'keep' | 'replace' | 'change';
@@ -69,6 +70,8 @@ export interface EntriesRequest {
   readonly directories: readonly UnitDirectory[];
   /** For names of temporary files: two requests under way never have the same. */
   readonly slot: number;
+  /** For all of these entries. */
+  readonly trust: readonly Trust[];
   readonly supply: Supply | undefined;
 }
 

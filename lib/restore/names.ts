@@ -4,16 +4,16 @@ import type { CatalogReader, DirectoryId } from '../catalog/types.js';
 
 const slash = 0x2f;
 const temporary = '.rrbackup-partial';
-const temporaryPattern = /^\.rrbackup-partial(-\d+)?-*$/;
+const temporaryPattern = /^\.rrbackup-partial(-\d+|-journal)?-*$/;
 
-/** A name that the version has nothing at. Two that are used at once have different slots. */
+/** A name that the version has nothing at. Two that are used at once are for different things: slots, or the journal. */
 export function temporaryName(
   catalog: Pick<CatalogReader, 'lookup'>,
   directory: DirectoryId,
   sequence: number,
-  slot: number,
+  what: number | 'journal',
 ): Buffer {
-  let name = Buffer.from(`${temporary}-${slot}`);
+  let name = Buffer.from(`${temporary}-${what}`);
   while (catalog.lookup(directory, name, sequence) !== undefined) name = Buffer.from(`${name.toString()}-`);
   return name;
 }

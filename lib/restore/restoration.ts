@@ -1,25 +1,25 @@
-// One restore from its walk to its end, in the main thread: makes directories, hands everything else to the threads, counts what
-// became of it. Holds only what is under way.
+// One restore from its walk to its end, in the main thread: makes directories, hands everything else to the threads, and notes in
+// the journal how far everything is as it should be. Holds only what is under way.
 
-import { printable } from '../bytes/path.js';
 import type { CatalogEntry, CatalogReader } from '../catalog/types.js';
-import { damaged, RrbackupError } from '../errors/index.js';
 import type { Run } from '../progress.js';
 import { Attributes } from './attributes.js';
 import { Directories, type Frame } from './directories.js';
 import type { Dispatcher } from './dispatch.js';
 import { explain, isOfOneEntry } from './failure.js';
+import type { Journal } from './journal.js';
 import { LargeFiles } from './large.js';
 import { limits } from './limits.js';
 import { Links, type Place } from './links.js';
-import type { EntriesResponse, FirstName, Policy, UnitDirectory } from './messages.js';
-import { joinNames } from './names.js';
+import { Mark } from './mark.js';
+import type { Policy } from './messages.js';
+import { Outcome } from './outcome.js';
 import type { PlannedRow, Step, Totals } from './plan.js';
 import type { RestoreResult } from './index.js';
 import type { Target } from './target.js';
 import type { Turns } from './turns.js';
-import { type Unit, UnitBuilder, type UnitPart, chunksOf } from './units.js';
-import { Warnings } from './warnings.js';
+import { UnitWork } from './unit-work.js';
+import { UnitBuilder } from './units.js';
 
 export interface RestorationOptions {
   readonly catalog: Pick<CatalogReader, 'lookup' | 'chunk'>;
@@ -32,34 +32,28 @@ export interface RestorationOptions {
   readonly dispatcher: Dispatcher;
   readonly totals: Totals;
   readonly turns: Turns;
+  readonly journal: Journal | undefined;
   readonly run: Run;
 }
 
 export class Restoration {
   readonly #options: RestorationOptions;
-  readonly #warnings = new Warnings();
+  readonly #outcome: Outcome;
   readonly #directories: Directories;
   readonly #large: LargeFiles;
   readonly #links = new Links();
   readonly #units: UnitBuilder;
+  readonly #unitWork: UnitWork;
   readonly #largeWaiting: Place[] = [];
   #largeOpen = 0;
-  readonly #result = {
-    files: 0,
-    directories: 0,
-    others: 0,
-    alreadyRight: 0,
-    bytes: 0,
-    conflicts: 0,
-    failed: 0,
-  };
-  #filesDone = 0;
-  #bytesDone = 0;
+  readonly #mark = new Mark();
 
   constructor(options: RestorationOptions) {
     this.#options = options;
-    const { catalog, sequence, policy, dispatcher, mustFetch, root, target, umask } = options;
-    const attributes = new Attributes(this.#warnings, umask);
+    const { catalog, sequence, policy, dispatcher, mustFetch, root, target, umask, journal } = options;
+    const outcome = new Outcome(options.run, options.totals);
+    this.#outcome = outcome;
+    const attributes = new Attributes(outcome.warnings, umask);
     this.#directories = new Directories({
       catalog,
       root: root.entry,
@@ -67,18 +61,28 @@ export class Restoration {
       target,
       replaces: policy !== 'keep',
       attributes,
-      onComplete: () => void this.#result.directories++,
-      onConflict: (path) => this.#onConflict(path),
-      onFailed: (path, _row, error) => this.#onFailed(path, error),
+      journal,
+      onComplete: () => void outcome.result.directories++,
+      onConflict: (path) => outcome.conflict(path),
+      onFailed: (path, _row, error) => outcome.failed(path, error),
     });
-    const onBytes = (size_bytes: number): void => void (this.#bytesDone += size_bytes);
-    this.#large = new LargeFiles({ catalog, sequence, policy, dispatcher, attributes, onBytes });
+    const onBytes = (size_bytes: number): void => void (outcome.bytesDone += size_bytes);
+    this.#large = new LargeFiles({ catalog, sequence, policy, dispatcher, attributes, journal, onBytes });
     this.#units = new UnitBuilder({ catalog, sequence, mustFetch });
+    this.#unitWork = new UnitWork({
+      catalog,
+      sequence,
+      mustFetch,
+      dispatcher,
+      journal,
+      outcome,
+      onSettled: (place, isThere) => this.#settled(place, isThere),
+    });
   }
 
   /** Everything is done, or nothing is under way any more, when it settles. */
   async run(steps: Generator<Step, void, 'skip' | undefined>): Promise<RestoreResult> {
-    const { dispatcher, run } = this.#options;
+    const { dispatcher } = this.#options;
     try {
       await this.#walk(steps);
       await this.#settle(() => this.#units.isEmpty && this.#largeWaiting.length === 0 && dispatcher.isIdle);
@@ -86,9 +90,9 @@ export class Restoration {
       dispatcher.fail(error);
     }
     await dispatcher.idle();
-    this.#warnings.tell(run.onWarning);
+    this.#outcome.tellWarnings();
     dispatcher.check();
-    return this.#result;
+    return this.#outcome.result;
   }
 
   async #walk(steps: Generator<Step, void, 'skip' | undefined>): Promise<void> {
@@ -103,8 +107,11 @@ export class Restoration {
       if (step.kind === 'leave') this.#directories.done(frames.pop()!);
       else if (step.kind === 'enter') {
         const frame = this.#enter(frames.at(-1), step.path, step.row, step.isParent);
-        if (frame === undefined) answer = 'skip';
-        else frames.push(frame);
+        if (frame !== undefined) frames.push(frame);
+        else {
+          this.#mark.fail(step.path);
+          answer = 'skip';
+        }
       } else {
         this.#add({ frame: frames.at(-1)!, row: step.row, path: step.path });
         while (this.#units.isFull) await this.#send();
@@ -123,7 +130,7 @@ export class Restoration {
       return this.#directories.enter(parent, path, row, isParent);
     } catch (error) {
       if (!isOfOneEntry(error)) throw explain(path, error);
-      this.#onFailed(path, explain(path, error));
+      this.#outcome.failed(path, explain(path, error));
       return undefined;
     }
   }
@@ -138,6 +145,7 @@ export class Restoration {
 
   #add(place: Place): void {
     place.frame.left++;
+    this.#mark.add(place.path);
     const what = this.#links.add(place);
     if (what !== 'wait') this.#put(place, what.first);
   }
@@ -155,6 +163,7 @@ export class Restoration {
   #settled(place: Place, isThere: boolean): void {
     if (place.row.links > 1)
       for (const { place: next, first } of this.#links.settle(place, isThere)) this.#put(next, first);
+    this.#mark.settle(place.path, isThere);
     this.#directories.done(place.frame);
   }
 
@@ -176,24 +185,26 @@ export class Restoration {
   }
 
   async #putLargeBack(place: Place): Promise<void> {
-    const before_bytes = this.#bytesDone;
+    const outcome = this.#outcome;
+    const before_bytes = outcome.bytesDone;
     let isThere = false;
     try {
       const { what, written_bytes } = await this.#large.putBack(place);
       isThere = what !== 'conflict';
-      this.#result.bytes += written_bytes;
-      if (what === 'conflict') this.#onConflict(place.path);
-      else this.#result.files++;
-      if (what === 'right') this.#result.alreadyRight++;
-      if (what !== 'written') this.#bytesDone += place.row.size_bytes;
+      outcome.result.bytes += written_bytes;
+      if (what === 'conflict') outcome.conflict(place.path);
+      else outcome.result.files++;
+      if (what === 'right') outcome.result.alreadyRight++;
+      if (what !== 'written') outcome.bytesDone += place.row.size_bytes;
     } catch (error) {
       if (!isOfOneEntry(error)) throw explain(place.path, error);
-      this.#onFailed(place.path, explain(place.path, error));
-      this.#bytesDone = before_bytes + place.row.size_bytes;
+      outcome.failed(place.path, explain(place.path, error));
+      outcome.bytesDone = before_bytes + place.row.size_bytes;
     }
-    this.#filesDone++;
+    outcome.filesDone++;
     this.#settled(place, isThere);
-    this.#progress(place.path);
+    outcome.tellProgress(place.path);
+    this.#options.journal?.note(this.#mark.before);
   }
 
   async #send(): Promise<void> {
@@ -202,160 +213,9 @@ export class Restoration {
     // Links that were waiting may have come meanwhile, or nothing is left.
     if (this.#units.isEmpty) return;
     const unit = this.#units.take();
-    dispatcher.start(() => this.#runUnit(unit));
-  }
-
-  async #runUnit({ parts, blocks }: Unit): Promise<void> {
-    const { dispatcher } = this.#options;
-    const slot = dispatcher.takeSlot();
-    const pinned: Frame[] = [];
-    try {
-      const reached = parts.filter((part) => this.#pin(part, pinned));
-      const directories = reached.map((part) => toDirectory(part));
-      const request = { kind: 'entries', directories, slot } as const;
-      const response = await dispatcher.entries(request, blocks);
-      const absent = this.#take(response);
-      for (const [index, at] of await this.#again(reached, directories, slot, response.unread, absent))
-        await this.#repair(reached[index]!, directories[index]!, at, slot, absent);
-      for (const part of reached) {
-        for (const place of part.places) {
-          this.#filesDone++;
-          this.#bytesDone += place.row.size_bytes;
-          this.#settled(place, absent.size === 0 || !absent.has(keyOf(place.path)));
-        }
-      }
-      this.#progress(parts.at(-1)!.places.at(-1)!.path);
-    } finally {
-      for (const { directory } of pinned) directory.unpin();
-      dispatcher.freeSlot(slot);
-    }
-  }
-
-  /** False if the directory cannot be reached any more: its entries have failed. */
-  #pin({ frame, places, firsts }: UnitPart, pinned: Frame[]): boolean {
-    try {
-      for (const each of [frame, ...[...firsts.values()].map((first) => first.frame)]) {
-        each.directory.pin();
-        pinned.push(each);
-      }
-      return true;
-    } catch (error) {
-      for (const place of places) {
-        if (!isOfOneEntry(error)) throw explain(place.path, error);
-        this.#onFailed(place.path, explain(place.path, error));
-        this.#filesDone++;
-        this.#bytesDone += place.row.size_bytes;
-        this.#settled(place, false);
-      }
-      return false;
-    }
-  }
-
-  /** Entries whose blocks are fetched only now that it is clear that they are needed. What is unread even so. */
-  async #again(
-    parts: readonly UnitPart[],
-    directories: readonly UnitDirectory[],
-    slot: number,
-    unread: EntriesResponse['unread'],
-    absent: Set<string>,
-  ): Promise<EntriesResponse['unread']> {
-    if (!this.#options.mustFetch || unread.length === 0) return unread;
-    const request = { kind: 'entries', slot } as const;
-    const blocks = unread.flatMap(([index, at]) => chunksOf(parts[index]!.places[at]!, this.#options));
-    const again = unread.map(([index, at]) => onlyOne(directories[index]!, parts[index]!, at));
-    const response = await this.#options.dispatcher.entries({ ...request, directories: again }, blocks);
-    for (const key of this.#take(response)) absent.add(key);
-    return response.unread.map(([place]) => unread[place]!);
-  }
-
-  /** One entry whose block no thread could read. */
-  async #repair(
-    part: UnitPart,
-    directory: UnitDirectory,
-    at: number,
-    slot: number,
-    absent: Set<string>,
-  ): Promise<void> {
-    const place = part.places[at]!;
-    const request = { kind: 'entries', directories: [onlyOne(directory, part, at)], slot } as const;
-    const blocks = chunksOf(place, this.#options);
-    const response = await this.#options.dispatcher.repairedEntries(request, blocks);
-    for (const key of this.#take(response)) absent.add(key);
-    if (response.unread.length === 0) return;
-    this.#onFailed(place.path, damaged('restore.block_unreadable', 'its content cannot be decoded'));
-    absent.add(keyOf(place.path));
-  }
-
-  /** Counts it. The paths at which nothing is as it should be. */
-  #take(response: EntriesResponse): Set<string> {
-    const result = this.#result;
-    result.files += response.files;
-    result.others += response.others;
-    result.alreadyRight += response.alreadyRight;
-    result.bytes += response.written_bytes;
-    for (const path of response.conflicts) this.#onConflict(Buffer.from(path));
-    for (const { path, error } of response.failed)
-      this.#onFailed(Buffer.from(path), RrbackupError.fromPlain(error));
-    for (const { group, message } of response.warnings) this.#warnings.add(group, message);
-    return new Set([...response.conflicts, ...response.failed.map(({ path }) => path)].map(keyOf));
-  }
-
-  #onConflict(path: Buffer): void {
-    this.#result.conflicts++;
-    this.#options.run.onWarning?.(`${printable(path)} is kept as it is: something else stands there already`);
-  }
-
-  #onFailed(path: Buffer, error: RrbackupError): void {
-    this.#result.failed++;
-    const isSystemCall = error.code.startsWith('restore.E');
-    this.#options.run.onWarning?.(
-      isSystemCall ? error.message : `${printable(path) || 'the target'} is not put back: ${error.message}`,
-    );
-  }
-
-  #progress(path: Buffer): void {
-    const { totals, run } = this.#options;
-    run.onProgress?.({
-      phase: 'restore',
-      files_done: this.#filesDone,
-      files_total: totals.files,
-      bytes_done: this.#bytesDone,
-      bytes_total: totals.bytes,
-      current: printable(path),
+    dispatcher.start(async () => {
+      await this.#unitWork.run(unit);
+      this.#options.journal?.note(this.#mark.before);
     });
   }
-}
-
-/** Its directories are pinned. */
-function toDirectory({ frame, places, firsts }: UnitPart): UnitDirectory {
-  const { catalog, path, isNew, isPlain } = frame;
-  const first = (place: Place): FirstName => ({
-    directory: held(place.frame),
-    name: place.row.name,
-    path: place.path,
-  });
-  return {
-    held: held(frame),
-    catalog,
-    path,
-    isNew,
-    isPlain,
-    names: joinNames(places.map(({ row }) => row.name)),
-    firsts: [...firsts].map(([index, place]) => [index, first(place)]),
-  };
-}
-
-function onlyOne(directory: UnitDirectory, part: UnitPart, at: number): UnitDirectory {
-  const firsts = directory.firsts.filter(([index]) => index === at).map(([, first]) => [0, first] as const);
-  return { ...directory, names: joinNames([part.places[at]!.row.name]), firsts };
-}
-
-/** Without what cannot be sent to another thread. */
-function held({ directory }: Frame): UnitDirectory['held'] {
-  const { descriptor, path } = directory.held();
-  return { descriptor, path };
-}
-
-function keyOf(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
 }

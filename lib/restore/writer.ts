@@ -20,6 +20,7 @@ import { changeSegments, createTemporary, unlessLeftOver, writeSegments } from '
 import { type Comparison, statusOf, whatStands } from './existing.js';
 import { explain, isOfOneEntry } from './failure.js';
 import { openToChange } from './in-place.js';
+import type { Trust } from './journal.js';
 import type {
   EntriesRequest,
   EntriesResponse,
@@ -77,7 +78,7 @@ export class EntryWriter {
       for (const [place, name] of splitNames(directory.names).entries()) {
         this.#options.comparison.check();
         try {
-          this.#entry(directory, name, temporary, firsts.get(place));
+          this.#entry(directory, name, temporary, firsts.get(place), request.trust);
         } catch (error) {
           const path = joinPath(directory.path, name);
           if (error instanceof UnreadError) unread.push([index, place]);
@@ -96,7 +97,13 @@ export class EntryWriter {
     };
   }
 
-  #entry(directory: UnitDirectory, name: Buffer, temporary: Buffer, first: FirstName | undefined): void {
+  #entry(
+    directory: UnitDirectory,
+    name: Buffer,
+    temporary: Buffer,
+    first: FirstName | undefined,
+    trust: readonly Trust[],
+  ): void {
     const { catalog, sequence, policy, comparison } = this.#options;
     const entry = catalog.lookup(directory.catalog, name, sequence)?.entry;
     if (entry === undefined)
@@ -104,7 +111,7 @@ export class EntryWriter {
     const access = pathIn(directory.held, name);
     if (first !== undefined && isSameFile(first, access)) return this.#done(entry, 'linked', 0);
     const stats = directory.isNew ? undefined : statusOf(access);
-    const standing = whatStands(access, stats, entry, comparison);
+    const standing = whatStands(access, stats, entry, comparison, trust);
     if (standing === 'directory' || (standing === 'different' && policy === 'keep'))
       return void this.#conflicts.push(joinPath(directory.path, name));
     // The same content under a name of its own loses nothing by becoming the link that it should be.
