@@ -1,9 +1,9 @@
 // libsodium as WebAssembly: the one that is always there. The only importer of the library.
 
-import library from 'libsodium-wrappers-sumo';
 import { passwordKey_bytes, type Sodium } from './sodium-types.js';
 
 export async function loadWasmSodium(): Promise<Sodium> {
+  const { default: library } = await import('libsodium-wrappers-sumo');
   await library.ready;
   return {
     name: 'wasm',

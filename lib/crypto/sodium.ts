@@ -2,6 +2,7 @@
 // never lets it out of this room.
 
 import { loadSystemSodium } from './sodium-system.js';
+import { loadWasmSodium } from './sodium-wasm.js';
 import type { Sodium } from './sodium-types.js';
 
 let loading: Promise<Sodium> | undefined;
@@ -9,7 +10,7 @@ let loaded: Sodium | undefined;
 
 async function load(): Promise<Sodium> {
   // The system's is there at once, where the other takes 40 ms to load, and works on a password in a third of the time.
-  loaded = loadSystemSodium() ?? (await (await import('./sodium-wasm.js')).loadWasmSodium());
+  loaded = loadSystemSodium() ?? (await loadWasmSodium());
   return loaded;
 }
 
