@@ -2,6 +2,7 @@
 // the end or none; packs of a run that did not get there are found and used by the next one.
 
 import os from 'node:os';
+import type { Feed } from '../catalog/index.js';
 import { defaultLevel } from '../compression/index.js';
 import { randomBytes } from '../crypto/index.js';
 import { RrbackupError, toRrbackupError } from '../errors/index.js';
@@ -112,6 +113,16 @@ async function runOnce(
   const table = new ChunkTable();
   const orphans = new Orphans(repository);
   const writer = new CommitWriter({ ...context, stream, ...call });
+  const beginning = {
+    stream,
+    sequence,
+    parentHash: before?.hash ?? '',
+    run,
+    host: repository.host,
+    source: source.name,
+    sourcePath: Buffer.from(source.path),
+  };
+  const feed = catalog.feed(beginning);
   const pipeline = new Pipeline({
     repository,
     source: settings,
@@ -121,6 +132,7 @@ async function runOnce(
     table,
     orphansUsed: orphans.used,
     writer,
+    feed,
     workers: os.availableParallelism(),
     progress: options,
     onRemarks: (remarks, path) => tracker.remark(remarks, path),
@@ -146,15 +158,9 @@ async function runOnce(
     }
     const header = await pipeline.finish(
       () => ({
-        stream,
-        sequence,
-        parentHash: before?.hash ?? '',
+        ...beginning,
         parentVersionId: head?.headVersionId ?? '',
-        run,
         parentRun: before?.header.run ?? '',
-        host: repository.host,
-        source: source.name,
-        sourcePath: Buffer.from(source.path),
         started_ns,
         finished_ns: clock.now_ns(),
         program: `rrbackup ${programVersion}`,
@@ -174,7 +180,7 @@ async function runOnce(
     );
     const published = await publish(repository, writer, header, options);
     state.journalClear(stream);
-    await afterCommit(repository, header, published, options);
+    await afterCommit(repository, header, published, { ...options, feed });
     return result(header);
   } finally {
     await pipeline.close();
@@ -204,7 +210,7 @@ async function afterCommit(
   repository: Repository,
   { stream, sequence, statistics }: VersionHeader,
   published: PublishedCommit | undefined,
-  options: BackupOptions,
+  options: BackupOptions & { readonly feed: Feed },
 ): Promise<void> {
   try {
     if (published !== undefined) await repository.takeIn(stream, sequence, published, options);

@@ -3,7 +3,9 @@
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { interrupted } from '../errors/index.js';
+import type { Feed } from '../catalog/index.js';
 import type { CommitWriter } from '../manifest/commit.js';
+import { encodeRow, encodeRows } from '../manifest/row-stream.js';
 import type { Row, VersionHeader } from '../manifest/types.js';
 import { packKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
@@ -51,6 +53,7 @@ export interface PipelineOptions {
   readonly table: ChunkTable;
   readonly orphansUsed: SharedArrayBuffer;
   readonly writer: CommitWriter;
+  readonly feed: Feed;
   readonly workers: number;
   readonly progress: Run;
   /** What workers, or this room, have to say of what they did; `path`: where they are. */
@@ -140,6 +143,7 @@ export class Pipeline {
       case 'rows':
         this.#waiting_bytes -= finding.rows.bytes.length;
         await this.#options.writer.addEncodedRows(finding.rows);
+        await this.#options.feed.add(finding.rows);
         this.rows += finding.rows.count;
         return;
       case 'still-there':
@@ -184,6 +188,7 @@ export class Pipeline {
         const op = isAdded ? 'added' : 'changed';
         const row: Row = { op, path, entry };
         await this.#options.writer.addRow(row);
+        await this.#options.feed.add(encodeRows([encodeRow(row)]));
         this.rows++;
         this.#count(await pool.run({ kind: 'record', row }));
         countChange(remarks.figures, op, entry.size_bytes);

@@ -7,9 +7,11 @@ import type { PackInfo, PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import { walkTree } from './changes.js';
 import type { CatalogDatabase } from './database.js';
+import { Feed } from './feed.js';
 import { Ingestion } from './ingest.js';
 import { takePast } from './past.js';
 import { Reader } from './reader.js';
+import type { Beginning } from './sequence.js';
 
 export class Catalog extends Reader {
   readonly #seal: (path: string) => void;
@@ -46,6 +48,14 @@ export class Catalog extends Reader {
       for await (const commit of commits) if (await ingestion.add(commit, false)) added++;
       return added;
     }, run);
+  }
+
+  /** For a version that is about to be made: its rows may be taken in before it is committed. */
+  feed(version: Beginning): Feed {
+    const ingestion = new Ingestion(this.database, this.packTable, {}, this.#batch);
+    return new Feed(ingestion, version, () => {
+      this.#seal(this.database.path);
+    });
   }
 
   /**

@@ -4,10 +4,10 @@
 
 import { ByteReader } from '../bytes/cursor.js';
 import { printable } from '../bytes/path.js';
-import { damaged } from '../errors/index.js';
+import { damaged, RrbackupError } from '../errors/index.js';
 import { decodeAttributes } from '../manifest/entry.js';
 import { rowFlags, type StoredRows } from '../manifest/stored-rows.js';
-import type { Commit, Xattr } from '../manifest/types.js';
+import type { VersionHeader, Xattr } from '../manifest/types.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
 import { rowOfLinkedEntry } from './links.js';
@@ -40,10 +40,10 @@ import {
   toOf,
   withEnd,
 } from './state.js';
-import { checkSequence, isIngested, readStream } from './sequence.js';
+import { checkSequence, isIngested, isPending, readStream, type Beginning } from './sequence.js';
 import { TouchedPages } from './touched-pages.js';
 import type { DirectoryId } from './types.js';
-import { undoPending } from './undo.js';
+import { undoWhole } from './undo.js';
 import { XattrKinds } from './xattr-kinds.js';
 
 const slash = 0x2f;
@@ -51,6 +51,13 @@ const dot = 0x2e;
 const longestName_bytes = 255;
 const noFileName = 'has a name that no file can have';
 const noPath = Buffer.alloc(0);
+
+/** What is known of a version once it exists: see Commit. */
+export interface Committed {
+  readonly header: VersionHeader;
+  readonly hash: string;
+  readonly versionId: string;
+}
 
 /** A directory on the way to the row at hand. */
 interface Frame {
@@ -66,7 +73,8 @@ interface Frame {
 
 export class CommitWork {
   readonly #tables: Tables;
-  readonly #commit: Commit;
+  readonly #version: Beginning;
+  readonly #hash: string | undefined;
   readonly #counters: () => Counters;
   readonly #writer: string;
   readonly #sequence: number;
@@ -87,14 +95,24 @@ export class CommitWork {
   #hasRows = false;
   readonly #frames: Frame[] = [{ path: noPath, directory: above, isOpen: true, isNew: false }];
 
-  /** `writer` tells this run from every other; `counters` are those of the transaction that is open. */
-  constructor(tables: Tables, commit: Commit, counters: () => Counters, writer: string) {
+  /**
+   * `hash`: undefined where the version is not committed yet. `writer` tells this work from every other; `counters` are those
+   * of the transaction that is open.
+   */
+  constructor(
+    tables: Tables,
+    version: Beginning,
+    hash: string | undefined,
+    counters: () => Counters,
+    writer: string,
+  ) {
     this.#tables = tables;
-    this.#commit = commit;
+    this.#version = version;
+    this.#hash = hash;
     this.#counters = counters;
     this.#writer = writer;
-    this.#sequence = commit.header.sequence;
-    this.#rootName = Buffer.from(commit.header.stream, 'latin1');
+    this.#sequence = version.sequence;
+    this.#rootName = Buffer.from(version.stream, 'latin1');
     this.#xattrs = new XattrKinds(tables.meta);
   }
 
@@ -103,16 +121,15 @@ export class CommitWork {
    * stream was not known, are to be taken in later.
    */
   begin(isBase: boolean, lacksPast: boolean): void {
-    const { stream: id, host, source, sourcePath } = this.#commit.header;
+    const { stream: id, host, source, sourcePath } = this.#version;
     const known = readStream(this.#tables, id);
-    if (known !== undefined && isIngested(this.#tables, known, this.#commit)) {
+    if (known !== undefined && this.#isThere(known)) {
       this.#isDone = true;
       return;
     }
     if (known?.pending !== undefined) {
-      const isThis = known.pending.sequence === this.#sequence && known.pending.hash === this.#commit.hash;
-      if (!isThis) undoPending(this.#tables, known, known.pending.sequence);
-      this.#isRepeated = isThis;
+      this.#isRepeated = isPending(known, this.#version);
+      if (!this.#isRepeated) undoWhole(this.#tables, known, known.pending.sequence);
     }
     const stream = known ?? {
       id,
@@ -127,7 +144,7 @@ export class CommitWork {
       number: this.#counters().stream++,
       pending: undefined,
     };
-    checkSequence(stream, this.#commit, isBase);
+    checkSequence(stream, this.#version, isBase);
     this.#isLogged = stream.head > 0;
     this.#isWholeTree = isBase && stream.head > 0;
     // Another beginning may have been given up.
@@ -137,8 +154,12 @@ export class CommitWork {
     this.#touched = new TouchedPages(this.#tables.touched, this.#stream.number, this.#sequence);
   }
 
+  #isThere(stream: StreamRecord): boolean {
+    return this.#hash !== undefined && isIngested(this.#tables, stream, this.#version, this.#hash);
+  }
+
   #claim(): void {
-    const pending = { sequence: this.#sequence, hash: this.#commit.hash, writer: this.#writer };
+    const pending = { sequence: this.#sequence, run: this.#version.run, writer: this.#writer };
     this.#stream = { ...this.#stream, pending };
     this.#tables.streams.put(streamKey(this.#stream.id), sealedStream(this.#stream));
   }
@@ -148,10 +169,11 @@ export class CommitWork {
     if (this.#isDone) return;
     const stream = readStream(this.#tables, this.#stream.id);
     if (stream === undefined) throw catalogDamaged('a stream has gone while it was read in');
-    if (isIngested(this.#tables, stream, this.#commit)) {
+    if (this.#isThere(stream)) {
       this.#isDone = true;
       return;
     }
+    if (!isPending(stream, this.#version)) throw takenOver(this.#version);
     // Its past may have come in.
     this.#stream = stream;
     if (stream.pending?.writer !== this.#writer) {
@@ -371,11 +393,10 @@ export class CommitWork {
   }
 
   /** Last step: the version is there. */
-  end(): void {
+  end({ header, hash, versionId }: Committed): void {
     if (this.#isDone) return;
     while (this.#frames.length > 1) this.#pop();
     this.#touched?.flush();
-    const { header, hash, versionId } = this.#commit;
     this.#tables.versions.put(numberKey(this.#stream.number, this.#sequence), sealedVersion(header, hash));
     const { host, source, sourcePath } = header;
     const head = { host, source, sourcePath, head: this.#sequence, headHash: hash, headVersionId: versionId };
@@ -388,12 +409,20 @@ export class CommitWork {
   }
 
   #fail(path: Buffer, why: string): never {
-    const { source } = this.#commit.header;
     throw damaged(
       'catalog.bad_commit',
-      `version ${this.#sequence} of '${source}' cannot be read: '${printable(path)}' ${why}`,
+      `version ${this.#sequence} of '${this.#version.source}' cannot be read: '${printable(path)}' ${why}`,
     );
   }
+}
+
+function takenOver({ sequence, source }: Beginning): RrbackupError {
+  return new RrbackupError({
+    code: 'catalog.taken_over',
+    kind: 'busy',
+    message: `another process has begun to read another version ${sequence} of '${source}' into the local catalog`,
+    guidance: 'run the command again',
+  });
 }
 
 const xattrsOf = (entry: Uint8Array): readonly Xattr[] =>

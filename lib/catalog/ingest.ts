@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { randomBytes } from '../crypto/index.js';
 import { interrupted } from '../errors/index.js';
-import { toStoredRows } from '../manifest/stored-rows.js';
+import { toStoredRows, type BatchShape, type StoredRows } from '../manifest/stored-rows.js';
 import type { Commit } from '../manifest/types.js';
 import { encodePackInfo, scanPackInfo, type FlatPackInfo } from '../pack/table.js';
 import type { PackInfo } from '../pack/types.js';
@@ -14,9 +14,18 @@ import { CommitWork } from './commit-work.js';
 import { mostChunksAtOnce } from './chunk-table.js';
 import type { CatalogDatabase } from './database.js';
 import type { PackTable } from './packs.js';
-import { countersKey, sealedCounters, toCounters, type Counters } from './records.js';
-import { isIngested, readStream } from './sequence.js';
+import {
+  countersKey,
+  sealedCounters,
+  sealedStream,
+  streamKey,
+  toCounters,
+  type Counters,
+  type StreamRecord,
+} from './records.js';
+import { isIngested, isPending, readStream, type Beginning } from './sequence.js';
 import { stateRoom_bytes } from './state.js';
+import { undoPending } from './undo.js';
 
 /** A transaction is written when so many rows and packs, or rows and packs of so much weight, have come together. */
 export const defaultBatch = 16_384;
@@ -52,35 +61,86 @@ export class Ingestion {
 
   /** Queues a commit; it is in the catalog for sure only after `finish`. False: it was there already. */
   async add(commit: Commit, isBase: boolean, lacksPast = false): Promise<boolean> {
-    const known = readStream(this.#database.tables, commit.header.stream);
-    if (known !== undefined && isIngested(this.#database.tables, known, commit)) return false;
+    const { header, hash } = commit;
+    const known = readStream(this.#database.tables, header.stream);
+    if (known !== undefined && isIngested(this.#database.tables, known, header, hash)) return false;
     this.#expectedRows = this.#rows + rowsOf(commit, isBase);
-    const work = new CommitWork(this.#database.tables, commit, () => this.#counters, this.#writer);
+    const work = await this.begin(header, hash, isBase, lacksPast);
+    const { shape } = this;
+    for await (const rows of commit.storedRows?.(shape) ?? toStoredRows(commit.rows(), shape))
+      await this.addRows(work, rows);
+    await this.end(work, commit);
+    return true;
+  }
+
+  /** How `addRows` wants its rows. */
+  get shape(): BatchShape {
+    return { rows: Math.min(this.#batch, piece), room_bytes: stateRoom_bytes };
+  }
+
+  /** `hash`: undefined where the version is not committed yet. */
+  async begin(
+    version: Beginning,
+    hash: string | undefined,
+    isBase: boolean,
+    lacksPast: boolean,
+  ): Promise<CommitWork> {
+    await this.#undoOthers(version);
+    const { tables } = this.#database;
+    const work = new CommitWork(tables, version, hash, () => this.#counters, this.#writer);
     this.#push(1, 0, () => {
       this.#work = work;
       work.begin(isBase, lacksPast);
     });
-    const shape = { rows: Math.min(this.#batch, piece), room_bytes: stateRoom_bytes };
-    for await (const rows of commit.storedRows?.(shape) ?? toStoredRows(commit.rows(), shape)) {
-      this.#rows += rows.count;
-      const isWritten = this.#push(rows.count, rows.bytes.length, () => {
-        work.rows(rows);
+    return work;
+  }
+
+  /** A run that never came to its end may have left very many rows: they are taken back in transactions of their own. */
+  async #undoOthers(version: Beginning): Promise<void> {
+    const { tables } = this.#database;
+    const left = (): StreamRecord | undefined => {
+      const known = readStream(tables, version.stream);
+      // Of an earlier version the end may be in the queue, or on its way in another process.
+      const isInPlace = known?.pending?.sequence === version.sequence;
+      return isInPlace && !isPending(known, version) ? known : undefined;
+    };
+    let steps: Generator<void, void, undefined> | undefined;
+    while (left() !== undefined) {
+      this.#database.transaction(() => {
+        const known = left();
+        if (known === undefined) return;
+        steps ??= undoPending(tables, known, known.pending!.sequence);
+        if (steps.next().done !== true) return;
+        tables.streams.put(streamKey(known.id), sealedStream({ ...known, pending: undefined }));
       });
-      // A mount that takes in older versions meanwhile has readers waiting.
-      if (isWritten) await setImmediate();
+      await setImmediate();
     }
-    // Last, so that no chunk counts as stored because of a commit that turned out not to be readable.
+  }
+
+  /** Returns whether what was queued has been written. */
+  async addRows(work: CommitWork, rows: StoredRows): Promise<boolean> {
+    this.#rows += rows.count;
+    const isWritten = this.#push(rows.count, rows.bytes.length, () => {
+      work.rows(rows);
+    });
+    // Others in this thread have something to do as well: a mount's readers, a backup's workers.
+    if (isWritten) await setImmediate();
+    return isWritten;
+  }
+
+  /** All rows are there. */
+  async end(work: CommitWork, commit: Commit): Promise<void> {
+    // Packs last, so that no chunk counts as stored because of a commit that turned out not to be readable.
     for await (const pack of commit.storedPacks?.() ?? toFlat(commit.packs())) {
       this.#push(1, weightOf(pack), () => {
         this.#packs.add(pack, this.#counters);
       });
     }
     this.#push(1, 0, () => {
-      work.end();
+      work.end(commit);
       this.#work = undefined;
     });
     this.#whole = this.#queue.length;
-    return true;
   }
 
   /** Writes what is queued. */

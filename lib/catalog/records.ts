@@ -23,10 +23,11 @@ export const numberKey = (...numbers: number[]): Buffer => {
 
 // ---- streams -------------------------------------------------------------------------------------------------------
 
-/** A commit that is being ingested: rows of it may be in the tables, no version shows them yet. */
-export interface PendingCommit {
+/** A version that is being ingested: rows of it may be in the tables, no version shows them yet. */
+export interface PendingVersion {
   readonly sequence: number;
-  readonly hash: string;
+  /** Of the backup that made or makes it: the version need not be committed yet. */
+  readonly run: string;
   /** Who works on it, so that two at once notice each other. */
   readonly writer: string;
 }
@@ -34,7 +35,7 @@ export interface PendingCommit {
 export interface StreamRecord extends StreamInfo {
   /** Short number that stands for the stream in keys. */
   readonly number: number;
-  readonly pending: PendingCommit | undefined;
+  readonly pending: PendingVersion | undefined;
 }
 
 export const streamKey = (id: string): Buffer => Buffer.from(id, 'latin1');
@@ -51,7 +52,7 @@ export function sealedStream(stream: StreamRecord): Buffer {
     .text(stream.source)
     .bytes(stream.sourcePath)
     .varint(stream.pending?.sequence ?? 0);
-  if (stream.pending !== undefined) writer.text(stream.pending.hash).text(stream.pending.writer);
+  if (stream.pending !== undefined) writer.text(stream.pending.run).text(stream.pending.writer);
   return writer.take();
 }
 
@@ -68,7 +69,7 @@ export function toStream(id: string, value: Buffer): StreamRecord {
   const sourcePath = reader.bytes(text_bytes);
   const sequence = reader.varint();
   const pending =
-    sequence === 0 ? undefined : { sequence, hash: reader.text(text_bytes), writer: reader.text(text_bytes) };
+    sequence === 0 ? undefined : { sequence, run: reader.text(text_bytes), writer: reader.text(text_bytes) };
   reader.end();
   return {
     ...{ id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast },

@@ -21,16 +21,22 @@ import {
 import type { Pair } from './table.js';
 import type { DirectoryId } from './types.js';
 
-/** Inside a transaction. Numbers that it gave out stay unused. */
-export function undoPending(tables: Tables, stream: StreamRecord, sequence: number): void {
-  const rootName = Buffer.from(stream.id, 'latin1');
-  const rootKey = stateKey(above, rootName);
+/** Rows that are looked at between two places where the transaction may end. */
+const step = 8192;
+
+/**
+ * Inside transactions, of which another may begin wherever it yields: what lies below goes first, so that whoever begins again
+ * finds all that is left. Numbers that it gave out stay unused.
+ */
+export function* undoPending(
+  tables: Tables,
+  stream: StreamRecord,
+  sequence: number,
+): Generator<void, void, undefined> {
+  const work: Work = { tables, sequence, seen: 0 };
+  const rootKey = stateKey(above, Buffer.from(stream.id, 'latin1'));
   const root = tables.nodes.get(rootKey);
-  const left = root === undefined ? [] : undoName(tables, above, { key: rootKey, value: root }, sequence);
-  for (let directory = left.pop(); directory !== undefined; directory = left.pop()) {
-    for (const pair of tables.nodes.scan(directoryStart(directory), directoryStart(directory + 1)))
-      if (isNewest(pair.key)) left.push(...undoName(tables, directory, pair, sequence));
-  }
+  if (root !== undefined) yield* undoName(work, above, { key: rootKey, value: root });
   const pages = tables.touched.scan(
     numberKey(stream.number, sequence),
     numberKey(stream.number, sequence + 1),
@@ -38,19 +44,32 @@ export function undoPending(tables: Tables, stream: StreamRecord, sequence: numb
   for (const { key } of pages) tables.touched.remove(key);
 }
 
-/** Returns the directory behind the name, if there ever was one. */
-function undoName(
-  tables: Tables,
-  directory: DirectoryId,
-  { key, value }: Pair,
-  sequence: number,
-): DirectoryId[] {
+/** All of it in the transaction at hand. */
+export function undoWhole(tables: Tables, stream: StreamRecord, sequence: number): void {
+  const steps = undoPending(tables, stream, sequence);
+  while (steps.next().done !== true);
+}
+
+interface Work {
+  readonly tables: Tables;
+  readonly sequence: number;
+  seen: number;
+}
+
+/** Of the newest state of a name. */
+function* undoName(work: Work, parent: DirectoryId, { key, value }: Pair): Generator<void, void, undefined> {
+  const { tables, sequence } = work;
   const name = nameOfKey(key);
   const isOurs = fromOf(value) === sequence;
+  const directory = isOurs ? directoryBehind(tables, parent, name) : directoryOf(value);
+  if (directory !== 0) {
+    for (const pair of tables.nodes.scan(directoryStart(directory), directoryStart(directory + 1)))
+      if (isNewest(pair.key)) yield* undoName(work, directory, pair);
+  }
   if (isOurs) {
     removeRow(tables, value, sequence);
     tables.nodes.remove(key);
-    const [older] = tables.nodes.range(key, afterName(directory, name), 1);
+    const [older] = tables.nodes.range(key, afterName(parent, name), 1);
     if (older !== undefined) {
       tables.nodes.remove(older.key);
       tables.nodes.put(
@@ -58,22 +77,22 @@ function undoName(
         withEnd(older.value, toOf(older.value) === sequence ? stillHolds : toOf(older.value)),
       );
     }
+    if (directory !== 0) forgetDirectory(tables, parent, name, directory);
   } else if (toOf(value) === sequence) tables.nodes.put(key, withEnd(value, stillHolds));
-  return isOurs ? below(tables, directory, name) : directoryOf(value) === 0 ? [] : [directoryOf(value)];
+  if (++work.seen % step === 0) yield;
 }
 
-/** The directory behind a name; forgotten as well if no state that is left is one. */
-function below(tables: Tables, parent: DirectoryId, name: Buffer): DirectoryId[] {
-  const key = childKey(parent, name);
-  const value = tables.children.get(key);
-  if (value === undefined) return [];
-  const directory = toDirectory(value);
+function directoryBehind(tables: Tables, parent: DirectoryId, name: Buffer): DirectoryId {
+  const value = tables.children.get(childKey(parent, name));
+  return value === undefined ? 0 : toDirectory(value);
+}
+
+/** If no state that is left of the name is one. */
+function forgetDirectory(tables: Tables, parent: DirectoryId, name: Buffer, directory: DirectoryId): void {
   const states = tables.nodes.scan(stateKey(parent, name), afterName(parent, name));
-  if (!Array.from(states).some((state) => directoryOf(state.value) !== 0)) {
-    tables.children.remove(key);
-    tables.directories.remove(directoryKey(directory));
-  }
-  return [directory];
+  for (const { value } of states) if (directoryOf(value) !== 0) return;
+  tables.children.remove(childKey(parent, name));
+  tables.directories.remove(directoryKey(directory));
 }
 
 function removeRow(tables: Tables, state: Buffer, sequence: number): void {

@@ -130,6 +130,15 @@ export class CommitRows {
   }
 }
 
+/** At least one row, in path order. */
+export function encodeRows(rows: readonly EncodedRow[]): EncodedRows {
+  const writer = new CommitRows();
+  for (const row of rows) writer.add(row);
+  const encoded = writer.take();
+  if (encoded === undefined) throw new RangeError('no rows');
+  return encoded;
+}
+
 /** A number that is filled in later takes three bytes, whatever it is: as LEB128 allows. */
 const openNumber_bytes = 3;
 const maximumOpenNumber = 2 ** 21 - 1;

@@ -2,7 +2,7 @@
 // open.ts makes it; every capability works on it.
 
 import fs from 'node:fs';
-import { type Catalog, openCatalog, removeCatalog } from '../catalog/index.js';
+import { type Catalog, type Feed, openCatalog, removeCatalog } from '../catalog/index.js';
 import { syncCatalog } from '../catalog/sync.js';
 import type { Clock } from '../clock.js';
 import type { Zstd } from '../compression/index.js';
@@ -216,12 +216,18 @@ export class Repository {
 
   /**
    * Takes a version into the catalog that this process has just committed, without asking the store for anything but what it
-   * does not hold in memory any more, and moves the pin. Throws what reading a commit throws.
+   * does not hold in memory any more, and moves the pin. `feed`: has its rows. Throws what reading a commit throws.
    */
-  async takeIn(stream: string, sequence: number, published: PublishedCommit, run: Run = {}): Promise<void> {
+  async takeIn(
+    stream: string,
+    sequence: number,
+    published: PublishedCommit,
+    { feed, ...run }: Run & { readonly feed?: Feed } = {},
+  ): Promise<void> {
     const { catalog, chain, state } = this;
     catalog.refresh();
-    await catalog.ingest(await chain.published(stream, sequence, published, run), run);
+    const commit = await chain.published(stream, sequence, published, run);
+    if ((await feed?.finish(commit)) !== true) await catalog.ingest(commit, run);
     state.pin(stream, { sequence, hash: published.hash });
   }
 

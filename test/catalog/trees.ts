@@ -110,8 +110,8 @@ export interface CommitFields {
 export const hashOf = (stream: string, sequence: number, flavour = ''): string =>
   sha256(Buffer.from(`${stream} ${sequence} ${flavour}`)).toString('hex');
 
-export function headerOf(stream: string, sequence: number): VersionHeader {
-  const run = (number: number): string => number.toString(16).padStart(32, 'a');
+export function headerOf(stream: string, sequence: number, flavour = ''): VersionHeader {
+  const run = (number: number): string => hashOf(stream, number, flavour).slice(0, 32);
   return {
     stream,
     sequence,
@@ -148,7 +148,7 @@ export function commitOf(fields: CommitFields): Commit {
     kind: 'version',
     hash: hashOf(stream, sequence, flavour),
     versionId: `v${sequence}`,
-    header: headerOf(stream, sequence),
+    header: headerOf(stream, sequence, flavour),
     parts: [],
     async *packs() {
       yield* packs;

@@ -8,6 +8,7 @@ import t from 'tap';
 
 import { type Catalog, openCatalog } from '../../lib/catalog/index.js';
 import type { CatalogEntry, Change } from '../../lib/catalog/types.js';
+import { encodeRow, encodeRows } from '../../lib/manifest/row-stream.js';
 import type { Commit, Entry } from '../../lib/manifest/types.js';
 import {
   bytesOf,
@@ -360,6 +361,39 @@ t.test('two writers at the same commits agree', async (t) => {
       await check(catalogPath, trees, commitsOf(trees));
     }),
     runs(25),
+  );
+});
+
+t.test('a version that is taken in while it is made is the same, whoever brings it to its end', async (t) => {
+  const base = t.testdir();
+  const ending = fc.constantFrom('finished', 'taken over', 'given up', 'replaced');
+  const endings = fc.array(fc.record({ ending, stretch: fc.integer({ min: 1, max: 5 }) }), { minLength: 1 });
+  await fc.assert(
+    fc.asyncProperty(history, endings, fc.integer({ min: 1, max: 4 }), async (steps, some, batch) => {
+      const trees = treesOf(steps);
+      const commits = commitsOf(trees);
+      const catalogPath = path.join(base, `${count++}.mdb`);
+      const { catalog } = await openCatalog({ path: catalogPath, repositoryId, batch });
+      const other = await openCatalog({ path: catalogPath, repositoryId, batch: 1 });
+      for (const [index, commit] of commits.entries()) {
+        const { ending, stretch } = some[index % some.length]!;
+        const rows = diff(trees[index - 1] ?? new Map(), trees[index]!).map(encodeRow);
+        const run = ending === 'replaced' ? '0'.repeat(32) : commit.header.run;
+        const feed = catalog.feed({ ...commit.header, run });
+        for (let from = 0; from < rows.length; from += stretch) {
+          await feed.add(encodeRows(rows.slice(from, from + stretch)));
+          if (ending === 'taken over' && from === 0) await other.catalog.ingest(commit);
+          if (index > 0) checkTrees(catalog, trees.slice(0, index));
+        }
+        const isFinished = ending === 'finished' && rows.length > 0;
+        if (ending === 'taken over') await feed.finish(commit);
+        else if (isFinished) t.equal(await feed.finish(commit), true);
+        if (!isFinished) await catalog.ingest(commit);
+      }
+      await Promise.all([catalog.close(), other.catalog.close()]);
+      await check(catalogPath, trees, commits);
+    }),
+    runs(40),
   );
 });
 
