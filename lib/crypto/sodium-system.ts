@@ -3,7 +3,8 @@
 
 import koffi from 'koffi';
 import { RrbackupError } from '../errors/index.js';
-import { passwordKey_bytes, type Sodium } from './sodium-types.js';
+import { known } from './known.js';
+import { passwordKey_bytes, salt_bytes, type Sodium } from './sodium-types.js';
 
 /** The functions below are the same in both. */
 const libraryNames =
@@ -13,7 +14,7 @@ const libraryNames =
 const argon2id13 = 2;
 const subkey_bytes = 32;
 const tag_bytes = 16;
-const lengths = { key: 32, nonce: 24, salt: 16, context: 8 } as const;
+const lengths = { key: 32, nonce: 24, salt: salt_bytes, context: 8 } as const;
 
 function openLibrary(): ReturnType<typeof koffi.load> | undefined {
   for (const name of libraryNames) {
@@ -104,36 +105,13 @@ export function loadSystemSodium(): Sodium | undefined {
   if (library === undefined) return undefined;
   try {
     const sodium = bind(library);
-    return isRight(sodium) ? sodium : undefined;
+    const isRight =
+      known.isSubkey(sodium.subkey) &&
+      known.isSealed(sodium.seal) &&
+      known.isOpened(sodium.open) &&
+      known.isPasswordKey(sodium.passwordKey);
+    return isRight ? sodium : undefined;
   } catch {
     return undefined;
   }
 }
-
-/** Whether it gives what the WebAssembly build gives: a test holds these bytes against that one. */
-function isRight(sodium: Sodium): boolean {
-  const key = Buffer.alloc(lengths.key, 7);
-  const nonce = Buffer.alloc(lengths.nonce, 9);
-  const associated = Buffer.from('associated');
-  const plain = Buffer.alloc(32, 5);
-  const sealed = sodium.seal(key, nonce, associated, plain);
-  const opened = sodium.open(key, nonce, associated, sealed);
-  const ofPassword = sodium.passwordKey(Buffer.from('known'), Buffer.alloc(lengths.salt, 3), {
-    ops: 1,
-    memory_bytes: 8192,
-  });
-  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-  return (
-    hex(sodium.subkey(3, 'rrbackup', key)) === expected.subkey &&
-    hex(sealed) === expected.sealed &&
-    opened !== undefined &&
-    plain.equals(opened) &&
-    hex(ofPassword) === expected.passwordKey
-  );
-}
-
-const expected = {
-  subkey: '6cb9e34b4b715dea54217c0266d6d5b4a01930a7a03471722d2aa08738262b72',
-  sealed: 'bb77e78f79af7c67f1170d396d7602ee2ff6b29f456498e4a3881d59d623565e2afabe2e6d398e850b88654a900f2cb3',
-  passwordKey: 'ff63885adc6d74c4fdf1c547f2eb20add0e5a2517e5459091a5d4871db4bd673',
-} as const;

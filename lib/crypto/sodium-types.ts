@@ -7,6 +7,7 @@ export interface PasswordCost {
 }
 
 export const passwordKey_bytes = 32;
+export const salt_bytes = 16;
 
 export interface Sodium {
   readonly name: 'system' | 'wasm';

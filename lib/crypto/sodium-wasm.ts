@@ -1,5 +1,7 @@
-// libsodium as WebAssembly: the one that is always there. The only importer of the library.
+// libsodium as WebAssembly: the one that is always there. The only importer of the library. A password it leaves to Node where
+// Node can do it.
 
+import { nodeArgon2 } from './argon2.js';
 import { passwordKey_bytes, type Sodium } from './sodium-types.js';
 
 export async function loadWasmSodium(): Promise<Sodium> {
@@ -17,14 +19,16 @@ export async function loadWasmSodium(): Promise<Sodium> {
         return undefined;
       }
     },
-    passwordKey: (password, salt, { ops, memory_bytes }) =>
-      library.crypto_pwhash(
-        passwordKey_bytes,
-        password,
-        salt,
-        ops,
-        memory_bytes,
-        library.crypto_pwhash_ALG_ARGON2ID13,
-      ),
+    passwordKey:
+      nodeArgon2() ??
+      ((password, salt, { ops, memory_bytes }) =>
+        library.crypto_pwhash(
+          passwordKey_bytes,
+          password,
+          salt,
+          ops,
+          memory_bytes,
+          library.crypto_pwhash_ALG_ARGON2ID13,
+        )),
   };
 }

@@ -5,9 +5,8 @@ import { randomBytes, wipe } from './hash.js';
 import { sodium } from './sodium.js';
 import type { PasswordCost } from './sodium-types.js';
 
-export type { PasswordCost } from './sodium-types.js';
+export { type PasswordCost, salt_bytes } from './sodium-types.js';
 
-export const salt_bytes = 16;
 const nonce_bytes = 24;
 const wrapTag_bytes = 16;
 
