@@ -2,6 +2,7 @@
 // The program's first lines: what is to go on in the background is started as its own process at once, before the rest of
 // the program is loaded here and there.
 
+import { stop } from './stop.js';
 import { BackgroundChild, backgroundOption } from './background.js';
 import { Unlocker } from '../lib/keys/unlock.js';
 import { commandIndex, commandWords, opensRepository } from './command-word.js';
@@ -28,5 +29,5 @@ const child = isForBackground
 // The slowest part of most commands is a password's work: the thread for it comes up while the rest is loaded.
 const unlocker = opensRepository(argv) ? new Unlocker() : undefined;
 const { run } = await import('./program.js');
-await run({ program, argv, child, unlocker });
+await run({ program, argv, child, unlocker, signal: stop.signal });
 await unlocker?.close();

@@ -1,7 +1,6 @@
 // Hands the process's world to the command line, and what the command line says to the process.
 
 import { homedir } from 'node:os';
-import { exitStatus } from '../lib/errors/index.js';
 import type { Unlocker } from '../lib/keys/index.js';
 import { type BackgroundChild, parentProcess } from './background.js';
 import { commandWords } from './command-word.js';
@@ -14,25 +13,20 @@ export async function run({
   argv,
   child,
   unlocker,
+  signal,
 }: {
   readonly program: readonly string[];
   readonly argv: readonly string[];
   readonly child: BackgroundChild | undefined;
   readonly unlocker: Unlocker | undefined;
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
 }): Promise<void> {
   // Somebody who closes the pipe has seen enough: `rrbackup files latest | head`.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
       throw error;
-    });
-
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(exitStatus.interrupted);
-      stop.abort();
-      if (process.stderr.isTTY) process.stderr.write('\nrrbackup: stopping; once more to stop at once\n');
     });
 
   let spare = child;
@@ -46,7 +40,7 @@ export async function run({
     colorDepth: 1,
     cwd: process.cwd(),
     home: homedir(),
-    signal: stop.signal,
+    signal,
     program,
     argv,
     parent: parentProcess(),

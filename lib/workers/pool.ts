@@ -19,6 +19,9 @@ export interface WorkerPoolOptions {
 
 const inFlightPerWorker = 2;
 
+/** So long a worker may take to finish what it does before it is ended in its middle. */
+const grace_ms = 250;
+
 /** A backstop against producers that never wait for `room`. */
 const maximumQueued = 4096;
 
@@ -34,6 +37,8 @@ interface Slot<Request, Response> {
   readonly inFlight: Map<number, Job<Request, Response>>;
   /** Jobs for this worker and no other. */
   readonly own: Job<Request, Response>[];
+  /** It has loaded everything. */
+  isUp: boolean;
   readonly exited: Promise<void>;
 }
 
@@ -106,7 +111,9 @@ export class WorkerPool<Request, Response> {
     await Promise.all(this.#slots.map((slot) => slot.exited));
   }
 
-  /** Ends the workers now, whatever they do; everything under way and queued rejects with `reason`. Idempotent. */
+  /**
+   * Ends the workers, in a moment whatever they do; everything under way and queued rejects with `reason` at once. Idempotent.
+   */
   async abort(reason: unknown = interrupted()): Promise<void> {
     this.#end(reason);
     await Promise.all(this.#slots.map((slot) => slot.exited));
@@ -120,9 +127,15 @@ export class WorkerPool<Request, Response> {
       worker,
       inFlight,
       own: [],
+      isUp: false,
       exited: new Promise((resolve) => worker.once('exit', () => resolve())),
     };
     worker.on('message', (message: FromWorker<Response>) => {
+      if ('isUp' in message) {
+        slot.isUp = true;
+        if (this.#ended !== undefined) dismiss(slot);
+        return;
+      }
       const job = inFlight.get(message.id);
       inFlight.delete(message.id);
       this.#dispatch();
@@ -198,12 +211,22 @@ export class WorkerPool<Request, Response> {
     for (const slot of this.#slots) {
       slot.inFlight.clear();
       slot.own.length = 0;
-      void slot.worker.terminate();
+      if (slot.isUp) dismiss(slot);
     }
     this.#shared.length = 0;
     for (const job of jobs) job.reject(reason);
     this.#wake();
   }
+}
+
+/**
+ * Ends a worker that has loaded everything; one that has not hears of it once it has: to end a thread while a native library
+ * sets itself up in it kills the process.
+ */
+function dismiss<Request, Response>({ worker, exited }: Slot<Request, Response>): void {
+  worker.postMessage({ close: true } satisfies ToWorker<Request>);
+  const timer = setTimeout(() => void worker.terminate(), grace_ms);
+  void exited.then(() => clearTimeout(timer));
 }
 
 function closedError(): RrbackupError {

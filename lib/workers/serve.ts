@@ -32,6 +32,7 @@ export function serve<Request, Response>(
     }
   };
 
+  port.postMessage({ isUp: true } satisfies FromWorker<Response>);
   let last: Promise<void> = Promise.resolve();
   port.on('message', (message: ToWorker<Request>) => {
     // The exit event lets native libraries free what they hold for this thread; terminate() would not.

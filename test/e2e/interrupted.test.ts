@@ -64,6 +64,21 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+void t.test('a signal that comes while the program is being loaded', async (t) => {
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    const hear = `process.on('newListener', (name) => {
+      if (name === 'SIGHUP') setImmediate(() => process.kill(process.pid, '${signal}'));
+    })`;
+    const home = newHome(t, { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hear)}` });
+    home.configure(
+      `[main]\nbase_path: ${home.at('source')}\ncrypt_password: secret\n[directory]\npath: ${home.at('repository')}\n`,
+    );
+    fill(home.at('source'), 1);
+    const { status, stderr } = await home.rr('backup');
+    t.strictSame([status, stderr], [130, 'rrbackup: interrupted\n']);
+  }
+});
+
 void t.test('without the journal the packs are found by listing', async (t) => {
   const home = newHome(t);
   home.configure(

@@ -100,6 +100,24 @@ t.test('abort interrupts a worker that blocks', async (t) => {
   await pool.close();
 });
 
+t.test('a worker is never ended while it loads', async (t) => {
+  const state = new Int32Array(new SharedArrayBuffer(8));
+  const pool = new WorkerPool<number, undefined>({
+    script: new URL('./slow-worker.js', import.meta.url),
+    size: 1,
+    workerData: state,
+  });
+  const asked = pool.run(1);
+  Atomics.wait(state, 0, 0);
+  const aborted = pool.abort();
+  await t.rejects(asked, { code: 'interrupted' }, 'nobody waits for what it would answer');
+  t.equal(Atomics.load(state, 0), 1);
+  Atomics.store(state, 1, 1);
+  Atomics.notify(state, 1);
+  await aborted;
+  t.equal(Atomics.load(state, 0), 2);
+});
+
 t.test('close waits for what it was given, then takes nothing more', async (t) => {
   const pool = poolOf(2);
   const answers = Array.from({ length: 20 }, (_, value) => pool.run({ do: 'echo', value, wait_ms: 2 }));
