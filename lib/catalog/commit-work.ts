@@ -4,7 +4,7 @@
 
 import { ByteReader } from '../bytes/cursor.js';
 import { printable } from '../bytes/path.js';
-import { damaged, RrbackupError } from '../errors/index.js';
+import { damaged } from '../errors/index.js';
 import { decodeAttributes } from '../manifest/entry.js';
 import { rowFlags, type StoredRows } from '../manifest/stored-rows.js';
 import type { VersionHeader, Xattr } from '../manifest/types.js';
@@ -40,7 +40,8 @@ import {
   toOf,
   withEnd,
 } from './state.js';
-import { checkSequence, isIngested, isPending, readStream, type Beginning } from './sequence.js';
+import { PathOrder } from './path-order.js';
+import { checkSequence, isIngested, isPending, readStream, takenOver, type Beginning } from './sequence.js';
 import { TouchedPages } from './touched-pages.js';
 import type { DirectoryId } from './types.js';
 import { undoWhole } from './undo.js';
@@ -88,11 +89,7 @@ export class CommitWork {
   #isWholeTree = false;
   #isRepeated = false;
   #isDone = false;
-  /** Path of the row before, where it lies. */
-  #last: Buffer = noPath;
-  #lastStart = 0;
-  #lastEnd = 0;
-  #hasRows = false;
+  readonly #order = new PathOrder();
   readonly #frames: Frame[] = [{ path: noPath, directory: above, isOpen: true, isNew: false }];
 
   /**
@@ -187,17 +184,16 @@ export class CommitWork {
   rows(rows: StoredRows): void {
     if (this.#isDone) return;
     for (let row = 0; row < rows.count; row++) this.#row(rows, row);
-    // The next ones lie elsewhere, and these need not be kept for one path.
-    this.#last = Buffer.from(this.#last.subarray(this.#lastStart, this.#lastEnd));
-    this.#lastEnd = this.#last.length;
-    this.#lastStart = 0;
+    this.#order.moveOut();
   }
 
   #row(rows: StoredRows, row: number): void {
     const { bytes } = rows;
     const start = rows.pathStart(row);
     const end = rows.pathEnd(row);
-    this.#unwind(bytes, start, end, this.#follow(bytes, start, end));
+    const shared = this.#order.follow(bytes, start, end);
+    if (shared === undefined) this.#fail(bytes.subarray(start, end), 'stands out of order');
+    this.#unwind(bytes, start, end, shared);
     const parent = this.#enter(bytes, start, end);
     const nameStart = this.#nameStart(bytes, start, end);
     const isRoot = start === end;
@@ -219,24 +215,6 @@ export class CommitWork {
     if (!parent.isOpen)
       this.#fail(bytes.subarray(start, end), 'lies in a directory that this version does not have');
     this.#put(rows, row, parent, name, nameFrom, nameTo, key, current);
-  }
-
-  /** Returns how many bytes the path has in common with the one before, which it has to follow. */
-  #follow(bytes: Buffer, start: number, end: number): number {
-    const last = this.#last;
-    const lastStart = this.#lastStart;
-    const length = Math.min(end - start, this.#lastEnd - lastStart);
-    let shared = 0;
-    while (shared < length && last[lastStart + shared] === bytes[start + shared]) shared++;
-    const left = shared < this.#lastEnd - lastStart ? last[lastStart + shared]! : -1;
-    const right = shared < end - start ? bytes[start + shared]! : -1;
-    const isBehind = right >= 0 && (left === slash || left < 0 || (right !== slash && left < right));
-    if (!isBehind && this.#hasRows) this.#fail(bytes.subarray(start, end), 'stands out of order');
-    this.#hasRows = true;
-    this.#last = bytes;
-    this.#lastStart = start;
-    this.#lastEnd = end;
-    return shared;
   }
 
   #nameStart(bytes: Buffer, start: number, end: number): number {
@@ -414,15 +392,6 @@ export class CommitWork {
       `version ${this.#sequence} of '${this.#version.source}' cannot be read: '${printable(path)}' ${why}`,
     );
   }
-}
-
-function takenOver({ sequence, source }: Beginning): RrbackupError {
-  return new RrbackupError({
-    code: 'catalog.taken_over',
-    kind: 'busy',
-    message: `another process has begun to read another version ${sequence} of '${source}' into the local catalog`,
-    guidance: 'run the command again',
-  });
 }
 
 const xattrsOf = (entry: Uint8Array): readonly Xattr[] =>

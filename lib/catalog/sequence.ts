@@ -51,3 +51,12 @@ function forked({ sequence, source }: Beginning, why: string): RrbackupError {
     guidance: 'find out who wrote to the repository; delete the local catalog to accept what is stored now',
   });
 }
+
+export function takenOver({ sequence, source }: Beginning): RrbackupError {
+  return new RrbackupError({
+    code: 'catalog.taken_over',
+    kind: 'busy',
+    message: `another process has begun to read another version ${sequence} of '${source}' into the local catalog`,
+    guidance: 'run the command again',
+  });
+}

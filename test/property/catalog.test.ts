@@ -15,89 +15,13 @@ import {
   commitOf,
   commitsOf,
   diff,
-  directory,
-  file,
   printed,
   repositoryId,
   sortedPaths,
-  streamOf,
-  symlink,
   type Tree,
 } from '../catalog/trees.js';
 import { runs } from '../runs.js';
-
-const stream = streamOf(1);
-const names = ['a', 'a\x01', 'aa', 'b', '\x01', '\xff', 'a\xff'];
-
-interface Step {
-  readonly kind: 'file' | 'directory' | 'symlink' | 'remove' | 'rename' | 'link' | 'mode' | 'times';
-  readonly at: number;
-  readonly to: number;
-  readonly name: string;
-}
-
-const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constantFrom(
-    'file',
-    'file',
-    'directory',
-    'directory',
-    'symlink',
-    'remove',
-    'rename',
-    'link',
-    'mode',
-    'times',
-  ),
-  at: fc.nat(1000),
-  to: fc.nat(1000),
-  name: fc.constantFrom(...names),
-});
-const history = fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 6 });
-
-const below = (tree: Tree, top: string): string[] =>
-  [...tree.keys()].filter((key) => key === top || key.startsWith(`${top}/`));
-const join = (parent: string, name: string): string => (parent === '' ? name : `${parent}/${name}`);
-
-let inode = 10n;
-
-function mutate(before: Tree, { kind, at, to, name }: Step): Tree {
-  const tree = new Map(before);
-  const paths = sortedPaths(tree.keys()).slice(1);
-  const directories = ['', ...paths.filter((key) => tree.get(key)!.type === 'directory')];
-  const parent = directories[at % directories.length]!;
-  const target = join(parent, name);
-  const victim = paths[to % paths.length];
-  const replace = (entry: Entry): void => {
-    if (entry.type !== 'directory' || tree.get(target)?.type !== 'directory')
-      for (const key of below(tree, target)) tree.delete(key);
-    tree.set(target, entry);
-  };
-  if (kind === 'file') replace(file(`content ${to % 5}`, { inode: inode++ }));
-  else if (kind === 'directory') replace(directory({ inode: inode++, mode: 0o700 + (to % 8) }));
-  else if (kind === 'symlink') replace(symlink(`target ${to % 3}`, { inode: inode++ }));
-  else if (victim === undefined) return tree;
-  else if (kind === 'remove') for (const key of below(tree, victim)) tree.delete(key);
-  else if (kind === 'mode') tree.set(victim, { ...tree.get(victim)!, mode: to % 0o777 });
-  else if (kind === 'times')
-    tree.set(victim, { ...tree.get(victim)!, ctime_ns: BigInt(at), mtime_ns: BigInt(to % 3) });
-  else if (kind === 'rename' && !target.startsWith(victim) && !victim.startsWith(target)) {
-    const moved = below(tree, victim).map((key) => [key, tree.get(key)!] as const);
-    for (const key of below(tree, target)) tree.delete(key);
-    for (const [key] of moved) tree.delete(key);
-    for (const [key, entry] of moved) tree.set(target + key.slice(victim.length), entry);
-  } else if (kind === 'link' && tree.get(victim)!.type === 'file' && !tree.has(target)) {
-    const linked = { ...tree.get(victim)!, links: 2 };
-    tree.set(victim, linked);
-    tree.set(target, linked);
-  }
-  return tree;
-}
-
-function treesOf(steps: Step[][]): Tree[] {
-  let tree: Tree = new Map([['', directory({ inode: 2n })]]);
-  return steps.map((some) => (tree = some.reduce(mutate, tree)));
-}
+import { history, join, mutate, step, stream, treesOf } from './histories.js';
 
 const summary = (entry: CatalogEntry | undefined): string =>
   entry === undefined ? '-' : printed(entry.entry);
@@ -383,7 +307,9 @@ t.test('a version that is taken in while it is made is the same, whoever brings 
         for (let from = 0; from < rows.length; from += stretch) {
           await feed.add(encodeRows(rows.slice(from, from + stretch)));
           if (ending === 'taken over' && from === 0) await other.catalog.ingest(commit);
-          if (index > 0) checkTrees(catalog, trees.slice(0, index));
+          const shown = ending === 'taken over' ? index + 1 : index;
+          catalog.refresh();
+          if (shown > 0) checkTrees(catalog, trees.slice(0, shown));
         }
         const isFinished = ending === 'finished' && rows.length > 0;
         if (ending === 'taken over') await feed.finish(commit);
