@@ -23,8 +23,8 @@ export class DownloadCommand extends ReadingCommand {
       byte is verified before it is written.
 
       A download that was interrupted goes on where it stopped: every file that has its name is complete, what is already right
-      is not fetched or written again, and what nobody has touched since is not even read (a hidden file in TARGET says how far
-      it came, until all is done). Only with \`--in-place\` a file may be left partly old and partly new; its time
+      is not fetched or written again, and what nobody has touched since is not even read. Hidden files in TARGET say how far it
+      came and hold what there is of large files, until all is done. Only with \`--in-place\` a file may be left partly old and partly new; its time
       is then that of the interruption, and the same download completes it.
     `,
     examples: [

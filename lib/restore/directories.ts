@@ -11,7 +11,7 @@ import { getXattr } from '../posix/xattr.js';
 import type { Attributes } from './attributes.js';
 import { explain, isOfOneEntry } from './failure.js';
 import type { Journal } from './journal.js';
-import { isTemporaryName } from './names.js';
+import { isPartialName, isTemporaryName } from './names.js';
 import type { PlannedRow } from './plan.js';
 import type { Target, TargetDirectory } from './target.js';
 import type { RrbackupError } from '../errors/index.js';
@@ -28,6 +28,8 @@ export interface Frame {
   readonly isPlain: boolean;
   /** Its attributes are put back when it is complete. */
   readonly isOurs: boolean;
+  /** An interrupted run has left parts of large files in it. */
+  readonly hasPartials: boolean;
   /** To be put back where they are not. */
   readonly mode: number | undefined;
   /** What is still to be done in it, the walk through it included. */
@@ -74,12 +76,13 @@ export class Directories {
       isNew = made === 'new';
       if (made === 'there') mode = openUp(directory);
     }
-    if (!isNew) this.#removeLeftovers(directory, row.directory!);
+    const hasPartials = !isNew && this.#removeLeftovers(directory, row.directory!);
     const isOurs = isNew || (!isParent && (parent !== undefined || this.#holdsOnlyOurs(row)));
     // What is made in a plain directory is plain.
     const isPlain = (isNew && parent?.isPlain === true) || isPlainDirectory(directory);
     const catalog = row.directory!;
-    const frame = { parent, directory, row, catalog, path, isNew, isPlain, isOurs, mode, left: 1 };
+    const kinds = { isNew, isPlain, isOurs, hasPartials };
+    const frame = { parent, directory, row, catalog, path, ...kinds, mode, left: 1 };
     if (parent !== undefined) parent.left++;
     return frame;
   }
@@ -103,10 +106,11 @@ export class Directories {
   }
 
   #complete(frame: Frame): void {
-    const { parent, directory, path, row, isOurs, isPlain, isNew, mode } = frame;
+    const { parent, directory, path, row, isOurs, isPlain, isNew, hasPartials, mode } = frame;
     const { attributes, journal, onComplete, onFailed } = this.#options;
     try {
       if (parent === undefined) journal?.remove();
+      if (hasPartials) this.#removeLeftovers(directory, row.directory!, { withPartials: true });
       const access = directory.self();
       const { isWhole, descriptor } = directory.held();
       // Attributes that a directory has from its parent, it has only where the parent has default ones.
@@ -127,13 +131,17 @@ export class Directories {
     return this.#options.catalog.lookup(parent.catalog, row.name, this.#options.sequence)!.entry;
   }
 
-  /** Of a restore that was killed. */
-  #removeLeftovers(directory: TargetDirectory, id: DirectoryId): void {
+  /** Of a restore that was killed; true if parts of large files are there, which are gone on with first. */
+  #removeLeftovers(directory: TargetDirectory, id: DirectoryId, { withPartials = false } = {}): boolean {
     const { catalog, sequence } = this.#options;
+    let hasPartials = false;
     for (const name of fs.readdirSync(directory.self(), { encoding: 'buffer' })) {
-      const isOver = isTemporaryName(name) && !this.#isJournal(directory, name);
-      if (isOver && catalog.lookup(id, name, sequence) === undefined) removeIn(directory.held(), name);
+      if (!isTemporaryName(name) || this.#isJournal(directory, name)) continue;
+      if (catalog.lookup(id, name, sequence) !== undefined) continue;
+      if (isPartialName(name) && !withPartials) hasPartials = true;
+      else removeIn(directory.held(), name);
     }
+    return hasPartials;
   }
 
   /**
@@ -144,8 +152,7 @@ export class Directories {
     const { catalog, sequence, target } = this.#options;
     const names = fs.readdirSync(target.root.self(), { encoding: 'buffer' });
     return names.every(
-      (name) =>
-        catalog.lookup(root.directory!, name, sequence) !== undefined || this.#isJournal(target.root, name),
+      (name) => catalog.lookup(root.directory!, name, sequence) !== undefined || isTemporaryName(name),
     );
   }
 

