@@ -10,6 +10,7 @@ import { reasonOf, errorCode } from '../posix/libc.js';
 import { dataExtents } from '../posix/sparse.js';
 import { FileStatus } from '../posix/status.js';
 import { readXattrs } from '../posix/xattr.js';
+import { ReadAhead } from './read-ahead.js';
 import { typeOf } from './status-entry.js';
 
 /** How much of a file is looked at at once: two of the largest chunks. */
@@ -46,9 +47,12 @@ export class FileReader {
   #before = new FileStatus();
   #after = new FileStatus();
   #isStoring = false;
+  /** Told before each file that lies in a directory with more of them. */
+  readonly ahead: ReadAhead;
 
   constructor(options: FileReaderOptions) {
     this.#options = options;
+    this.ahead = new ReadAhead(options.window);
   }
 
   /**

@@ -172,6 +172,7 @@ export class Recorder implements Findings {
       this.#found.push({ kind: 'big-file', file: { path, previous: before, isAdded } });
       return;
     }
+    this.#files.ahead.reading(directory, at.names, at.index);
     const result = this.#files.read(() => directory.open(at.names, at.index), status);
     this.#spent += cost.file;
     if ('reason' in result) {

@@ -4,6 +4,7 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
+import { systemClock } from '../clock.js';
 import {
   addressOf,
   AT_FDCWD,
@@ -181,10 +182,16 @@ export function closeAbandoned(fd: number): void {
   fastCalls()?.close(fd);
 }
 
+/** What is in memory is there sooner, and copied faster. */
+const patience_ms = 0.1;
+const memory_bytesPerMs = 1_000_000;
+
 /** Memory that files are read into, at an address that is looked up once. */
 export class ReadBuffer {
   readonly bytes: Buffer;
   readonly #address: number;
+  /** Reads that took so long that they must have waited for a disk. */
+  waits = 0;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
@@ -193,6 +200,14 @@ export class ReadBuffer {
 
   /** Reads up to `size_bytes` to `offset`; 0 at the end of the file. Throws what read(2) says. */
   read(fd: number, offset: number, size_bytes: number, position: number): number {
+    const began_ms = systemClock.monotonic_ms();
+    const count = this.#read(fd, offset, size_bytes, position);
+    const took_ms = systemClock.monotonic_ms() - began_ms;
+    if (took_ms > patience_ms + count / memory_bytesPerMs) this.waits++;
+    return count;
+  }
+
+  #read(fd: number, offset: number, size_bytes: number, position: number): number {
     const fast = fastCalls();
     if (fast === null) return fs.readSync(fd, this.bytes, offset, size_bytes, position);
     if (offset + size_bytes > this.bytes.length) throw new RangeError('reading beyond the buffer');
