@@ -24,8 +24,8 @@ export class DownloadCommand extends ReadingCommand {
 
       A download that was interrupted goes on where it stopped: every file that has its name is complete, what is already right
       is not fetched or written again, and what nobody has touched since is not even read. Hidden files in TARGET say how far it
-      came and hold what there is of large files, until all is done. Only with \`--in-place\` a file may be left partly old and partly new; its time
-      is then that of the interruption, and the same download completes it.
+      came and hold what there is of large files, until all is done. Only with \`--in-place\` a file may be left partly old and
+      partly new; its time is then that of the interruption, and the same download completes it.
     `,
     examples: [
       ['A whole version', '$0 download latest /tmp/back'],

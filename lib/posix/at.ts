@@ -3,17 +3,15 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
-import { check, declare, errorCode, lastErrno, SystemCallError } from './libc.js';
+import { addressOf, check, declare, errorCode, lastErrno, SystemCallError } from './libc.js';
 
-const openat = declare('int openat(int directory, const void *path, int flags, uint32_t mode)');
-const mkdirat = declare('int mkdirat(int directory, const void *path, uint32_t mode)');
-const symlinkat = declare('int symlinkat(const void *target, int directory, const void *path)');
-const unlinkat = declare('int unlinkat(int directory, const void *path, int flags)');
-const renameat = declare(
-  'int renameat(int fromDirectory, const void *from, int toDirectory, const void *to)',
-);
+const openat = declare('int openat(int directory, uintptr_t path, int flags, uint32_t mode)');
+const mkdirat = declare('int mkdirat(int directory, uintptr_t path, uint32_t mode)');
+const symlinkat = declare('int symlinkat(uintptr_t target, int directory, uintptr_t path)');
+const unlinkat = declare('int unlinkat(int directory, uintptr_t path, int flags)');
+const renameat = declare('int renameat(int fromDirectory, uintptr_t from, int toDirectory, uintptr_t to)');
 const renameat2 = declare(
-  'int renameat2(int fromDirectory, const void *from, int toDirectory, const void *to, unsigned int flags)',
+  'int renameat2(int fromDirectory, uintptr_t from, int toDirectory, uintptr_t to, unsigned int flags)',
 );
 const close = declare('int close(int descriptor)');
 
@@ -22,7 +20,6 @@ const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
 const { EEXIST, EINVAL, EINTR, ENOENT, ENOSYS } = os.constants.errno;
 const slash = Buffer.of(0x2f);
-const terminator = Buffer.of(0);
 
 /** A directory that is held open. Plain data: a descriptor means the same in every thread of the process. */
 export interface HeldDirectory {
@@ -37,7 +34,23 @@ export function pathIn({ path }: HeldDirectory, name: Uint8Array): Buffer {
   return Buffer.concat([path, slash, name]);
 }
 
-const cName = (name: Uint8Array): Buffer => Buffer.concat([name, terminator]);
+/** A NUL-terminated string at an address that is looked up once; what it holds is for the next call only. */
+class StringRoom {
+  #bytes: Buffer | undefined;
+  #address = 0;
+
+  put(text: Uint8Array): number {
+    if (this.#bytes === undefined || this.#bytes.length <= text.length) {
+      this.#bytes = Buffer.allocUnsafeSlow(Math.max(4096, 2 * text.length));
+      this.#address = addressOf(this.#bytes);
+    }
+    this.#bytes.set(text);
+    this.#bytes[text.length] = 0;
+    return this.#address;
+  }
+}
+
+const [first, second] = [new StringRoom(), new StringRoom()];
 
 function succeed(result: number | bigint | null, syscall: string, name: Uint8Array): void {
   if (result !== 0) throw new SystemCallError(lastErrno(), syscall, name);
@@ -53,7 +66,7 @@ export function createIn(directory: HeldDirectory, name: Uint8Array, mode: numbe
 function openIn({ descriptor, path }: HeldDirectory, name: Uint8Array, flags: number, mode = 0): number {
   if (descriptor < 0) return fs.openSync(pathIn({ descriptor, path }, name), flags, mode);
   for (;;) {
-    const opened = openat(descriptor, cName(name), flags | O_CLOEXEC, mode) as number;
+    const opened = openat(descriptor, first.put(name), flags | O_CLOEXEC, mode) as number;
     if (opened >= 0) return opened;
     const errno = lastErrno();
     if (errno !== EINTR) throw new SystemCallError(errno, 'openat', name);
@@ -85,13 +98,13 @@ export function closeDescriptor(descriptor: number): void {
 /** Throws 'EEXIST' if something has that name. */
 export function makeDirectoryIn(directory: HeldDirectory, name: Uint8Array, mode: number): void {
   if (directory.descriptor < 0) fs.mkdirSync(pathIn(directory, name), { mode });
-  else succeed(mkdirat(directory.descriptor, cName(name), mode), 'mkdirat', name);
+  else succeed(mkdirat(directory.descriptor, first.put(name), mode), 'mkdirat', name);
 }
 
 /** Throws 'EEXIST' if something has that name. */
 export function makeSymlinkIn(directory: HeldDirectory, name: Uint8Array, target: Uint8Array): void {
   if (directory.descriptor < 0) fs.symlinkSync(Buffer.from(target), pathIn(directory, name));
-  else succeed(symlinkat(cName(target), directory.descriptor, cName(name)), 'symlinkat', name);
+  else succeed(symlinkat(first.put(target), directory.descriptor, second.put(name)), 'symlinkat', name);
 }
 
 /** Undefined until the kernel has been asked. */
@@ -102,7 +115,7 @@ export function renameIfFree(directory: HeldDirectory, from: Uint8Array, to: Uin
   const { descriptor } = directory;
   if (descriptor >= 0 && hasNoReplace !== false) {
     try {
-      if (renameat2(descriptor, cName(from), descriptor, cName(to), RENAME_NOREPLACE) === 0)
+      if (renameat2(descriptor, first.put(from), descriptor, second.put(to), RENAME_NOREPLACE) === 0)
         return (hasNoReplace = true);
     } catch {
       // A C library without it.
@@ -123,7 +136,7 @@ export function renameIfFree(directory: HeldDirectory, from: Uint8Array, to: Uin
 export function renameOver(directory: HeldDirectory, from: Uint8Array, to: Uint8Array): void {
   const { descriptor } = directory;
   if (descriptor < 0) fs.renameSync(pathIn(directory, from), pathIn(directory, to));
-  else succeed(renameat(descriptor, cName(from), descriptor, cName(to)), 'renameat', to);
+  else succeed(renameat(descriptor, first.put(from), descriptor, second.put(to)), 'renameat', to);
 }
 
 /** Removes what is no directory; fine if it is not there. */
@@ -132,7 +145,7 @@ export function removeIn(directory: HeldDirectory, name: Uint8Array): void {
     fs.rmSync(pathIn(directory, name), { force: true });
     return;
   }
-  if (unlinkat(directory.descriptor, cName(name), 0) === 0) return;
+  if (unlinkat(directory.descriptor, first.put(name), 0) === 0) return;
   const errno = lastErrno();
   if (errno !== ENOENT) throw new SystemCallError(errno, 'unlinkat', name);
 }

@@ -14,25 +14,27 @@ const fchown = declare('int fchown(int descriptor, uint32_t uid, uint32_t gid)')
 
 const UTIME_OMIT = isMac ? -2n : (1n << 30n) - 2n;
 const second_ns = 1_000_000_000n;
-const times = Buffer.alloc(32);
+/** Two struct timespec: of the last access, of the last modification. */
+const times = BigInt64Array.of(0n, UTIME_OMIT, 0n, 0n);
+const timesMemory = new Uint8Array(times.buffer);
 const unsupported = [os.constants.errno.ENOTSUP, os.constants.errno.EINVAL];
 
 /** Sets the modification time, before 1970 too; the access time stays. Throws SystemCallError. */
 export function setModified(path: Uint8Array, mtime_ns: bigint): void {
   setTimes(mtime_ns);
-  check(utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
+  check(utimensat(AT_FDCWD, cString(path), timesMemory, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
 }
 
 /** The same of an entry of an open directory. */
 export function setModifiedIn(directory: number, name: Uint8Array, mtime_ns: bigint): void {
   setTimes(mtime_ns);
-  check(utimensat(directory, cString(name), times, AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+  check(utimensat(directory, cString(name), timesMemory, AT_SYMLINK_NOFOLLOW), 'utimensat', name);
 }
 
 /** The same of an open file. */
 export function setModifiedOf(descriptor: number, mtime_ns: bigint): void {
   setTimes(mtime_ns);
-  check(futimens(descriptor, times), 'futimens');
+  check(futimens(descriptor, timesMemory), 'futimens');
 }
 
 /** Sets the permission bits of an open file. Throws SystemCallError. */
@@ -47,9 +49,8 @@ export function setOwnerOf(descriptor: number, uid: number, gid: number): void {
 
 function setTimes(mtime_ns: bigint): void {
   const rest = ((mtime_ns % second_ns) + second_ns) % second_ns;
-  times.writeBigInt64LE(UTIME_OMIT, 8);
-  times.writeBigInt64LE((mtime_ns - rest) / second_ns, 16);
-  times.writeBigInt64LE(rest, 24);
+  times[2] = (mtime_ns - rest) / second_ns;
+  times[3] = rest;
 }
 
 /** Sets the permission bits of anything but a symlink. Throws SystemCallError. */

@@ -108,6 +108,8 @@ export class EntryWriter {
     const entry = catalog.lookup(directory.catalog, name, sequence)?.entry;
     if (entry === undefined)
       throw damaged('restore.row_missing', `${printable(name)} has left the catalog meanwhile`);
+    if (directory.isNew && first === undefined)
+      return this.#make({ directory, name, temporary, entry, replaces: policy !== 'keep' });
     const access = pathIn(directory.held, name);
     if (first !== undefined && isSameFile(first, access)) return this.#done(entry, 'linked', 0);
     const stats = directory.isNew ? undefined : statusOf(access);
@@ -123,8 +125,13 @@ export class EntryWriter {
       const path = joinPath(directory.path, name);
       this.#attributes.apply({ access, path, entry, isPlain: false, stats });
       this.#done(entry, 'right', 0);
-    } else if (entry.type !== 'file') this.#node(spot);
-    else if (policy !== 'change' || standing === 'absent' || !this.#change(spot)) this.#file(spot);
+    } else if (entry.type !== 'file' || policy !== 'change' || standing === 'absent' || !this.#change(spot))
+      this.#make(spot);
+  }
+
+  #make(spot: Spot): void {
+    if (spot.entry.type === 'file') this.#file(spot);
+    else this.#node(spot);
   }
 
   #file(spot: Spot): void {
