@@ -44,7 +44,8 @@ export class UnitBuilder {
   }
 
   get isFull(): boolean {
-    return this.#count >= limits.unitEntries || this.#bytes >= limits.unit_bytes;
+    const most = this.#options.mustFetch ? limits.fetchedEntries : limits.unitEntries;
+    return this.#count >= most || this.#bytes >= limits.unit_bytes;
   }
 
   add(place: Place, first: Place | undefined): void {
