@@ -98,7 +98,12 @@ export class LocationState {
   /** To be called before the pack is sent. */
   journalAdd(stream: string, pack: string): void {
     this.makeDirectory();
-    fs.appendFileSync(this.#journalPath(stream), `${pack}\n`, { mode: 0o600 });
+    const file = this.#journalPath(stream);
+    const line = `${pack}\n`;
+    // That this machine has begun a run must outlast a power cut: a last pack that nobody knows of looks like a lost history.
+    if (fs.existsSync(file)) return fs.appendFileSync(file, line);
+    replaceFile(file, line);
+    syncDirectory(this.directory);
   }
 
   /** After a commit: nothing is under way. */
@@ -161,5 +166,17 @@ function replaceFile(file: string, text: string): void {
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw denied(file, error);
+  }
+}
+
+/** Names in it outlast a power cut from here on, where its file system can promise that. */
+function syncDirectory(directory: string): void {
+  const fd = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    fs.fsyncSync(fd);
+  } catch {
+    // Some network and FUSE file systems know no fsync of directories.
+  } finally {
+    fs.closeSync(fd);
   }
 }

@@ -43,7 +43,7 @@ export interface Home {
  * `here`, in this one, where there are many: a process takes longer to start than most commands to end.
  */
 export function newHome(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   overrides: NodeJS.ProcessEnv = {},
   where: 'process' | 'here' = 'process',
 ): Home {
