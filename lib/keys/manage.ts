@@ -10,6 +10,7 @@ import type { KeySlot, NewSlot } from './slots.js';
 import type { StoredSlot } from './unlock.js';
 
 const prefix = 'keys/';
+const noSlotCodes = new Set(['store.missing', 'store.too_large']);
 
 /** A bound for stores where somebody has written many: the oldest by the store's clock, which an attacker comes after. */
 const maximumSlots = 256;
@@ -31,10 +32,11 @@ export interface Passwords {
 export async function readSlots(store: ObjectStore, call: Call = {}): Promise<StoredSlot[]> {
   const read = async ({ key, versionId }: StoredObject): Promise<StoredSlot[]> => {
     try {
-      return [{ key, versionId, bytes: await store.get(key, { ...call, versionId }) }];
+      const bytes = await store.get(key, { ...call, versionId, most_bytes: maximumJson_bytes });
+      return [{ key, versionId, bytes }];
     } catch (error) {
-      // Somebody removed it since it was listed.
-      if (!(error instanceof RrbackupError) || error.code !== 'store.missing') throw error;
+      // Somebody removed it since it was listed, or the listing lied.
+      if (!(error instanceof RrbackupError) || !noSlotCodes.has(error.code)) throw error;
       return [];
     }
   };

@@ -59,9 +59,11 @@ export async function isStored(store: ObjectStore, slot: StoredSlot, call: Call 
     if (key !== slot.key || versionId !== slot.versionId) continue;
     if (isExactVersion(versionId)) return true;
     try {
-      return (await store.get(key, call)).equals(slot.bytes);
+      return (await store.get(key, { ...call, most_bytes: slot.bytes.length })).equals(slot.bytes);
     } catch (error) {
-      if (!(error instanceof RrbackupError) || error.code !== 'store.missing') throw error;
+      const isOther =
+        error instanceof RrbackupError && ['store.missing', 'store.too_large'].includes(error.code);
+      if (!isOther) throw error;
     }
   }
   return false;

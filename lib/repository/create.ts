@@ -6,6 +6,7 @@ import { systemClock } from '../clock.js';
 import { deriveKeys, publicSecret, randomBytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import { addPassword, descriptorKey, encodeDescriptor } from '../keys/index.js';
+import { maximumJson_bytes } from '../keys/json.js';
 import type { ObjectStore } from '../store/types.js';
 import type { OpenOptions, RepositoryConfiguration } from './open.js';
 
@@ -38,7 +39,7 @@ export async function createRepository(
   } catch (error) {
     // Another machine made the repository at the same moment; its descriptor was first, so it is that machine's repository.
     if (error instanceof RrbackupError && error.code === 'store.exists')
-      return await store.get(descriptorKey, call);
+      return await store.get(descriptorKey, { ...call, most_bytes: maximumJson_bytes });
     throw error;
   }
   options.note(

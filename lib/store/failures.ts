@@ -1,6 +1,6 @@
 // The errors that every store has in common, in words; those of one kind of store live with it.
 
-import { interrupted, RrbackupError } from '../errors/index.js';
+import { damaged, interrupted, RrbackupError } from '../errors/index.js';
 import type { ByteRange } from './types.js';
 
 /** No such object or version: 'store.missing'. */
@@ -35,6 +35,20 @@ export function shortBody(
     message: `${location} answered ${got_bytes} bytes of ${key} instead of ${expected_bytes}`,
     guidance: 'run the command again; if it stays so, run "rrbackup check"',
   });
+}
+
+/** Throws 'store.too_large' for an object of more than `most_bytes`. */
+export function checkSize(
+  location: string,
+  key: string,
+  size_bytes: number,
+  most_bytes: number | undefined,
+): void {
+  if (most_bytes !== undefined && size_bytes > most_bytes)
+    throw damaged(
+      'store.too_large',
+      `${key} in ${location} has more than ${most_bytes} bytes: rrbackup did not write it`,
+    );
 }
 
 /** A timeout, a reset, an overloaded server: 'store.transient', worth a retry. */

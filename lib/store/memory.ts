@@ -3,7 +3,7 @@
 
 import { systemClock, type Clock } from '../clock.js';
 import { RrbackupError } from '../errors/index.js';
-import { checkRange, exists, missing, throwIfAborted } from './failures.js';
+import { checkRange, checkSize, exists, missing, throwIfAborted } from './failures.js';
 import { checkKey, checkPrefix } from './key.js';
 import { probe } from './probe.js';
 import type { Call, GetOptions, ObjectStore, StoredObject } from './types.js';
@@ -60,7 +60,8 @@ export class MemoryStore implements ObjectStore {
     await this.#turn(options.signal);
     const bytes = this.#find(key, options.versionId)?.bytes;
     if (bytes === undefined) throw missing(this.location, key, options.versionId);
-    const { range } = options;
+    const { range, most_bytes } = options;
+    checkSize(this.location, key, bytes.length, most_bytes);
     if (range === undefined) return Buffer.from(bytes);
     checkRange(this.location, key, range, bytes.length);
     return Buffer.from(bytes.subarray(range.offset, range.offset + range.length));

@@ -32,6 +32,8 @@ export interface GetOptions extends Call {
    */
   readonly versionId?: string;
   readonly range?: ByteRange;
+  /** Of the whole object: one that has more is not read, whatever the store sends, but 'store.too_large'. */
+  readonly most_bytes?: number;
 }
 
 /**
@@ -39,6 +41,7 @@ export interface GetOptions extends Call {
  * returned belong to the caller. Every error is an RrbackupError:
  *   'store.missing'    (kind not_found)  no such object or version; final
  *   'store.exists'     (kind failure)    `create` found the key taken by other bytes; final
+ *   'store.too_large'  (kind damaged)  more bytes than the caller has use for; final
  *   'store.short_body' (kind store)      fewer or more bytes than promised; worth a retry
  *   'store.transient'  (kind store)      timeout, reset, 5xx, throttling; worth a retry
  *   'store.denied', 'store.no_bucket', 'store.no_network', 'store.wrong_endpoint', 'store.clock_skew', 'store.wrong_keys',

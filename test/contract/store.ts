@@ -91,6 +91,21 @@ export function storeContract(t: Test, under: StoreUnderTest): void {
     await store.close();
   });
 
+  t.test('an object of more bytes than the caller has use for is not read', async (t) => {
+    const store = await under.open();
+    const { versionId } = await store.put('letters', text('abcdefghij'));
+    for (const options of [{}, { versionId }]) {
+      t.equal((await store.get('letters', { ...options, most_bytes: 10 })).length, 10);
+      await rejectsWith(
+        t,
+        'store.too_large',
+        store.get('letters', { ...options, most_bytes: 9 }),
+        'one too many',
+      );
+    }
+    await store.close();
+  });
+
   t.test('ranges; one past the end is store.short_body', async (t) => {
     const store = await under.open();
     await store.put('letters', text('abcdefghij'));

@@ -5,7 +5,7 @@ import { lstat, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { printable } from '../../bytes/path.js';
 import { RrbackupError } from '../../errors/index.js';
-import { checkRange, exists, missing, shortBody, throwIfAborted } from '../failures.js';
+import { checkRange, checkSize, exists, missing, shortBody, throwIfAborted } from '../failures.js';
 import { checkKey, checkPrefix } from '../key.js';
 import { probe } from '../probe.js';
 import type { Call, GetOptions, ObjectStore, StoredObject } from '../types.js';
@@ -72,6 +72,7 @@ export class DirectoryStore implements ObjectStore {
       const file = await openFile(join(this.#root, key));
       if (file === undefined) throw missing(this.location, key);
       try {
+        checkSize(this.location, key, file.size_bytes, options.most_bytes);
         const range = options.range ?? { offset: 0, length: file.size_bytes };
         checkRange(this.location, key, range, file.size_bytes);
         const got = await readFully(file.handle, range.offset, range.length);
@@ -143,8 +144,9 @@ export class DirectoryStore implements ObjectStore {
   async #createNew(key: string, bytes: Uint8Array, call: Call): Promise<{ versionId: string }> {
     const isNew = await this.#write(key, bytes, call.signal, publishNew);
     if (isNew) return { versionId: '' };
-    const present = await this.get(key, call);
-    if (!present.equals(bytes)) throw exists(this.location, key);
+    const present = await this.stat(key, call);
+    const isOther = present !== undefined && present.size_bytes !== bytes.length;
+    if (isOther || !(await this.get(key, call)).equals(bytes)) throw exists(this.location, key);
     return { versionId: '' };
   }
 

@@ -2,20 +2,22 @@
 
 import type { Readable } from 'node:stream';
 import { interrupted } from '../../errors/index.js';
-import { shortBody, transient } from '../failures.js';
+import { checkSize, shortBody, transient } from '../failures.js';
 
 export interface BodyOptions {
   readonly location: string;
   readonly key: string;
   /** Content-Length; undefined where the server sends chunks without saying how many. */
   readonly expected_bytes: number | undefined;
+  /** More is not read. */
+  readonly most_bytes: number | undefined;
   readonly idle_ms: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Throws 'store.short_body', 'store.transient' (idle) or 'interrupted'; the connection is dropped then. */
 export async function readBody(stream: Readable, options: BodyOptions): Promise<Buffer> {
-  const { location, key, expected_bytes, idle_ms, signal } = options;
+  const { location, key, expected_bytes, most_bytes, idle_ms, signal } = options;
   const chunks: Buffer[] = [];
   let got_bytes = 0;
   let isIdle = false;
@@ -31,7 +33,7 @@ export async function readBody(stream: Readable, options: BodyOptions): Promise<
       timer.refresh();
       chunks.push(chunk);
       got_bytes += chunk.length;
-      if (expected_bytes !== undefined && got_bytes > expected_bytes) break;
+      if (got_bytes > (expected_bytes ?? most_bytes ?? Infinity)) break;
     }
   } catch (error) {
     broke = error;
@@ -44,6 +46,7 @@ export async function readBody(stream: Readable, options: BodyOptions): Promise<
   if (signal?.aborted === true) throw interrupted();
   if (isIdle)
     throw transient(`${location} stopped in the middle of ${key} and sent nothing for ${idle_ms / 1000} s`);
+  checkSize(location, key, got_bytes, most_bytes);
   if (expected_bytes !== undefined && got_bytes !== expected_bytes) {
     throw shortBody(location, key, expected_bytes, got_bytes);
   }

@@ -3,7 +3,7 @@
 
 import type { Readable } from 'node:stream';
 import { RrbackupError } from '../../errors/index.js';
-import { checkRange, exists, missing, shortBody, transient } from '../failures.js';
+import { checkRange, checkSize, exists, missing, shortBody, transient } from '../failures.js';
 import { checkKey, checkPrefix } from '../key.js';
 import { probe } from '../probe.js';
 import {
@@ -215,7 +215,7 @@ export class S3Store implements ObjectStore {
 
   async #read(key: string, options: GetOptions): Promise<{ bytes: Buffer; versionId: string }> {
     checkKey(key);
-    const { range, signal, versionId } = options;
+    const { range, signal, versionId, most_bytes } = options;
     const command = new GetObjectCommand({
       ...this.#address(key, versionId),
       ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
@@ -244,10 +244,14 @@ export class S3Store implements ObjectStore {
       stream.destroy();
       throw shortBody(this.location, key, range.length, answer.ContentLength ?? 0);
     }
+    const expected_bytes = range?.length ?? answer.ContentLength;
+    if (most_bytes !== undefined && (expected_bytes ?? 0) > most_bytes) stream.destroy();
+    checkSize(this.location, key, expected_bytes ?? 0, most_bytes);
     const bytes = await readBody(stream, {
       location: this.location,
       key,
-      expected_bytes: range?.length ?? answer.ContentLength,
+      expected_bytes,
+      most_bytes,
       idle_ms: this.#connection.idle_ms,
       signal,
     });
