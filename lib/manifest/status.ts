@@ -50,6 +50,7 @@ let at = 0;
 
 /** Of the entry that begins at `start`; returns where its xattrs begin, or a symlink's target. Throws 'format.damaged', or 'format.newer' for an unknown type. */
 export function decodeStatus(source: Uint8Array, start: number, into: MutableStatus): number {
+  if (start >= source.length) throw damaged('format.damaged', 'an entry ends early');
   bytes = source;
   at = start;
   const type = entryTypes[bytes[at++]! - 1];

@@ -75,8 +75,13 @@ export async function unmountFuse(mountpoint: string, { lazy = false } = {}): Pr
 
 /** What is mounted, in the order of the kernel: of several on one place the last is the visible one. */
 export function listMounts(): MountEntry[] {
+  return parseMounts(fs.readFileSync('/proc/self/mountinfo', 'latin1'));
+}
+
+/** A mountinfo of the kernel, as latin1; lines that are none are left out. */
+export function parseMounts(text: string): MountEntry[] {
   const entries: MountEntry[] = [];
-  for (const line of fs.readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
+  for (const line of text.split('\n')) {
     const [before, after] = line.split(' - ');
     const [, , device, , mountpoint] = before?.split(' ') ?? [];
     const [type, source] = after?.split(' ') ?? [];

@@ -91,10 +91,16 @@ export function listXattrs(where: Where): readonly Buffer[] {
     if (errno === ENOTSUP || errno === ENOSYS) return none;
     throw new SystemCallError(errno, 'listxattr', pathOf(where));
   }
+  return namesIn(buffer.subarray(0, length));
+}
+
+/** The names of a list as the file system gives it, a NUL behind each; copies, in byte order. A last one without NUL is one, too. */
+export function namesIn(list: Buffer): Buffer[] {
   const found: Buffer[] = [];
-  for (let from = 0; from < length;) {
-    const end = buffer.indexOf(0, from);
-    found.push(Buffer.from(buffer.subarray(from, end)));
+  for (let from = 0; from < list.length;) {
+    const nul = list.indexOf(0, from);
+    const end = nul < 0 ? list.length : nul;
+    if (end > from) found.push(Buffer.from(list.subarray(from, end)));
     from = end + 1;
   }
   return found.sort(Buffer.compare);

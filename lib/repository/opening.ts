@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { RrbackupError } from '../errors/index.js';
 import { descriptorKey, isStored, type StoredSlot } from '../keys/index.js';
+import { maximumJson_bytes } from '../keys/json.js';
 import type { Call, ObjectStore } from '../store/types.js';
 
 export interface Opening {
@@ -21,24 +22,41 @@ export interface Opening {
 
 const fileName = 'opening.json';
 
-/** Undefined where nothing is remembered, or nothing that can be read: it is a copy of what the store holds. */
+/** As it stands in the file, if this program wrote it. */
+interface Remembered {
+  readonly descriptor: string;
+  readonly slot?: { readonly key: string; readonly versionId: string; readonly bytes: string };
+  readonly checkedLast: Opening['checkedLast'];
+  readonly streams?: Opening['streams'];
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isSlotKey = (value: unknown): boolean =>
+  typeof value === 'string' && /^keys\/[0-9a-f]{16}$/.test(value);
+
+/** Undefined where nothing is remembered, or nothing that this program wrote: it is a copy of what the store holds. */
 export function recallOpening(directory: string): Opening | undefined {
   try {
-    const json = JSON.parse(fs.readFileSync(path.join(directory, fileName), 'utf8')) as {
-      descriptor: string;
-      slot?: { key: string; versionId: string; bytes: string };
-      checkedLast: Opening['checkedLast'];
-      streams?: Opening['streams'];
-    };
-    return {
-      descriptor: Buffer.from(json.descriptor),
-      slot: json.slot && { ...json.slot, bytes: Buffer.from(json.slot.bytes) },
-      checkedLast: json.checkedLast,
-      streams: json.streams ?? {},
-    };
+    return openingOf(JSON.parse(fs.readFileSync(path.join(directory, fileName), 'utf8')) as Remembered);
   } catch {
     return undefined;
   }
+}
+
+function openingOf(json: Remembered): Opening | undefined {
+  const { descriptor, slot, checkedLast, streams = {} } = json;
+  const isOurs =
+    typeof descriptor === 'string' &&
+    (slot === undefined || (isSlotKey(slot.key) && [slot.versionId, slot.bytes].every(isText))) &&
+    (checkedLast === 'descriptor' || checkedLast === 'slot') &&
+    Object.values(streams).every(isText);
+  if (!isOurs) return undefined;
+  return {
+    descriptor: Buffer.from(descriptor),
+    slot: slot && { key: slot.key, versionId: slot.versionId, bytes: Buffer.from(slot.bytes) },
+    checkedLast,
+    streams,
+  };
 }
 
 /** Does nothing where it cannot be written: the next run asks the store. */
@@ -82,7 +100,7 @@ export async function holdAgainst(
 
 export async function getIfThere(store: ObjectStore, key: string, call: Call): Promise<Buffer | undefined> {
   try {
-    return await store.get(key, call);
+    return await store.get(key, { ...call, most_bytes: maximumJson_bytes });
   } catch (error) {
     if (error instanceof RrbackupError && error.code === 'store.missing') return undefined;
     throw error;

@@ -21,7 +21,8 @@ export interface Memory {
   readonly pins: Readonly<Record<string, Pin>>;
 }
 
-const packName = /^[0-9a-f]{64}$/;
+const repositoryIdPattern = /^[0-9a-f]{32}$/;
+const sha256Pattern = /^[0-9a-f]{64}$/;
 
 export class LocationState {
   readonly directory: string;
@@ -37,17 +38,14 @@ export class LocationState {
     const file = path.join(this.directory, 'repository.json');
     const text = readIfThere(file);
     if (text === undefined) return undefined;
-    try {
-      return JSON.parse(text) as Memory;
-    } catch (error) {
-      throw new RrbackupError({
-        code: 'state.damaged',
-        kind: 'damaged',
-        message: `the file ${file}, which remembers the repository at ${this.#location}, is damaged`,
-        guidance: 'run rrbackup init --adopt to take the repository as it is now; nothing stored is lost',
-        cause: error,
-      });
-    }
+    const memory = memoryIn(text);
+    if (memory !== undefined) return memory;
+    throw new RrbackupError({
+      code: 'state.damaged',
+      kind: 'damaged',
+      message: `the file ${file}, which remembers the repository at ${this.#location}, is damaged`,
+      guidance: 'run rrbackup init --adopt to take the repository as it is now; nothing stored is lost',
+    });
   }
 
   remember(memory: Omit<Memory, 'location'>): void {
@@ -92,7 +90,7 @@ export class LocationState {
   journal(stream: string): string[] | undefined {
     const text = readIfThere(this.#journalPath(stream));
     // A line cut short by a crash is a pack that was not sent.
-    return text?.split('\n').filter((line) => packName.test(line));
+    return text?.split('\n').filter((line) => sha256Pattern.test(line));
   }
 
   /** To be called before the pack is sent. */
@@ -129,6 +127,22 @@ export class LocationState {
 
   #journalPath(stream: string): string {
     return path.join(this.directory, `${stream}.journal`);
+  }
+}
+
+/** Undefined for what this program cannot have written. */
+function memoryIn(text: string): Memory | undefined {
+  try {
+    const memory = JSON.parse(text) as Memory;
+    const isOurs =
+      repositoryIdPattern.test(memory.repositoryId) &&
+      (memory.encryption === 'password' || memory.encryption === 'none') &&
+      Object.values(memory.pins).every(
+        ({ sequence, hash }) => Number.isSafeInteger(sequence) && sequence > 0 && sha256Pattern.test(hash),
+      );
+    return isOurs ? memory : undefined;
+  } catch {
+    return undefined;
   }
 }
 
