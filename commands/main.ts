@@ -2,6 +2,7 @@
 // The program's first lines: what is to go on in the background is started as its own process at once, before the rest of
 // the program is loaded here and there.
 
+import './logged-output.js';
 import { stop } from './stop.js';
 import { BackgroundChild, backgroundOption } from './background.js';
 import { Unlocker } from '../lib/keys/unlock.js';

@@ -34,9 +34,11 @@ export class Runner {
     const { session, data, recipes, tools, directory, isChosen } = this.#options;
     const last = course.steps.findLastIndex((step) => isChosen(lineOf(course, step)));
     const path = await data.path(course.data);
-    // All data in the kernel's cache, before each of them: a machine may drop what was not read for the time that a slow tool
-    // takes. (tar reads no file when it sees that it writes to /dev/null.)
-    const warm = () => session.run('bash', ['-c', 'tar -cf - -C "$0" . | cat >/dev/null', path]);
+    // Before each of them all data and the tool's own repository are in the kernel's cache (a machine may drop what was not read
+    // for the time that a slow tool takes), and nothing that another has written is still on its way to the disk. (tar reads no
+    // file when it sees that it writes to /dev/null.)
+    const warm = (place) =>
+      session.run('bash', ['-c', 'sync && tar -cf - -- "$@" | cat >/dev/null', '-', path, place.directory]);
     const room = join(directory, 'repositories', `${course.id}-${round}`);
     const runs = [];
     // Nothing is removed before all is measured: ext4 passes over the inodes of files that were deleted minutes ago one by one, and
@@ -60,7 +62,7 @@ export class Runner {
         for (let turn = 0; turn < runs.length; turn++) {
           const run = runs[(turn + round) % runs.length];
           if (run.isFailed) continue;
-          await warm();
+          await warm(run.place);
           await this.#try(run, lineOf(course, step), () => this.#step(course, step, run));
         }
       }

@@ -1,0 +1,27 @@
+// Output into a file, as cron and services have it: all of it is there, whatever the status.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+const main = fileURLToPath(new URL('../../commands/main.js', import.meta.url));
+
+void t.test('what is said stands in the file that it goes to', async (t) => {
+  const said = (...words: string[]): { status: number | null; text: string } => {
+    const log = path.join(t.testdir(), 'log');
+    const descriptor = fs.openSync(log, 'w');
+    const { status } = spawnSync(process.execPath, [main, ...words], {
+      stdio: ['ignore', descriptor, descriptor],
+    });
+    fs.closeSync(descriptor);
+    return { status, text: fs.readFileSync(log, 'utf8') };
+  };
+  const help = said('--help');
+  t.equal(help.status, 0);
+  t.match(help.text, /rrbackup mount/);
+  const mistake = said('versions', '--config', '/nowhere');
+  t.equal(mistake.status, 2);
+  t.match(mistake.text, /no such file\n.*hint: /);
+});
