@@ -21,7 +21,7 @@ void t.test('what is said stands in the file that it goes to', async (t) => {
   const help = said('--help');
   t.equal(help.status, 0);
   t.match(help.text, /rrbackup mount/);
-  const mistake = said('versions', '--config', '/nowhere');
+  const mistake = said('versions', '--config', path.join(t.testdir(), 'none'));
   t.equal(mistake.status, 2);
   t.match(mistake.text, /no such file\n.*hint: /);
 });
