@@ -4,6 +4,7 @@ import type { Cli } from 'clipanion';
 import { BackupCommand } from './backup.js';
 import { CatCommand } from './cat.js';
 import { ChangesCommand } from './changes.js';
+import { CheckCommand } from './check.js';
 import type { CommandContext } from './context.js';
 import { DownloadCommand } from './download.js';
 import { FilesCommand } from './files.js';
@@ -35,6 +36,7 @@ export const commands = [
   KeyAddCommand,
   KeyListCommand,
   KeyRemoveCommand,
+  CheckCommand,
   RecoverCommand,
 ];
 

@@ -13,6 +13,7 @@ export const commandWords: readonly string[] = [
   'umount',
   'cat',
   'key',
+  'check',
   'recover',
 ];
 

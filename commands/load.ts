@@ -18,6 +18,7 @@ const loaders: Readonly<Record<string, () => Promise<CommandClass<CommandContext
   versions: async () => (await import('./versions.js')).VersionsCommand,
   changes: async () => (await import('./changes.js')).ChangesCommand,
   history: async () => (await import('./history.js')).HistoryCommand,
+  check: async () => (await import('./check.js')).CheckCommand,
   download: async () => (await import('./download.js')).DownloadCommand,
 };
 

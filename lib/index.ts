@@ -6,6 +6,7 @@
 //   await repository.close();
 
 import type * as BackupRoom from './backup/index.js';
+import type * as CheckRoom from './check/check.js';
 import type * as RecoverRoom from './check/recover.js';
 import { CachedContent } from './mount/cache/content.js';
 import { type MountDriver, type Mounted, mountRepository } from './mount/index.js';
@@ -18,6 +19,8 @@ import type { Repository } from './repository/index.js';
 import type { RestoreOptions, RestoreResult } from './restore/index.js';
 
 export type { BackupOptions, BackupResult, PreviewResult } from './backup/index.js';
+export type { CheckedStream, CheckOptions, CheckResult, Unneeded } from './check/check.js';
+export type { Finding, FindingCode, HurtFile, VersionRange } from './check/findings.js';
 export type { RecoverResult, RecoveredStream } from './check/recover.js';
 export { RrbackupError, exitStatus } from './errors/index.js';
 export { listPasswords, removePassword } from './keys/index.js';
@@ -36,6 +39,10 @@ export const backup: typeof BackupRoom.backup = async (...given) =>
 /** What a backup would do; see lib/backup. */
 export const previewBackup: typeof BackupRoom.previewBackup = async (...given) =>
   (await import('./backup/index.js')).previewBackup(...given);
+
+/** Whether everything that the versions need is stored, and what is hurt where it is not; see lib/check. */
+export const check: typeof CheckRoom.check = async (...given) =>
+  (await import('./check/check.js')).check(...given);
 
 /** Rebuilds lost log entries from the packs; see lib/check. */
 export const recover: typeof RecoverRoom.recover = async (...given) =>

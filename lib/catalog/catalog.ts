@@ -3,7 +3,8 @@
 
 import type { Checkpoint } from '../manifest/checkpoint.js';
 import type { Commit } from '../manifest/types.js';
-import type { PackInfo, PackName } from '../pack/types.js';
+import type { FlatPackInfo } from '../pack/table.js';
+import type { ChunkId, PackInfo, PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import { walkTree } from './changes.js';
 import type { CatalogDatabase } from './database.js';
@@ -12,6 +13,8 @@ import { Ingestion } from './ingest.js';
 import { takePast } from './past.js';
 import { Reader } from './reader.js';
 import type { Beginning } from './sequence.js';
+import { type FileState, streamOf, visitFileStates } from './states.js';
+import type { DirectoryId } from './types.js';
 
 export class Catalog extends Reader {
   readonly #seal: (path: string) => void;
@@ -107,6 +110,36 @@ export class Catalog extends Reader {
   pack(name: PackName): PackInfo | undefined {
     const number = this.packTable.numberOf(name);
     return number === undefined ? undefined : this.packTable.info(number);
+  }
+
+  /** The same as it lies in the catalog. */
+  flatPack(name: PackName): FlatPackInfo | undefined {
+    const number = this.packTable.numberOf(name);
+    return number === undefined ? undefined : this.packTable.flatInfo(number);
+  }
+
+  /** The number of a pack in this catalog; undefined if it does not have it. */
+  packNumber(name: PackName): number | undefined {
+    return this.packTable.numberOf(name);
+  }
+
+  /** Which block of which pack, by its number, a chunk is read from. */
+  blockOf(id: ChunkId): { readonly pack: number; readonly block: number } | undefined {
+    return this.database.tables.chunks.get(id);
+  }
+
+  packName(number: number): PackName {
+    return this.packTable.flatInfo(number).name;
+  }
+
+  /** Walks through all states of files, a page at a time: see states.ts. */
+  visitFileStates(from: Buffer | undefined, visit: (file: FileState) => void): Buffer | undefined {
+    return visitFileStates(this.database.tables.nodes, from, visit);
+  }
+
+  /** The stream that a directory belongs to, whatever the version. */
+  streamOf(directory: DirectoryId): string | undefined {
+    return streamOf(this.database.tables, directory);
   }
 
   /** Every pack that holds a chunk of this version, with its whole table: what a checkpoint has to name. */

@@ -1,0 +1,216 @@
+import { Command, Option } from 'clipanion';
+import { printable } from '../lib/bytes/path.js';
+import { systemClock } from '../lib/clock.js';
+import { RrbackupError, exitStatus } from '../lib/errors/index.js';
+import { check, type CheckOptions, type CheckResult } from '../lib/index.js';
+import { BaseCommand } from './base.js';
+import { bytesToJson } from './presentation/json.js';
+import type { Report } from './presentation/report.js';
+import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
+
+type Range = CheckResult['streams'][number]['lost'][number];
+
+/** Without -v. */
+const listedFiles = 50;
+
+export class CheckCommand extends BaseCommand {
+  static override paths = [['check']];
+  static override usage = Command.Usage({
+    category: 'Repository',
+    description: 'Find out whether everything is there that the versions need',
+    details: `
+      Changes nothing in the repository. Without options: every log entry is read and proven, and every part and pack that a
+      version needs is looked for in the store's listing, with its size and version id: fast, and blind to bytes that have
+      changed. \`--read-data\` reads every byte of the manifest and of the packs, decrypts, decompresses and verifies it; a
+      percentage reads so many packs chosen by chance, \`--read-data-subset=K/N\` the Kth of N parts, which together are all. What
+      is interrupted goes on with the same command, within a week.
+
+      Tells what is damaged, and which versions and files that hurts. What is stored is never taken from this machine's catalog.
+      It only says which files need a damaged piece, and only where its versions and packs are found to be those of the stored
+      history; otherwise, and with \`--fresh\`, the history is read anew into a temporary one (in \`$TMPDIR\`).
+
+      Exit status 0: nothing is damaged. 13: something is. 17: the store shows another history than this machine has seen. Any
+      other: the check could not finish, and what it has not told is not known to be in order.
+    `,
+    examples: [
+      ['Is everything there?', '$0 check'],
+      ['Every byte of it?', '$0 check --read-data'],
+      ['A twelfth of it each month', '$0 check --read-data-subset=3/12'],
+      ['A sample each night', '$0 check --read-data=2%'],
+      ['Trust nothing on this machine', '$0 check --fresh --read-data'],
+    ],
+  });
+
+  readData = Option.String('--read-data', {
+    tolerateBoolean: true,
+    description: 'Verify every byte; with =N% of so many packs, chosen by chance',
+  });
+  subset = Option.String('--read-data-subset', {
+    description: 'Verify every byte of part K of N: K/N',
+  });
+  fresh = Option.Boolean('--fresh', false, {
+    description: 'Use nothing that this machine remembers: neither its catalog nor an interrupted check',
+  });
+
+  protected override async perform(report: Report): Promise<number> {
+    const readData = this.#share();
+    return this.withRepository(report, { access: 'read', sync: false }, async ({ repository, run }) => {
+      const began_ms = systemClock.monotonic_ms();
+      const result = await check(repository, {
+        ...run,
+        readData,
+        fresh: this.fresh,
+        onFinding: ({ message }) => report.warn(message),
+        note: (message) => report.note(message),
+      });
+      const elapsed_ms = systemClock.monotonic_ms() - began_ms;
+      await report.json(toJson(result, repository.id, elapsed_ms));
+      this.#tellUnneeded(result, report);
+      await this.#tellHurt(result, report);
+      await report.summary(summaryOf(result, elapsed_ms));
+      return statuses[result.verdict];
+    });
+  }
+
+  #share(): CheckOptions['readData'] {
+    const { readData, subset } = this;
+    if (readData !== undefined && readData !== false && subset !== undefined)
+      throw usage('--read-data and --read-data-subset exclude each other', 'give one of them');
+    if (subset !== undefined) {
+      const [, part, of] = /^(\d{1,9})\/(\d{1,9})$/.exec(subset) ?? [];
+      if (part === undefined || of === undefined)
+        throw usage(`--read-data-subset wants K/N, not '${subset}'`, 'for example --read-data-subset=1/4');
+      return { part: Number(part), of: Number(of) };
+    }
+    if (readData === undefined || readData === false) return undefined;
+    if (readData === true) return { percent: 100 };
+    const [, percent] = /^(\d{1,3}(?:\.\d{1,6})?)%$/.exec(readData) ?? [];
+    if (percent === undefined)
+      throw usage(
+        `--read-data wants a percentage, not '${readData}'`,
+        'for example --read-data=10%, or --read-data alone for everything',
+      );
+    return { percent: Number(percent) };
+  }
+
+  async #tellHurt(result: CheckResult, report: Report): Promise<void> {
+    const { streams, files, fileCount, findings, findingCount } = result;
+    if (findingCount > findings.length)
+      report.warn(`${formatCount(findingCount - findings.length)} more of the kind were found`);
+    for (const { host, source, lost, hurt, hurtFiles } of streams) {
+      const whose = `${source || 'a source'} of ${host || 'a machine that is not known'}`;
+      if (lost.length > 0) await report.line(`${whose}: ${versionsText(lost)} LOST`);
+      if (hurtFiles > 0)
+        await report.line(`${whose}: ${counted(hurtFiles, 'file')} DAMAGED in ${versionsText(hurt)}`);
+    }
+    const shown = this.verbose ? files : files.slice(0, listedFiles);
+    const names = new Map(streams.map((stream) => [stream.id, stream]));
+    for (const { stream, path, versions } of shown) {
+      const { host, source } = names.get(stream)!;
+      await report.line(`  ${source} of ${host}, ${versionsText(versions)}: ${printable(path)}`);
+    }
+    if (fileCount > shown.length) {
+      const more = this.verbose ? '' : ' (-v names up to 1,000)';
+      await report.line(`  and ${counted(fileCount - shown.length, 'more file')}${more}`);
+    }
+  }
+
+  #tellUnneeded({ unneeded, streams, copied }: CheckResult, report: Report): void {
+    const { packs, packs_bytes, manifest, foreign, foreignCount, furtherVersions } = unneeded;
+    if (packs > 0) {
+      const whose = streams.some(({ lost }) => lost.length > 0)
+        ? 'left by interrupted backups, or of lost versions'
+        : 'left by interrupted backups, or of one that is under way';
+      report.note(
+        `no version needs ${counted(packs, 'pack')} (${formatBytes(packs_bytes)}): ${whose}; no damage`,
+      );
+    }
+    if (manifest > 0)
+      report.note(`no version needs ${counted(manifest, 'object')} under streams/: no damage`);
+    if (furtherVersions > 0)
+      report.note(`${counted(furtherVersions, 'further version')} of objects that are needed: no damage`);
+    if (foreignCount > 0)
+      report.note(`${counted(foreignCount, 'object')} not made by rrbackup: ${foreign.join(', ')}`);
+    if (copied > 0)
+      report.note(
+        `${counted(copied, 'object')} under other version ids than were written down, as in a store that was copied`,
+      );
+  }
+}
+
+const statuses = { fine: 0, damaged: exitStatus.damaged, tampered: exitStatus.tampered } as const;
+
+function usage(message: string, guidance: string): RrbackupError {
+  return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
+}
+
+function rangesText(ranges: readonly Range[]): string {
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
+}
+
+function versionsText(ranges: readonly Range[]): string {
+  const [first, second] = ranges;
+  const isOne = first !== undefined && second === undefined && first.from === first.to;
+  return `${isOne ? 'version' : 'versions'} ${rangesText(ranges)}`;
+}
+
+function summaryOf(result: CheckResult, elapsed_ms: number): string {
+  const { streams, packs, packs_bytes, read, verdict, findingCount, fileCount } = result;
+  const versions = streams.reduce(
+    (sum, { newest, lost }) => sum + newest - lost.reduce((all, { from, to }) => all + to - from + 1, 0),
+    0,
+  );
+  const clauses = [
+    `${counted(versions, 'version')} of ${counted(streams.length, 'source')}`,
+    `${counted(packs, 'pack')} (${formatBytes(packs_bytes)})`,
+    ...(read.packs + read.before > 0
+      ? [`${counted(read.packs, 'pack')} read and verified (${formatBytes(read.bytes)})`]
+      : []),
+    verdict === 'fine'
+      ? 'nothing is damaged'
+      : `${counted(findingCount, 'FINDING')}, ${counted(fileCount, 'damaged file')}`,
+    formatDuration(elapsed_ms),
+  ];
+  return clauses.join('; ');
+}
+
+function toJson(result: CheckResult, repository: string, elapsed_ms: number): Record<string, unknown> {
+  const { streams, unneeded } = result;
+  const names = new Map(streams.map(({ id, host, source }) => [id, { host, source }]));
+  const pairs = (ranges: readonly Range[]) => ranges.map(({ from, to }) => [from, to]);
+  return {
+    repository,
+    verdict: result.verdict,
+    sources: streams.map(({ host, source, newest, lost, hurt, hurtFiles }) => ({
+      host,
+      source,
+      newest,
+      lost: pairs(lost),
+      hurt: pairs(hurt),
+      hurt_files: hurtFiles,
+    })),
+    packs: result.packs,
+    packs_bytes: result.packs_bytes,
+    read_packs: result.read.packs,
+    read_bytes: result.read.bytes,
+    read_before: result.read.before,
+    findings: result.findings,
+    findings_count: result.findingCount,
+    files: result.files.map(({ stream, path, versions, pack }) => ({
+      ...names.get(stream),
+      ...bytesToJson('path', path),
+      versions: pairs(versions),
+      pack: pack ?? null,
+    })),
+    files_count: result.fileCount,
+    unneeded: {
+      packs: unneeded.packs,
+      packs_bytes: unneeded.packs_bytes,
+      manifest: unneeded.manifest,
+      foreign: unneeded.foreignCount,
+      further_versions: unneeded.furtherVersions,
+    },
+    other_version_ids: result.copied,
+    elapsed_ms: Math.round(elapsed_ms),
+  };
+}

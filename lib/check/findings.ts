@@ -1,0 +1,154 @@
+// What a check finds, as data: what is wrong with stored objects, and which versions and files that hurts. Bounded in memory:
+// the first of each kind are kept, all are counted. Reads nothing.
+
+/** Both included. */
+export interface VersionRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Stable, for programs:
+ *   descriptor.missing, descriptor.damaged, key.damaged, key.none    what opens the repository
+ *   commit.missing, commit.damaged                                   a log entry: versions cannot be read from the store
+ *   history.forked, history.rolled_back                              not the history that this machine has seen, or two of them
+ *   part.missing, part.damaged, checkpoint.damaged                   the rest of the manifest
+ *   pack.missing, pack.damaged, pack.unreadable                      contents; unreadable: the store does not hand it out
+ *   chunk.missing                                                    files need a chunk that no pack holds
+ */
+export type FindingCode =
+  | 'descriptor.missing'
+  | 'descriptor.damaged'
+  | 'key.damaged'
+  | 'key.none'
+  | 'commit.missing'
+  | 'commit.damaged'
+  | 'history.forked'
+  | 'history.rolled_back'
+  | 'part.missing'
+  | 'part.damaged'
+  | 'checkpoint.damaged'
+  | 'pack.missing'
+  | 'pack.damaged'
+  | 'pack.unreadable'
+  | 'chunk.missing';
+
+/** One thing that is wrong with what is stored. */
+export interface Finding {
+  readonly code: FindingCode;
+  /** One sentence, no full stop, safe to print. */
+  readonly message: string;
+  /** Key of the stored object. */
+  readonly object?: string;
+}
+
+/** A file that cannot be read in some versions, though the versions can. */
+export interface HurtFile {
+  readonly stream: string;
+  readonly path: Buffer;
+  readonly versions: readonly VersionRange[];
+  /** One pack that should hold a chunk of it; undefined where no pack does. */
+  readonly pack: string | undefined;
+}
+
+/** So many findings, and so many files, are kept. */
+export const maximumNamed = 1000;
+
+export class Findings {
+  readonly #onFinding: ((finding: Finding) => void) | undefined;
+  readonly #kept: Finding[] = [];
+  #count = 0;
+  #isTampered = false;
+
+  constructor(onFinding?: (finding: Finding) => void) {
+    this.#onFinding = onFinding;
+  }
+
+  get kept(): readonly Finding[] {
+    return this.#kept;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Whether the store shows another history than it has shown. */
+  get isTampered(): boolean {
+    return this.#isTampered;
+  }
+
+  add(finding: Finding): void {
+    this.#count++;
+    if (finding.code.startsWith('history.')) this.#isTampered = true;
+    if (this.#kept.length === maximumNamed) return;
+    this.#kept.push(finding);
+    this.#onFinding?.(finding);
+  }
+}
+
+/** Ascending numbers as ranges. */
+export function toRanges(numbers: Iterable<number>): VersionRange[] {
+  const ranges: { from: number; to: number }[] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last.to + 1 === number) last.to = number;
+    else ranges.push({ from: number, to: number });
+  }
+  return ranges;
+}
+
+/** What of 1 … `last` is in none of these ranges, which are ascending. */
+export function missingRanges(ranges: readonly VersionRange[], last: number): VersionRange[] {
+  const missing: VersionRange[] = [];
+  let next = 1;
+  for (const { from, to } of ranges) {
+    if (from > next) missing.push({ from: next, to: from - 1 });
+    next = to + 1;
+  }
+  if (next <= last) missing.push({ from: next, to: last });
+  return missing;
+}
+
+/** What lies in both; each is ascending. */
+export function commonRanges(some: readonly VersionRange[], others: readonly VersionRange[]): VersionRange[] {
+  const common: VersionRange[] = [];
+  for (const one of some) {
+    for (const other of others) {
+      const from = Math.max(one.from, other.from);
+      const to = Math.min(one.to, other.to);
+      if (from <= to) common.push({ from, to });
+    }
+  }
+  return common;
+}
+
+/** How many files are hurt in each version, as cheap to add to as one range is. */
+export class VersionTally {
+  readonly #steps = new Map<number, number>();
+
+  add({ from, to }: VersionRange): void {
+    this.#step(from, 1);
+    this.#step(to + 1, -1);
+  }
+
+  #step(at: number, by: number): void {
+    this.#steps.set(at, (this.#steps.get(at) ?? 0) + by);
+  }
+
+  /** Versions with at least one. */
+  ranges(): VersionRange[] {
+    const ranges: VersionRange[] = [];
+    let sum = 0;
+    let from = 0;
+    for (const [at, by] of [...this.#steps].sort(([a], [b]) => a - b)) {
+      if (sum === 0 && by > 0) from = at;
+      sum += by;
+      if (sum === 0 && by < 0) {
+        const last = ranges.at(-1);
+        if (last?.to === from - 1) ranges[ranges.length - 1] = { from: last.from, to: at - 1 };
+        else ranges.push({ from, to: at - 1 });
+      }
+    }
+    return ranges;
+  }
+}
