@@ -11,6 +11,7 @@ import { FilesCommand } from './files.js';
 import { HistoryCommand } from './history.js';
 import { InitCommand } from './init.js';
 import { KeyAddCommand } from './key-add.js';
+import { KeyExportCommand } from './key-export.js';
 import { KeyListCommand } from './key-list.js';
 import { KeyRemoveCommand } from './key-remove.js';
 import { newCli } from './load.js';
@@ -36,6 +37,7 @@ export const commands = [
   KeyAddCommand,
   KeyListCommand,
   KeyRemoveCommand,
+  KeyExportCommand,
   CheckCommand,
   RecoverCommand,
 ];

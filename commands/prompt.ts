@@ -64,5 +64,5 @@ export function passwordPrompt(
   return (purpose) =>
     purpose === 'open'
       ? readUnseen(context, 'Password of the repository: ')
-      : askNewPassword(context, 'A password for the new repository');
+      : askNewPassword(context, 'A password for the repository');
 }

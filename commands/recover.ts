@@ -1,7 +1,8 @@
-import { Command } from 'clipanion';
-import { recover } from '../lib/index.js';
+import { Command, Option } from 'clipanion';
+import { openForRecovery, recover } from '../lib/index.js';
 import { exitStatus } from '../lib/errors/index.js';
 import { BaseCommand } from './base.js';
+import { readKeyFile } from './key-file.js';
 import type { Report } from './presentation/report.js';
 import { counted } from './presentation/units.js';
 
@@ -17,8 +18,19 @@ export class RecoverCommand extends BaseCommand {
     examples: [['After the manifests were deleted', '$0 recover']],
   });
 
+  keyFile = Option.String('--key-file', {
+    description:
+      'A key that `key export` wrote: no password is needed then, and yours opens the repository again',
+  });
+
   protected override async perform(report: Report): Promise<number> {
-    return this.withRepository(report, { access: 'write', sync: false }, async ({ repository, run }) => {
+    const { cwd, signal, unlocker } = this.context;
+    const key = this.keyFile === undefined ? undefined : await readKeyFile(cwd, this.keyFile);
+    const run = report.run(signal);
+    const note = (message: string): void => report.note(message);
+    const options = { ...run, key, note, unlocker };
+    const repository = await openForRecovery(await this.configuration(report), options);
+    return this.closing(repository, async () => {
       const result = await recover(repository, run);
       await report.json({
         packs: result.packs,

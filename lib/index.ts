@@ -6,6 +6,7 @@
 //   await repository.close();
 
 import type * as BackupRoom from './backup/index.js';
+import type * as FoundationRoom from './check/foundation.js';
 import type * as CheckRoom from './check/check.js';
 import type * as RecoverRoom from './check/recover.js';
 import { CachedContent } from './mount/cache/content.js';
@@ -23,7 +24,8 @@ export type { CheckedStream, CheckOptions, CheckResult, Unneeded } from './check
 export type { Finding, FindingCode, HurtFile, VersionRange } from './check/findings.js';
 export type { RecoverResult, RecoveredStream } from './check/recover.js';
 export { RrbackupError, exitStatus } from './errors/index.js';
-export { listPasswords, removePassword } from './keys/index.js';
+export { listPasswords, parseExportedKey, removePassword } from './keys/index.js';
+export type { RepositoryKey } from './keys/index.js';
 export { initRepository, openRepository, openRepositoryOn } from './repository/index.js';
 export type { InitOptions, OpenOptions, Repository, RepositoryConfiguration } from './repository/index.js';
 export { unmountAt as unmount } from './mount/index.js';
@@ -39,6 +41,14 @@ export const backup: typeof BackupRoom.backup = async (...given) =>
 /** What a backup would do; see lib/backup. */
 export const previewBackup: typeof BackupRoom.previewBackup = async (...given) =>
   (await import('./backup/index.js')).previewBackup(...given);
+
+/** Opens a repository of which any part may be lost, `rrbackup.json` and passwords included, for `recover`; see lib/check. */
+export const openForRecovery: typeof FoundationRoom.openForRecovery = async (...given) =>
+  (await import('./check/foundation.js')).openForRecovery(...given);
+
+/** The same on a store of the caller's. */
+export const openForRecoveryOn: typeof FoundationRoom.openForRecoveryOn = async (...given) =>
+  (await import('./check/foundation.js')).openForRecoveryOn(...given);
 
 /** Whether everything that the versions need is stored, and what is hurt where it is not; see lib/check. */
 export const check: typeof CheckRoom.check = async (...given) =>

@@ -2,9 +2,11 @@
 
 export { descriptorKey, encodeDescriptor, parseDescriptor, verifyDescriptor } from './descriptor.js';
 export type { Descriptor, DescriptorFields, Encryption } from './descriptor.js';
+export { exportKey, parseExportedKey } from './exported.js';
+export type { RepositoryKey } from './exported.js';
 export { addPassword, listPasswords, readSlots, removePassword } from './manage.js';
 export type { Password, Passwords, RemoveOptions } from './manage.js';
-export { createSlot, openSlot } from './slots.js';
+export { createSlot, openSlot, repositoryOfSlot } from './slots.js';
 export type { NewSlot } from './slots.js';
 export { isStored, Unlocker } from './unlock.js';
 export type { StoredSlot, UnlockOptions } from './unlock.js';

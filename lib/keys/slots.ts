@@ -137,6 +137,18 @@ export function parseSlot(bytes: Uint8Array, repositoryId: string): KeySlot {
   return slot;
 }
 
+/** The repository that a slot says it belongs to; undefined where it is no slot. Nothing of it is authentic. */
+export function repositoryOfSlot(bytes: Uint8Array): string | undefined {
+  try {
+    const json = JsonFields.parse(bytes, 'a key slot');
+    json.expectFormat(format, version);
+    return json.text('repository', repositoryIdPattern);
+  } catch (error) {
+    if (error instanceof RrbackupError) return undefined;
+    throw error;
+  }
+}
+
 /** The repository secret, or undefined if this is not the slot's password. Errors as parseSlot. Needs cryptoReady. */
 export function openSlot(bytes: Uint8Array, password: string, repositoryId: string): Buffer | undefined {
   return openParsedSlot(parseSlot(bytes, repositoryId), password);

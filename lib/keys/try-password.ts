@@ -19,8 +19,7 @@ export function tryPassword(options: UnlockOptions): Unlocked {
     const secret = openParsedSlot(slot, options.password);
     if (secret !== undefined) return { secret, index };
   }
-  if (readable.length === 0)
-    throw problems[0] ?? damaged('keys.none', 'the repository has no key slots: nothing is left under keys/');
+  if (readable.length === 0) throw problems[0] ?? noSlots();
   const ids = new Set(readable.map(({ slot }) => slot.slot)).size;
   const unreadable = problems.length === 0 ? '' : ` (${problems.length} more are not readable)`;
   throw new RrbackupError({
@@ -30,6 +29,15 @@ export function tryPassword(options: UnlockOptions): Unlocked {
     guidance:
       'give the password that the repository was made with, or one that was added with rrbackup key add',
     ...(problems.length === 0 ? {} : { cause: problems[0] }),
+  });
+}
+
+function noSlots(): RrbackupError {
+  return new RrbackupError({
+    code: 'keys.none',
+    kind: 'damaged',
+    message: 'the repository has no key slots: nothing is left under keys/',
+    guidance: 'bring them back, or open it with an exported key: rrbackup recover --key-file FILE',
   });
 }
 

@@ -206,8 +206,8 @@ async function refuseWhereSomethingWas(
         `this machine remembers repository ${memory.repositoryId} at ${store.location}, but it is not there any more: ` +
         'it was deleted or moved, a disk is not mounted, or this is another bucket under the same name',
       guidance:
-        'bring it back (in a versioned bucket: remove the delete markers), or, if it is gone for good and a new one shall ' +
-        'begin here, run rrbackup init --adopt',
+        'bring it back; where only rrbackup.json is lost, or delete markers hide everything, run rrbackup recover; if it is ' +
+        'gone for good and a new one shall begin here, run rrbackup init --adopt',
     });
   }
   // Keys alone are what an interrupted creation leaves.
@@ -218,7 +218,7 @@ async function refuseWhereSomethingWas(
         kind: 'damaged',
         message: `${store.location} holds parts of a repository (${found.key}) but no rrbackup.json, which begins one`,
         guidance:
-          'bring rrbackup.json back (in a versioned bucket: remove its delete marker), or choose another prefix',
+          'rrbackup recover puts it back; if this is another place than you meant, choose another prefix',
       });
     }
   }

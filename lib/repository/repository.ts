@@ -8,7 +8,7 @@ import type { Clock } from '../clock.js';
 import type { Zstd } from '../compression/index.js';
 import { type RepositoryKeys, streamId, wipe } from '../crypto/index.js';
 import type { RrbackupError } from '../errors/index.js';
-import { addPassword } from '../keys/index.js';
+import { addPassword, exportKey } from '../keys/index.js';
 import { ChainReader, type PublishedCommit } from '../manifest/chain.js';
 import { DiskCache, type LocalBlocksSettings, PackReader } from '../pack/index.js';
 import type { Run } from '../progress.js';
@@ -127,6 +127,11 @@ export class Repository {
     const created = new Date(Number(this.clock.now_ns() / 1_000_000n)).toISOString();
     const { secret } = this.#parts;
     return addPassword(this.store, { secret, password, repositoryId: this.id, name, created });
+  }
+
+  /** The lines that open the repository without any password, for ever: see lib/keys/exported. */
+  exportKey(): string[] {
+    return exportKey({ repositoryId: this.id, secret: this.#parts.secret });
   }
 
   /**

@@ -1,0 +1,20 @@
+// Stores an object where something that is damaged may stand. Nothing is lost by it: what stood there stays, as an older version
+// or, where the store keeps none, under another name.
+
+import { sha256 } from '../crypto/index.js';
+import { isExactVersion, type Call, type ObjectStore } from '../store/types.js';
+
+export async function putBeside(
+  store: ObjectStore,
+  key: string,
+  bytes: Uint8Array,
+  call: Call,
+): Promise<{ versionId: string }> {
+  const old = await store.stat(key, call);
+  if (old !== undefined && !isExactVersion(old.versionId)) {
+    const content = await store.get(key, call);
+    if (content.equals(bytes)) return { versionId: old.versionId };
+    await store.put(`${key}.${sha256(content).toString('hex').slice(0, 16)}`, content, call);
+  }
+  return store.put(key, bytes, call);
+}
