@@ -22,7 +22,7 @@ import { decodeBlocks, decodePackInfo, encodePackInfo, scanPackInfo } from '../.
 import { ByteWriter } from '../../lib/bytes/cursor.js';
 import { type Codec, codecs } from '../../lib/pack/types.js';
 import { packContext, repositoryId } from '../pack/fixture.js';
-import { same, sameEnding } from './same.js';
+import { same, sameEnding, sameValues } from './same.js';
 import type { Target } from './target.js';
 
 const noContext = Buffer.alloc(0);
@@ -77,12 +77,12 @@ export async function packTargets(): Promise<Target[]> {
       },
     },
     {
-      // Every binding of zstd refuses the same frames and gives the same bytes for the others.
+      // Older releases of zstd (1.5.4) take some malformed frames that newer ones refuse; the bytes are never other ones.
       name: 'body',
       allocated_bytes: 4 * 2 ** 20,
       share: 300,
       read: (input) =>
-        sameEnding(bindings.map((binding) => () => decodeBody(binding, input, 2 ** 20, 'a body'))),
+        sameValues(bindings.map((binding) => () => decodeBody(binding, input, 2 ** 20, 'a body'))).length,
     },
     {
       name: 'records',

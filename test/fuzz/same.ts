@@ -27,5 +27,22 @@ export function sameEnding<T>(readers: readonly (() => T)[]): T {
   return first.value as T;
 }
 
+/** Those that give a value give the same, which is returned; where none does, the error of the first is thrown. */
+export function sameValues<T>(readers: readonly (() => T)[]): T {
+  const values: T[] = [];
+  let failure: RrbackupError | undefined;
+  for (const read of readers)
+    try {
+      values.push(read());
+    } catch (error) {
+      if (!(error instanceof RrbackupError)) throw error;
+      failure ??= error;
+    }
+  const [first] = values;
+  if (first === undefined) throw failure!;
+  for (const value of values) same(value, first);
+  return first;
+}
+
 const told = ({ error }: { error?: RrbackupError }): string =>
   error === undefined ? 'a value' : error.message;
