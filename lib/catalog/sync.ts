@@ -17,7 +17,15 @@ export interface SyncOptions {
   readonly newestFirst?: boolean;
 }
 
-const gapCodes = new Set(['manifest.missing_commit', 'manifest.damaged_commit', 'manifest.damaged']);
+const callOf = ({ signal }: Run): { signal?: AbortSignal } => (signal === undefined ? {} : { signal });
+
+const badCommit = 'catalog.bad_commit';
+const gapCodes = new Set([
+  'manifest.missing_commit',
+  'manifest.damaged_commit',
+  'manifest.damaged',
+  badCommit,
+]);
 
 /**
  * Returns how many versions were new. Throws what the chain and `Catalog.ingest` throw; what came before the failure is in
@@ -31,7 +39,7 @@ export async function syncCatalog({
   newestFirst = false,
 }: SyncOptions): Promise<{ ingested: number }> {
   catalog.refresh();
-  const call = run.signal === undefined ? {} : { signal: run.signal };
+  const call = callOf(run);
   let ingested = 0;
   for (const stream of streams ?? (await chain.streams(call))) {
     if (newestFirst && catalog.stream(stream) === undefined)
@@ -48,6 +56,8 @@ export async function syncCatalog({
       } catch (error) {
         if (!(error instanceof RrbackupError) || !gapCodes.has(error.code)) throw error;
         gap = error;
+        // Those before it may have been in one transaction with it.
+        if (error.code === badCommit) await ingestUpTo(catalog, chain, stream, run);
         ingested += (catalog.stream(stream)?.head ?? 0) - (known?.head ?? 0);
       }
       const head = catalog.stream(stream)?.head ?? 0;
@@ -61,6 +71,22 @@ export async function syncCatalog({
     }
   }
   return { ingested };
+}
+
+/** One commit after another, to the first that cannot be taken in. */
+async function ingestUpTo(
+  catalog: Catalog,
+  chain: SyncOptions['chain'],
+  stream: string,
+  run: Run,
+): Promise<void> {
+  const known = catalog.stream(stream);
+  const after = known && { sequence: known.head, hash: known.headHash, versionId: known.headVersionId };
+  try {
+    for await (const commit of chain.commits(stream, after, callOf(run))) await catalog.ingest(commit, run);
+  } catch (error) {
+    if (!(error instanceof RrbackupError) || !gapCodes.has(error.code)) throw error;
+  }
 }
 
 /** Returns how many versions that were: one, or none where the log has to be read from its start. */

@@ -209,18 +209,29 @@ async function* packsOf<T>(
   decode: (reader: ByteReader, what: string) => T,
 ): AsyncGenerator<T> {
   for await (const payload of payloads(owner, partTypes.packs, packParts, inlinePacks)) {
-    const reader = new ByteReader(payload, owner.what);
+    const reader = new ByteReader(payload, 'its table of packs');
     while (reader.remaining > 0)
       yield naming('manifest.damaged', owner.what, () => decode(reader, 'its table of packs'));
   }
 }
 
+/** What is wrong with one of them is wrong with the object. */
+function* namingEach<T>(what: string, items: Iterator<T>): Generator<T> {
+  for (;;) {
+    const next = naming('manifest.damaged', what, () => items.next());
+    if (next.done === true) return;
+    yield next.value;
+  }
+}
+
 export async function* readRows(owner: ContentsOwner, contents: Contents): AsyncGenerator<Row> {
   const { rowParts, inlineRows } = contents;
-  const reader = new RowReader(owner.what);
+  const reader = new RowReader('its table of rows');
   for await (const payload of payloads(owner, partTypes.rows, rowParts, inlineRows))
-    yield* reader.read(payload);
-  reader.end();
+    yield* namingEach(owner.what, reader.read(payload));
+  naming('manifest.damaged', owner.what, () => {
+    reader.end();
+  });
 }
 
 export async function* readStoredRows(
@@ -229,8 +240,10 @@ export async function* readStoredRows(
   shape: BatchShape,
 ): AsyncGenerator<StoredRows> {
   const { rowParts, inlineRows } = contents;
-  const reader = new StoredRowReader(owner.what, shape);
+  const reader = new StoredRowReader('its table of rows', shape);
   for await (const payload of payloads(owner, partTypes.rows, rowParts, inlineRows))
-    yield* reader.read(payload);
-  reader.end();
+    yield* namingEach(owner.what, reader.read(payload));
+  naming('manifest.damaged', owner.what, () => {
+    reader.end();
+  });
 }

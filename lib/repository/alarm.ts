@@ -35,6 +35,7 @@ export function explainChainError(error: unknown, catalog: Catalog, stream: stri
     case 'manifest.missing_commit':
     case 'manifest.damaged_commit':
     case 'manifest.damaged':
+    case 'catalog.bad_commit':
       return new RrbackupError({
         code: error.code,
         kind: 'damaged',
@@ -53,7 +54,9 @@ export function explainChainError(error: unknown, catalog: Catalog, stream: stri
 export function isGap(error: unknown): error is RrbackupError {
   return (
     error instanceof RrbackupError &&
-    ['manifest.missing_commit', 'manifest.damaged_commit', 'manifest.damaged'].includes(error.code)
+    ['manifest.missing_commit', 'manifest.damaged_commit', 'manifest.damaged', 'catalog.bad_commit'].includes(
+      error.code,
+    )
   );
 }
 

@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 import type { Test } from 'tap';
 import { walkTree } from '../../lib/catalog/changes.js';
+import { deriveKeys, publicSecret } from '../../lib/crypto/index.js';
 import { damaged } from '../../lib/errors/index.js';
 import { backup, type Repository, restore, RrbackupError } from '../../lib/index.js';
 import { writeCheckpoint } from '../../lib/manifest/checkpoint.js';
@@ -82,7 +83,14 @@ export async function newWorld(t: Test, seed = 1): Promise<World> {
     })),
   });
   await repository.close();
-  return { machine, store: machine.store, stream, trees, stores, context: { ...context } };
+  return {
+    machine,
+    store: machine.store,
+    stream,
+    trees,
+    stores,
+    context: { ...context, keys: deriveKeys(publicSecret(repository.id)) },
+  };
 }
 
 export async function objectsOf(store: MemoryStore, kind: Kind): Promise<StoredObject[]> {

@@ -18,13 +18,13 @@ import { absolutePath, realTree } from './real-tree.js';
 await cryptoReady();
 const zstd = await loadZstd();
 
-const zeroKey = Buffer.alloc(32);
+const otherKey = Buffer.alloc(32, 8);
 export const keys: RepositoryKeys = {
   chunkId: Buffer.alloc(32, 7),
-  gear: zeroKey,
-  wrap: zeroKey,
-  stream: zeroKey,
-  descriptor: zeroKey,
+  gear: otherKey,
+  wrap: otherKey,
+  stream: otherKey,
+  descriptor: otherKey,
 };
 
 const chunk_bytes = 1 << 20;
