@@ -38,6 +38,9 @@ export class DownloadCommand extends ReadingCommand {
   inPlace = Option.Boolean('--in-place', false, {
     description: 'The same, but write only the parts that differ, into the file that is there; not atomic',
   });
+  setuid = Option.Boolean('--setuid', false, {
+    description: 'Put setuid and setgid bits of your files back though you are not root',
+  });
   filesFrom = Option.String('--files-from', { description: 'A file with one PATH a line; - is stdin' });
   versionText = Option.String({ name: 'VERSION' });
   target = Option.String({ name: 'TARGET' });
@@ -54,7 +57,7 @@ export class DownloadCommand extends ReadingCommand {
       // What stands in the version is meant as it is typed; the rest are patterns, or a mistake that restore explains.
       const typed = this.patterns.map((text) => this.find(catalog, stream, sequence, text)?.path ?? text);
       const paths = [...typed, ...listed];
-      const { overwrite, inPlace } = this;
+      const { overwrite, inPlace, setuid } = this;
       const began_ms = systemClock.monotonic_ms();
       const result = await restore(repository, {
         ...run,
@@ -64,6 +67,7 @@ export class DownloadCommand extends ReadingCommand {
         paths,
         overwrite,
         inPlace,
+        setuid,
       });
       const elapsed_ms = systemClock.monotonic_ms() - began_ms;
       await report.json({

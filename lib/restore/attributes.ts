@@ -7,6 +7,7 @@ import type { Entry } from '../manifest/types.js';
 import { setMode, setModeOf, setModified, setModifiedOf, setOwnerOf } from '../posix/attributes.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { listXattrs, removeXattr, setXattr } from '../posix/xattr.js';
+import type { WriterSettings } from './messages.js';
 
 const setuidBits = 0o6000;
 const permissionBits = 0o777;
@@ -35,13 +36,15 @@ export class Attributes {
   readonly #warnings: WarningSink;
   readonly #umask: number;
   readonly #isRoot = process.geteuid?.() === 0;
+  readonly #keepsSetuid: boolean;
   readonly #uid = process.geteuid?.();
   readonly #gid = process.getegid?.();
   readonly #groups = new Set([...(process.getgroups?.() ?? []), process.getegid?.()]);
 
-  constructor(warnings: WarningSink, umask: number) {
+  constructor(warnings: WarningSink, { umask, setuid }: Pick<WriterSettings, 'umask' | 'setuid'>) {
     this.#warnings = warnings;
     this.#umask = umask;
+    this.#keepsSetuid = setuid || this.#isRoot;
   }
 
   /**
@@ -64,7 +67,7 @@ export class Attributes {
     this.#xattrs(made, false);
     const isOwned = hasOwner || (isPlain && this.#hasOurOwner(entry)) || this.#owner(made);
     this.#xattrs(made, true);
-    const mode = isOwned ? entry.mode : entry.mode & ~setuidBits;
+    const mode = this.#mode(made, isOwned);
     if (descriptor !== undefined) {
       setModeOf(descriptor, mode);
       setModifiedOf(descriptor, entry.mtime_ns);
@@ -73,6 +76,18 @@ export class Attributes {
     const hasMode = hasOwner && entry.xattrs.length === 0 && Number(stats.mode & modeBits) === mode;
     if (entry.type !== 'symlink' && !hasMode) setMode(access, mode);
     if (stats?.mtimeNs !== entry.mtime_ns) setModified(access, entry.mtime_ns);
+  }
+
+  /** With setuid bits only for its own user, and where somebody meant that: a version may come from another machine. */
+  #mode({ entry: { type, mode }, path }: Made, isOwned: boolean): number {
+    if ((mode & setuidBits) === 0) return mode;
+    if (isOwned && (this.#keepsSetuid || type === 'directory')) return mode;
+    if (isOwned)
+      this.#warnings.add(
+        'setuid',
+        `the setuid and setgid bits of ${printable(path)} are not put back, which root does, or --setuid`,
+      );
+    return mode & ~setuidBits;
   }
 
   /** Whether it has what a new entry of a plain directory has: only mode and time may be left to be put right. */

@@ -47,6 +47,11 @@ export interface RestoreOptions extends Run {
    * interruption a file may be partly old and partly new; the same call goes on from there. Default false.
    */
   readonly inPlace?: boolean;
+  /**
+   * Files get their setuid and setgid bits even if an ordinary user puts them back: whoever may run such a file acts as that
+   * user. As root they always get them. Default false.
+   */
+  readonly setuid?: boolean;
 }
 
 export interface RestoreResult {
@@ -133,6 +138,7 @@ async function carryOut(
     sequence,
     policy: policyOf(options),
     umask: process.umask(),
+    setuid: options.setuid ?? false,
     stop: stop.buffer as SharedArrayBuffer,
   };
   const runner = await startRunner(repository, settings, totals);

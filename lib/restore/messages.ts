@@ -17,6 +17,8 @@ export interface WriterSettings {
   readonly policy: Policy;
   /** Of the process. */
   readonly umask: number;
+  /** An ordinary user wants the setuid and setgid bits of files, too. */
+  readonly setuid: boolean;
   /** [0] is 1 once everybody is to stop. */
   readonly stop: SharedArrayBuffer;
 }

@@ -28,6 +28,7 @@ export interface RestorationOptions {
   readonly target: Target;
   readonly policy: Policy;
   readonly umask: number;
+  readonly setuid: boolean;
   readonly mustFetch: boolean;
   readonly dispatcher: Dispatcher;
   readonly totals: Totals;
@@ -50,10 +51,10 @@ export class Restoration {
 
   constructor(options: RestorationOptions) {
     this.#options = options;
-    const { catalog, sequence, policy, dispatcher, mustFetch, root, target, umask, journal } = options;
+    const { catalog, sequence, policy, dispatcher, mustFetch, root, target, journal } = options;
     const outcome = new Outcome(options.run, options.totals);
     this.#outcome = outcome;
-    const attributes = new Attributes(outcome.warnings, umask);
+    const attributes = new Attributes(outcome.warnings, options);
     this.#directories = new Directories({
       catalog,
       root: root.entry,

@@ -60,7 +60,7 @@ export class EntryWriter {
   constructor(options: WriterOptions) {
     this.#options = options;
     const add = (group: string, message: string): void => void this.#warnings.push({ group, message });
-    this.#attributes = new Attributes({ add }, options.umask);
+    this.#attributes = new Attributes({ add }, options);
   }
 
   /** Throws what concerns the whole target, 'interrupted', and nothing else. */

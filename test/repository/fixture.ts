@@ -79,7 +79,7 @@ export class Machine {
   async restored(repository: Repository, sequence: number): Promise<string[]> {
     const target = fs.mkdtempSync(this.at('restored-'));
     const stream = repository.streamId(this.source.name);
-    await restore(repository, { stream, sequence, target });
+    await restore(repository, { stream, sequence, target, setuid: true });
     const tree = describeTree(target);
     fs.rmSync(target, { recursive: true });
     return tree;

@@ -25,7 +25,15 @@ async function into(
 ): Promise<Restored> {
   const warnings: string[] = [];
   const onWarning = (message: string): void => void warnings.push(message);
-  const result = await restore({ repository, stream: 's', sequence: 1, target, onWarning, ...options });
+  const result = await restore({
+    repository,
+    stream: 's',
+    sequence: 1,
+    target,
+    setuid: true,
+    onWarning,
+    ...options,
+  });
   return { result, warnings };
 }
 
