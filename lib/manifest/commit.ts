@@ -124,19 +124,31 @@ export class CommitWriter {
     const ours: StoredObject[] = [];
     let isAlone = true;
     for (const object of await this.#versionsOf(key, call)) {
-      if (await this.#isOurs(object, root, call)) ours.push(object);
-      else isAlone = false;
+      const isOurs = await this.#isOurs(object, root, call);
+      if (isOurs === true) ours.push(object);
+      else if (isOurs === false) isAlone = false;
     }
     if (isAlone) return;
     for (const { versionId } of ours) await store.remove(key, versionId, call);
     throw lostRace(sequence);
   }
 
-  /** By its bytes: a put that was retried after a lost answer leaves two versions of ours. */
-  async #isOurs(object: StoredObject, root: SealedObject, call: Call): Promise<boolean> {
+  /**
+   * By its bytes: a put that was retried after a lost answer leaves two versions of ours. Undefined: gone since it was listed,
+   * for another writer has withdrawn it.
+   */
+  async #isOurs(object: StoredObject, root: SealedObject, call: Call): Promise<boolean | undefined> {
     if (object.size_bytes !== root.bytes.length) return false;
     const { key, versionId } = object;
-    const bytes = await this.#options.store.get(key, { ...call, ...(versionId === '' ? {} : { versionId }) });
-    return sha256(bytes).toString('hex') === root.hash;
+    try {
+      const bytes = await this.#options.store.get(key, {
+        ...call,
+        ...(versionId === '' ? {} : { versionId }),
+      });
+      return sha256(bytes).toString('hex') === root.hash;
+    } catch (error) {
+      if (error instanceof RrbackupError && error.code === 'store.missing') return undefined;
+      throw error;
+    }
   }
 }

@@ -105,8 +105,8 @@ async function fromStore(
   await cryptoReady();
   let created = false;
   let bytes = await getIfThere(store, descriptorKey, call);
+  bytes ??= await madeMeanwhile(store, memory, call);
   if (bytes === undefined) {
-    await refuseWhereSomethingWas(store, memory, call);
     if (options.create !== 'if-new') {
       if (options.access === 'dry-run') return undefined;
       throw noRepository(store);
@@ -192,12 +192,15 @@ function noRepository(store: ObjectStore): RrbackupError {
   });
 }
 
-/** No descriptor: fine for a place that is really new, alarming everywhere else. */
-async function refuseWhereSomethingWas(
+/**
+ * No descriptor: fine for a place that is really new, alarming everywhere else; unless another machine has made the repository
+ * since it was asked for: then this is it.
+ */
+async function madeMeanwhile(
   store: ObjectStore,
   memory: Memory | undefined,
   call: Call,
-): Promise<void> {
+): Promise<Buffer | undefined> {
   if (memory !== undefined) {
     throw new RrbackupError({
       code: 'repository.gone',
@@ -213,6 +216,8 @@ async function refuseWhereSomethingWas(
   // Keys alone are what an interrupted creation leaves.
   for (const prefix of ['packs/', 'streams/']) {
     for await (const found of store.list(prefix, call)) {
+      const made = await getIfThere(store, descriptorKey, call);
+      if (made !== undefined) return made;
       throw new RrbackupError({
         code: 'repository.no_descriptor',
         kind: 'damaged',
@@ -222,6 +227,7 @@ async function refuseWhereSomethingWas(
       });
     }
   }
+  return undefined;
 }
 
 function checkIdentity(

@@ -73,7 +73,7 @@ export class RetryStore extends WrappedStore {
 
   /**
    * A listing goes on where it broke off: it is asked again from the key before the last one, whose versions may not all
-   * have come, and those that have are skipped.
+   * have come, and those that have are skipped. So is what a server says twice, as some do where a page begins.
    */
   override async *list(prefix: string, options: Call & { after?: string } = {}): AsyncIterable<StoredObject> {
     let after = options.after;
@@ -86,6 +86,7 @@ export class RetryStore extends WrappedStore {
           prefix,
           after === undefined ? options : { ...options, after },
         )) {
+          if (current !== undefined && object.key < current) continue;
           if (object.key !== current) {
             after = current ?? after;
             current = object.key;

@@ -1,0 +1,19 @@
+// Scenarios 4, 5, 15 and 17 of TESTING.md, of the manifest alone: by thousands of random schedules, and by those that chance
+// would seldom reach.
+
+import t from 'tap';
+import { runs } from '../runs.js';
+import { simulateChain } from './chain.js';
+import { firstFailure, numbers } from './run.js';
+import { chainSeeds } from './seeds.js';
+
+void t.test('a schedule depends on nothing but its seed', async (t) => {
+  for (const seed of numbers(1, 20))
+    t.strictSame((await simulateChain(seed)).trace, (await simulateChain(seed)).trace, `seed ${seed}`);
+});
+
+void t.test('writers, readers and a store at its worst', async (t) => {
+  t.equal(await firstFailure(simulateChain, chainSeeds), undefined, 'seeds that once failed');
+  const { numRuns } = runs(2000);
+  t.equal(await firstFailure(simulateChain, numbers(1, numRuns)), undefined, `${numRuns} schedules`);
+});

@@ -1,0 +1,25 @@
+// Whole repositories under random schedules: backups, crashes, restores, lost memories, old images, recoveries, jumping clocks.
+
+import t from 'tap';
+import { runs } from '../runs.js';
+import { simulateRepository } from './repository.js';
+import { firstFailure, numbers } from './run.js';
+import { repositorySeeds } from './seeds.js';
+import { runBackupsHere } from './threads-here.js';
+
+runBackupsHere();
+
+void t.test('a schedule depends on nothing but its seed', async (t) => {
+  for (const seed of numbers(1, 4))
+    t.strictSame(
+      (await simulateRepository(seed)).trace,
+      (await simulateRepository(seed)).trace,
+      `seed ${seed}`,
+    );
+});
+
+void t.test('machines and a store at its worst', async (t) => {
+  t.equal(await firstFailure(simulateRepository, repositorySeeds), undefined, 'seeds that once failed');
+  const { numRuns } = runs(60);
+  t.equal(await firstFailure(simulateRepository, numbers(1000, numRuns)), undefined, `${numRuns} schedules`);
+});

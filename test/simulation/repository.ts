@@ -1,0 +1,319 @@
+// A simulation of whole repositories: machines with real sources, catalogs and memories back up, restore, crash, forget, are
+// put back to an old image and recover, while the seed decides what the store does to their calls. After every step the store
+// is read from its start and held against the model.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { BackupResult, Repository } from '../../lib/index.js';
+import { RrbackupError } from '../../lib/errors/index.js';
+import { describeTree } from '../trees.js';
+import { Finding } from './finding.js';
+import { Crash } from './line.js';
+import { Machine } from './machine.js';
+import { describeSource, edit, type Lines, StoreReader, type StreamState } from './model.js';
+import { Random } from './random.js';
+import { drawWeather, fair, World } from './world.js';
+
+/** A run of a backup, and what a version of it would hold. */
+interface Run {
+  readonly stream: string;
+  readonly lines: Lines;
+  /** As test/trees.ts describes it. */
+  readonly tree: readonly string[];
+}
+
+interface Version {
+  readonly hash: string;
+  readonly run: string;
+  readonly lines: Lines;
+  readonly tree: readonly string[];
+}
+
+export interface Outcome {
+  readonly versions: number;
+  readonly steps: number;
+  readonly crashes: number;
+  readonly trace: readonly string[];
+}
+
+/** Runs one schedule. Throws a Finding. */
+export async function simulateRepository(seed: number): Promise<Outcome> {
+  const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'rrbackup-test-'));
+  try {
+    return await new Schedule(seed, directory).run();
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
+const maximumMachines = 3;
+const maximumSteps = 10;
+/** A run of so little makes no more packs than this. */
+const packsPerAttempt = 2;
+
+class Schedule {
+  readonly #random: Random;
+  readonly #world: World;
+  readonly #machines: Machine[];
+  /** Looks at the store from outside, in fair weather. */
+  readonly #observer: Machine;
+  readonly #reader = new StoreReader();
+  readonly #versions = new Map<string, Version[]>();
+  /** Runs that have not become a version; they may still, when somebody recovers what they left. */
+  #unfinished: Run[] = [];
+  readonly #images = new Map<Machine, string[]>();
+  #crashes = 0;
+  /** Attempts of runs that cannot have become a version, or need not. */
+  #spoilt = 0;
+
+  constructor(seed: number, directory: string) {
+    const random = new Random(seed);
+    this.#random = random;
+    const weather = drawWeather(random);
+    this.#world = new World(seed ^ 0x5eed, { ignoresIfNoneMatch: random.chance(0.3), weather });
+    const sharesStream = random.chance(0.5);
+    const make = (name: string, index: number): Machine =>
+      new Machine(this.#world, path.join(directory, name), {
+        name,
+        host: sharesStream ? 'host' : `host-${index % 2}`,
+        sourceName: 'home',
+        patience_ms: random.pick([0, 10_000, 300_000]),
+      });
+    this.#machines = Array.from({ length: 1 + random.below(maximumMachines) }, (_, index) =>
+      make(`m${index}`, index),
+    );
+    this.#observer = make('observer', 99);
+  }
+
+  async run(): Promise<Outcome> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      if (error instanceof Finding) error.trace = this.#world.trace;
+      throw error;
+    }
+  }
+
+  async #run(): Promise<Outcome> {
+    const steps = 2 + this.#random.below(maximumSteps);
+    for (let step = 0; step < steps; step++) {
+      await this.#step();
+      await this.#check();
+    }
+    await this.#finish();
+    const versions = [...this.#versions.values()].reduce((sum, some) => sum + some.length, 0);
+    return { versions, steps, crashes: this.#crashes, trace: this.#world.trace };
+  }
+
+  async #step(): Promise<void> {
+    const random = this.#random;
+    const machine = random.pick(this.#machines);
+    const kind = random.below(12);
+    this.#world.note(`step ${kind} of ${machine.options.name}`);
+    switch (kind) {
+      case 0:
+        return this.#world.clock.jump(random);
+      case 1:
+        return machine.forget(random.pick(['state', 'cache']));
+      case 2:
+        this.#images.set(machine, [...(this.#images.get(machine) ?? []), machine.image()]);
+        return;
+      case 3: {
+        const images = this.#images.get(machine) ?? [];
+        if (images.length > 0) machine.putBack(random.pick(images));
+        return;
+      }
+      case 4:
+        return this.#restore(machine);
+      case 5:
+      case 6:
+        // Together; but a stream on a store without conditions has one writer at a time.
+        if (this.#world.createsConditionally) {
+          // Of so many, each may lose every race but its last.
+          this.#spoilt += this.#machines.length * (this.#machines.length - 1);
+          await Promise.all(this.#machines.map((each) => this.#backUp(each)));
+          return;
+        }
+        return this.#backUp(machine);
+      default:
+        return this.#backUp(machine);
+    }
+  }
+
+  async #backUp(machine: Machine): Promise<void> {
+    const random = this.#random;
+    edit(random, machine.source.path, random.below(5));
+    if (random.chance(0.3)) machine.crashNext(1 + random.below(20), random.chance(0.5));
+    let run: Run | undefined;
+    try {
+      const result = await machine.run({ sources: [machine.source.name] }, async (repository) => {
+        run = this.#begin(machine, repository);
+        return machine.backUpIn(repository);
+      });
+      this.#end(run!, result);
+    } catch (error) {
+      await this.#failed(machine, error);
+    }
+  }
+
+  #begin(machine: Machine, repository: Repository): Run {
+    const { name, path: root } = machine.source;
+    const lines = describeSource(repository.context, root);
+    const run = { stream: repository.streamId(name), lines, tree: describeTree(root) };
+    this.#unfinished.push(run);
+    return run;
+  }
+
+  /** What was said to be committed is looked for at the next check. */
+  #end(run: Run, { version, newest }: BackupResult): void {
+    this.#unfinished = this.#unfinished.filter((other) => other !== run);
+    this.#claims.push({ run, sequence: version ?? newest });
+  }
+
+  #claims: { readonly run: Run; readonly sequence: number }[] = [];
+
+  async #failed(machine: Machine, error: unknown): Promise<void> {
+    this.#world.note(`${machine.options.name} met ${(error as Error).message}`);
+    this.#spoilt++;
+    if (error instanceof Crash || this.#hasCrashed(error)) {
+      this.#crashes++;
+      return;
+    }
+    if (!(error instanceof RrbackupError))
+      throw new Finding(`${machine.options.name}: ${String(error)}`, error);
+    if (error.kind === 'store' || error.code === 'manifest.lost_race') return;
+    // Somebody's last pack is there without its commit, and this machine does not know whose: the way out is to recover it.
+    if (error.code === 'backup.history_gone') return this.#recover(machine);
+    // A machine that has crashed before it could remember the repository that it made.
+    throw new Finding(`${machine.options.name} met ${error.code}: ${error.message}`, error);
+  }
+
+  #hasCrashed(error: unknown): boolean {
+    return error instanceof Error && error.cause instanceof Crash;
+  }
+
+  async #recover(machine: Machine): Promise<void> {
+    const { weather } = this.#world;
+    this.#world.weather = fair;
+    await this.#world.settle();
+    try {
+      await machine.recover();
+    } catch (error) {
+      // Somebody else has just committed what it was about to.
+      if (!(error instanceof RrbackupError) || error.code !== 'manifest.lost_race')
+        throw new Finding(`recover met ${String(error)}`, error);
+    } finally {
+      this.#world.weather = weather;
+    }
+  }
+
+  /** Any version, by way of the product, on a machine with whatever memory it has. */
+  async #restore(machine: Machine): Promise<void> {
+    try {
+      await machine.run({ create: 'never', access: 'read' }, async (repository) => {
+        const streams = repository.catalog.streams();
+        if (streams.length === 0) return;
+        const { id, head } = this.#random.pick(streams);
+        const sequence = 1 + this.#random.below(head);
+        const tree = await machine.restored(repository, id, sequence);
+        this.#compare(id, sequence, tree);
+      });
+    } catch (error) {
+      if (error instanceof Finding) throw error;
+      if (error instanceof RrbackupError && (error.kind === 'store' || error.kind === 'no_repository'))
+        return;
+      throw new Finding(`a restore met ${String(error)}`, error);
+    }
+  }
+
+  #compare(stream: string, sequence: number, tree: readonly string[]): void {
+    const expected = this.#versions.get(stream)?.[sequence - 1];
+    if (expected === undefined) throw new Finding(`there is a version ${sequence} that nobody made`);
+    if (expected.tree.join('\n') !== tree.join('\n'))
+      throw new Finding(
+        `version ${sequence} came back as\n${tree.join('\n')}\ninstead of\n${expected.tree.join('\n')}`,
+      );
+  }
+
+  /** Reads the store from its start, in fair weather. */
+  async #check(): Promise<void> {
+    await this.#world.settle();
+    const { weather, store } = this.#world;
+    if (!(await hasDescriptor(store))) return;
+    this.#world.weather = fair;
+    try {
+      await this.#observer.run(
+        { create: 'never', access: 'read', sync: false },
+        async ({ chain, context }) => {
+          for (const stream of await chain.streams())
+            this.#take(stream, await this.#reader.stream({ ...context, store }, chain, stream));
+        },
+      );
+    } catch (error) {
+      if (error instanceof Finding) throw error;
+      throw new Finding(`the store cannot be read: ${String(error)}`, error);
+    } finally {
+      this.#world.weather = weather;
+    }
+    this.#checkClaims();
+    await this.#checkGarbage();
+  }
+
+  /** Versions stay what they were; what is new is somebody's run, whole, and nobody's twice. */
+  #take(stream: string, { versions }: StreamState): void {
+    const known = this.#versions.get(stream) ?? [];
+    for (const [index, version] of known.entries())
+      if (versions[index]?.hash !== version.hash)
+        throw new Finding(`version ${index + 1} of ${stream} is gone or another one`);
+    for (const version of versions.slice(known.length)) {
+      const text = version.lines.join('\n');
+      const runs = [...this.#claims.map(({ run }) => run), ...this.#unfinished];
+      const run = runs.find((other) => other.stream === stream && other.lines.join('\n') === text);
+      if (run === undefined)
+        throw new Finding(`version ${known.length + 1} holds what no run has seen:\n${text}`);
+      if (known.some((other) => other.run === version.run)) throw new Finding('one run is two versions');
+      known.push({ ...version, tree: run.tree });
+    }
+    this.#versions.set(stream, known);
+  }
+
+  #checkClaims(): void {
+    for (const { run, sequence } of this.#claims) {
+      const version = this.#versions.get(run.stream)?.[sequence - 1];
+      if (version?.lines.join('\n') !== run.lines.join('\n'))
+        throw new Finding(`a backup said that version ${sequence} is what it saw; it is not`);
+    }
+    this.#claims = [];
+  }
+
+  /** What nobody refers to comes from runs that did not get to their end. */
+  async #checkGarbage(): Promise<void> {
+    const packs = new Set<string>();
+    for await (const { key } of this.#world.store.list('packs/')) packs.add(key);
+    const garbage = packs.size - this.#reader.referenced;
+    if (garbage > this.#spoilt * packsPerAttempt)
+      throw new Finding(`${garbage} packs are garbage after ${this.#spoilt} attempts in vain`);
+  }
+
+  /** In fair weather, everybody backs up once more, and a new machine gets every version back. */
+  async #finish(): Promise<void> {
+    this.#world.weather = fair;
+    for (const machine of this.#machines) {
+      await this.#backUp(machine);
+      await this.#check();
+    }
+    if (!(await hasDescriptor(this.#world.store))) return;
+    this.#observer.forget('state');
+    this.#observer.forget('cache');
+    await this.#observer.run({ create: 'never', access: 'read' }, async (repository) => {
+      for (const { id, head } of repository.catalog.streams())
+        for (let sequence = 1; sequence <= head; sequence++)
+          this.#compare(id, sequence, await this.#observer.restored(repository, id, sequence));
+    });
+  }
+}
+
+async function hasDescriptor(store: World['store']): Promise<boolean> {
+  return (await store.stat('rrbackup.json')) !== undefined;
+}
