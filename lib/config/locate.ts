@@ -101,6 +101,9 @@ async function read(path: string, isNamed: boolean): Promise<ConfigurationText |
       return { file: path, text, mode: status.mode & 0o7777 };
     } catch (error) {
       throw unreadable(path, 'it is not UTF-8 text', error);
+    } finally {
+      // There may be a password in it.
+      bytes.fill(0, 0, length);
     }
   } finally {
     await handle.close();

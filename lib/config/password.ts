@@ -26,9 +26,9 @@ function firstLine(text: string): string {
 }
 
 async function fromFile(path: string): Promise<string> {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = await readFile(path, 'utf8');
+    bytes = await readFile(path);
   } catch (error) {
     throw noPassword(
       `the password file ${path} cannot be read: ${reasonOf(error)}`,
@@ -36,7 +36,8 @@ async function fromFile(path: string): Promise<string> {
       error,
     );
   }
-  const password = firstLine(text);
+  const password = firstLine(bytes.toString('utf8'));
+  bytes.fill(0);
   if (password === '')
     throw noPassword(`the password file ${path} is empty`, 'write the password into its first line');
   return password;
@@ -75,7 +76,9 @@ async function fromCommand(
       `the password command ended with ${status}: ${command}`,
       "run it by hand to see why, or correct 'password_command' in the configuration",
     );
-  const password = firstLine(Buffer.concat(chunks).toString('utf8'));
+  const output = Buffer.concat(chunks);
+  const password = firstLine(output.toString('utf8'));
+  for (const bytes of [...chunks, output]) bytes.fill(0);
   if (password === '')
     throw noPassword(
       `the password command printed nothing: ${command}`,

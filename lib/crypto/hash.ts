@@ -1,10 +1,15 @@
 // Hashes, keyed hashes and randomness, from node:crypto. Knows no key by name.
 
-import { createHash, createHmac, randomBytes as nodeRandomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 /** `size` bytes from the operating system's generator. */
 export function randomBytes(size: number): Buffer {
-  return nodeRandomBytes(size);
+  return randomFillSync(stillMemory(size));
+}
+
+/** For secrets: the engine keeps small buffers in its heap and leaves copies behind when it moves them, this not. Zeros. */
+export function stillMemory(size: number): Buffer<ArrayBuffer> {
+  return Buffer.from(new ArrayBuffer(size));
 }
 
 /** 32 bytes. */

@@ -2,7 +2,7 @@
 // Never stores or prints a key.
 
 import { ByteWriter } from '../bytes/cursor.js';
-import { hmacSha256, sha256 } from './hash.js';
+import { hmacSha256, sha256, wipe } from './hash.js';
 import { type KeyedHash, openssl } from './openssl.js';
 import { sodium } from './sodium.js';
 
@@ -32,13 +32,21 @@ const subkeyId = { chunkId: 1, gear: 2, wrap: 3, stream: 4, descriptor: 5 } as c
 export function deriveKeys(secret: Uint8Array): RepositoryKeys {
   if (secret.length !== secret_bytes) throw new RangeError(`a repository secret has ${secret_bytes} bytes`);
   const subkey = (id: number): Uint8Array => sodium().subkey(id, kdfContext, secret);
-  return {
+  const keys = {
     chunkId: subkey(subkeyId.chunkId),
     gear: subkey(subkeyId.gear),
     wrap: subkey(subkeyId.wrap),
     stream: subkey(subkeyId.stream),
     descriptor: subkey(subkeyId.descriptor),
   };
+  // The library leaves its last result on the stack: let that be nobody's.
+  sodium().subkey(0, kdfContext, Buffer.alloc(secret_bytes));
+  return keys;
+}
+
+/** Overwrites them once the repository is closed; what wiped keys would be asked to seal is refused (newObjectKey). */
+export function wipeKeys(keys: RepositoryKeys): void {
+  for (const key of [keys.chunkId, keys.gear, keys.wrap, keys.stream, keys.descriptor]) wipe(key);
 }
 
 /** The secret of a repository with `encryption: none`: anybody can derive it from the repository id (32 hex digits). */

@@ -64,6 +64,7 @@ function headerStart(magic: string, repositoryId: string): Buffer {
 /** A fresh key for one new object, and the header that the object begins with. Needs cryptoReady. */
 export function newObjectKey(keys: RepositoryKeys, magic: string, repositoryId: string): ObjectKey {
   const start = headerStart(magic, repositoryId);
+  if (keys.wrap.every((byte) => byte === 0)) throw new Error('the keys of this repository have been wiped');
   const key = randomBytes(key_bytes);
   const header = Buffer.concat([start, hmacSha256(key, commitmentLabel), wrap(keys.wrap, start, key)]);
   const object = { key, header };

@@ -3,6 +3,7 @@
 
 import koffi from 'koffi';
 import { RrbackupError } from '../errors/index.js';
+import { stillMemory } from './hash.js';
 import { known } from './known.js';
 import { passwordKey_bytes, salt_bytes, type Sodium } from './sodium-types.js';
 
@@ -56,6 +57,7 @@ function bind(library: ReturnType<typeof koffi.load>): Sodium {
     'int crypto_pwhash(void *into, uint64_t size, const void *password, uint64_t length, const void *salt, ' +
       'uint64_t ops, size_t memory, int algorithm)',
   );
+  const nobodys = { key: Buffer.allocUnsafeSlow(passwordKey_bytes), password: Buffer.from('nobody') };
   // 1: another thread was first.
   if (initialize() < 0) throw new Error('libsodium refuses');
   return {
@@ -63,7 +65,7 @@ function bind(library: ReturnType<typeof koffi.load>): Sodium {
     subkey: (id, contextText, secret) => {
       const context = Buffer.from(contextText);
       expectLengths({ context, key: secret });
-      const key = Buffer.allocUnsafeSlow(subkey_bytes);
+      const key = stillMemory(subkey_bytes);
       if (derive(key, key.length, id, context, secret) !== 0) throw new Error('libsodium refuses');
       return key;
     },
@@ -78,16 +80,28 @@ function bind(library: ReturnType<typeof koffi.load>): Sodium {
     open: (key, givenNonce, associated, sealed) => {
       const nonce = own(givenNonce);
       expectLengths({ key, nonce });
-      const plain = Buffer.allocUnsafeSlow(sealed.length - tag_bytes);
+      const plain = stillMemory(sealed.length - tag_bytes);
       const [about, from] = [own(associated), own(sealed)];
       const status = decrypt(plain, null, null, from, from.length, about, about.length, nonce, key);
       return status === 0 ? plain : undefined;
     },
     passwordKey: (password, salt, { ops, memory_bytes }) => {
       expectLengths({ salt });
-      const key = Buffer.allocUnsafeSlow(passwordKey_bytes);
+      const key = stillMemory(passwordKey_bytes);
       const { length } = password;
-      if (hashPassword(key, key.length, password, length, salt, ops, memory_bytes, argon2id13) !== 0)
+      const status = hashPassword(key, key.length, password, length, salt, ops, memory_bytes, argon2id13);
+      // It leaves what it made on the stack: the least work of the same kind writes over that.
+      hashPassword(
+        nobodys.key,
+        nobodys.key.length,
+        nobodys.password,
+        nobodys.password.length,
+        salt,
+        1,
+        8192,
+        argon2id13,
+      );
+      if (status !== 0)
         throw new RrbackupError({
           code: 'crypto.memory',
           kind: 'failure',

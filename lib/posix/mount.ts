@@ -225,7 +225,8 @@ async function runHelper(
   }
   const child = spawn(helper, args, {
     stdio: ['ignore', 'ignore', 'pipe', ...(socket === undefined ? [] : [socket])],
-    env: { ...process.env, LC_ALL: 'C', ...(socket === undefined ? {} : { _FUSE_COMMFD: '3' }) },
+    // Nothing else of ours, where a password may stand.
+    env: { PATH: process.env['PATH'], LC_ALL: 'C', ...(socket === undefined ? {} : { _FUSE_COMMFD: '3' }) },
   });
   let output = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (output += text));

@@ -3,7 +3,7 @@
 
 import os from 'node:os';
 import { systemClock } from '../clock.js';
-import { deriveKeys, publicSecret, randomBytes } from '../crypto/index.js';
+import { deriveKeys, publicSecret, randomBytes, wipe, wipeKeys } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import { addPassword, descriptorKey, encodeDescriptor } from '../keys/index.js';
 import { maximumJson_bytes } from '../keys/json.js';
@@ -29,10 +29,14 @@ export async function createRepository(
     const name = `${os.userInfo().username}@${configuration.host}`;
     await addPassword(store, { secret, password, repositoryId, name, created }, call);
   }
+  const keys = deriveKeys(secret);
   const bytes = encodeDescriptor(
     { repository: repositoryId, encryption: configuration.encryption, conditionalCreate, created },
-    deriveKeys(secret),
+    keys,
   );
+  // It is opened anew, by its password.
+  wipe(secret);
+  wipeKeys(keys);
   store.conditionalCreate = conditionalCreate;
   try {
     await store.create(descriptorKey, bytes, call);
