@@ -16,6 +16,7 @@ import { KeyListCommand } from './key-list.js';
 import { KeyRemoveCommand } from './key-remove.js';
 import { newCli } from './load.js';
 import { MountCommand } from './mount.js';
+import { RepairCommand } from './repair.js';
 import { RecoverCommand } from './recover.js';
 import { UmountCommand } from './umount.js';
 import { VersionsCommand } from './versions.js';
@@ -39,6 +40,7 @@ export const commands = [
   KeyRemoveCommand,
   KeyExportCommand,
   CheckCommand,
+  RepairCommand,
   RecoverCommand,
 ];
 

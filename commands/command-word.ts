@@ -14,6 +14,7 @@ export const commandWords: readonly string[] = [
   'cat',
   'key',
   'check',
+  'repair',
   'recover',
 ];
 

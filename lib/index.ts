@@ -8,6 +8,7 @@
 import type * as BackupRoom from './backup/index.js';
 import type * as FoundationRoom from './check/foundation.js';
 import type * as CheckRoom from './check/check.js';
+import type * as RepairRoom from './check/repair.js';
 import type * as RecoverRoom from './check/recover.js';
 import { CachedContent } from './mount/cache/content.js';
 import { type MountDriver, type Mounted, mountRepository } from './mount/index.js';
@@ -22,6 +23,7 @@ import type { RestoreOptions, RestoreResult } from './restore/index.js';
 export type { BackupOptions, BackupResult, PreviewResult } from './backup/index.js';
 export type { CheckedStream, CheckOptions, CheckResult, Unneeded } from './check/check.js';
 export type { Finding, FindingCode, HurtFile, VersionRange } from './check/findings.js';
+export type { RepairedStream, RepairOptions, RepairResult } from './check/repair.js';
 export type { RecoverResult, RecoveredStream } from './check/recover.js';
 export { RrbackupError, exitStatus } from './errors/index.js';
 export { listPasswords, parseExportedKey, removePassword } from './keys/index.js';
@@ -53,6 +55,10 @@ export const openForRecoveryOn: typeof FoundationRoom.openForRecoveryOn = async 
 /** Whether everything that the versions need is stored, and what is hurt where it is not; see lib/check. */
 export const check: typeof CheckRoom.check = async (...given) =>
   (await import('./check/check.js')).check(...given);
+
+/** Makes damaged versions readable again as far as what is stored can; see lib/check. */
+export const repair: typeof RepairRoom.repair = async (...given) =>
+  (await import('./check/repair.js')).repair(...given);
 
 /** Rebuilds lost log entries from the packs; see lib/check. */
 export const recover: typeof RecoverRoom.recover = async (...given) =>

@@ -1,6 +1,8 @@
 // From the settings of a run, which are plain data, to what a comparison needs, in whatever thread it runs.
 
 import type { CatalogReader } from '../catalog/types.js';
+import type { Entry } from '../manifest/types.js';
+import { type GoneBlocks, hasSoundChunk } from '../repository/damage.js';
 import type { CompareOptions } from './compare.js';
 import { makeExcludes } from './exclude.js';
 import type { SourceSettings } from './messages.js';
@@ -8,9 +10,9 @@ import { Skipped } from './skipped.js';
 
 export function compareOptions(
   source: SourceSettings,
-  catalog: Pick<CatalogReader, 'root' | 'cursor'>,
+  catalog: Pick<CatalogReader, 'root' | 'cursor' | 'chunk' | 'hasChunk'>,
 ): CompareOptions {
-  const { previousStarted_ns } = source;
+  const { previousStarted_ns, gone } = source;
   return {
     root: Buffer.from(source.root),
     excludes: makeExcludes(source.excludeRules),
@@ -21,5 +23,13 @@ export function compareOptions(
     stream: source.stream,
     previous: source.previous,
     ...(previousStarted_ns === undefined ? {} : { previousStarted_ns }),
+    ...(gone.size === 0 ? {} : { isWhole: (entry: Entry) => isWhole(entry, catalog, gone) }),
   };
 }
+
+/** Whether all that a file holds can be had. */
+const isWhole = (
+  { content }: Entry,
+  catalog: Pick<CatalogReader, 'chunk' | 'hasChunk'>,
+  gone: GoneBlocks,
+): boolean => content.every((segment) => segment.kind === 'hole' || hasSoundChunk(catalog, gone, segment.id));

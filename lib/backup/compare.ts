@@ -4,7 +4,7 @@
 
 import { joinPath } from '../bytes/path.js';
 import type { CatalogEntry, CatalogReader, DirectoryCursor, DirectoryId } from '../catalog/types.js';
-import type { SourceStatus } from '../manifest/status.js';
+import type { Entry } from '../manifest/types.js';
 import { OpenDirectory } from '../posix/directory.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { NameList } from '../posix/name-list.js';
@@ -34,6 +34,8 @@ export interface CompareOptions {
    * have been written again after it was read without its times telling: it has 'changed'.
    */
   readonly previousStarted_ns?: bigint;
+  /** Of a file that looks unchanged: whether the repository still has its content. Default: it has. */
+  isWhole?(entry: Entry): boolean;
 }
 
 /**
@@ -297,7 +299,7 @@ export class Comparison {
       if (previous !== undefined) this.#without('removed', level.path, previous, findings);
       return;
     }
-    if (previous !== undefined && this.#isUnchanged(status, previous.status)) findings.unchanged(previous);
+    if (previous !== undefined && this.#isUnchanged(status, previous)) findings.unchanged(previous);
     else if (!this.#differs(level, index, pathOf(), previous, findings)) {
       if (previous !== undefined) this.#without('removed', level.path, previous, findings);
       return;
@@ -315,8 +317,14 @@ export class Comparison {
   }
 
   /** By what the file system says. ctime moves with mode, owner, links and xattrs, so these need no look of their own. */
-  #isUnchanged(now: FileStatus, before: SourceStatus): boolean {
-    return isSameState(now, before) && !(before.type === 'file' && this.#started?.isTooFresh(now));
+  #isUnchanged(now: FileStatus, previous: DirectoryCursor): boolean {
+    const { status: before } = previous;
+    if (!isSameState(now, before)) return false;
+    if (before.type !== 'file') return true;
+    const { isWhole } = this.#options;
+    return (
+      this.#started?.isTooFresh(now) !== true && (isWhole === undefined || isWhole(previous.entry().entry))
+    );
   }
 
   /** False if it has vanished meanwhile. */

@@ -13,6 +13,7 @@ import { lockHolder, tryLock } from '../posix/flock.js';
 import { returnFreedMemory } from '../posix/memory.js';
 import type { Run } from '../progress.js';
 import { programVersion } from '../program.js';
+import { recallGone, rememberGone, withoutHealed } from '../repository/damage.js';
 import type { Repository } from '../repository/index.js';
 import type { SourceConfiguration } from '../repository/types.js';
 import { maybeCheckpoint } from './checkpoint.js';
@@ -102,7 +103,8 @@ async function runOnce(
   const call = options.signal === undefined ? {} : { signal: options.signal };
 
   const tracker = new Tracker(options);
-  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths: repository.ownPaths });
+  const gone = recallGone(state.directory);
+  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths: repository.ownPaths, gone });
   checkRoot(Buffer.from(settings.root));
   const newComparison = (): Comparison => new Comparison(compareOptions(settings, catalog));
   const before = previous === 0 ? undefined : catalog.version(stream, previous);
@@ -149,7 +151,9 @@ async function runOnce(
         newest: committed?.sequence ?? previous,
         elapsed_ms: clock.monotonic_ms() - startedAt_ms,
       });
-    if (pipeline.rows === 0) return result();
+    // What was gone and is stored again is worth a version in which nothing else is new.
+    const heals = gone.size > 0 && (pipeline.newBytes > 0 || orphans.areUsed);
+    if (pipeline.rows === 0 && !heals) return result();
 
     const adopted = [];
     for await (const info of orphans.adopted(options)) {
@@ -214,6 +218,7 @@ async function afterCommit(
 ): Promise<void> {
   try {
     if (published !== undefined) await repository.takeIn(stream, sequence, published, options);
+    forgetHealed(repository);
     // Who stores much will profit from what other hosts have stored meanwhile; a small run does without the requests.
     if (sequence > 1 && statistics.storedBytes > much_bytes) await repository.sync(options);
     await maybeCheckpoint(repository, stream, options);
@@ -221,4 +226,9 @@ async function afterCommit(
     const { message } = toRrbackupError(error);
     options.onWarning?.(`version ${sequence} is committed, but the catalog does not have it yet: ${message}`);
   }
+}
+
+function forgetHealed({ catalog, state: { directory } }: Repository): void {
+  const gone = recallGone(directory);
+  if (gone.size > 0) rememberGone(directory, withoutHealed(gone, catalog));
 }

@@ -5,6 +5,7 @@ import type { RepositoryKeys } from '../crypto/index.js';
 import type { EncodedRows } from '../manifest/row-stream.js';
 import type { Entry, Row, VersionHeader } from '../manifest/types.js';
 import type { EncodedPackInfo, PackName } from '../pack/types.js';
+import type { GoneBlocks } from '../repository/damage.js';
 import type { Device, Place } from './compare.js';
 import type { Figures } from './tally.js';
 
@@ -21,6 +22,8 @@ export interface SourceSettings {
   /** The version to compare with; 0 for none. */
   readonly previous: number;
   readonly previousStarted_ns: bigint | undefined;
+  /** What must not be counted on: files that need it are read again. */
+  readonly gone: GoneBlocks;
 }
 
 /** Given to every worker at its birth. */

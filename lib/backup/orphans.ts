@@ -8,7 +8,11 @@ import { decodeRecords, type PackRecords } from '../manifest/records.js';
 import type { PackInfo } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
+import type { Call, ObjectStore, StoredObject } from '../store/types.js';
 import type { ChunkTable } from './chunk-table.js';
+
+/** The key may store packs and not read them: then nothing that an interrupted run left can be used again. */
+const denied = 'store.denied';
 
 /** More than this many are not looked at: the journal of a run knows its packs, a listing of a busy store does not end. */
 const maximumOrphans = 4096;
@@ -44,6 +48,10 @@ export class Orphans {
     }
   }
 
+  get areUsed(): boolean {
+    return new Uint8Array(this.used).includes(1);
+  }
+
   /** The packs of which a chunk was used: the commit adds them. */
   async *adopted(run: Run): AsyncIterable<PackInfo> {
     const used = new Uint8Array(this.used);
@@ -67,8 +75,10 @@ export class Orphans {
       const { info, records } = await readPackEnd(this.#repository.context, pack, run.signal);
       return { info, records: decodeRecords(records, info) };
     } catch (error) {
-      if (!(error instanceof RrbackupError) || !['not_found', 'damaged', 'tampered'].includes(error.kind))
-        throw error;
+      const isLeftAlone =
+        error instanceof RrbackupError &&
+        (error.code === denied || ['not_found', 'damaged', 'tampered'].includes(error.kind));
+      if (!isLeftAlone) throw error;
       return undefined;
     }
   }
@@ -80,7 +90,7 @@ export class Orphans {
     if (journal !== undefined) {
       for (const name of journal) {
         // It was noted before it was sent: whether it arrived the store knows.
-        const object = await store.stat(packKey(name), call);
+        const object = await statUnlessDenied(store, packKey(name), call);
         if (object !== undefined) yield { ...object, name };
       }
       return;
@@ -96,6 +106,19 @@ export class Orphans {
         continue;
       yield { name, versionId, size_bytes };
     }
+  }
+}
+
+async function statUnlessDenied(
+  store: ObjectStore,
+  key: string,
+  call: Call,
+): Promise<StoredObject | undefined> {
+  try {
+    return await store.stat(key, call);
+  } catch (error) {
+    if (error instanceof RrbackupError && error.code === denied) return undefined;
+    throw error;
   }
 }
 

@@ -12,6 +12,7 @@ import type { PackName } from '../pack/types.js';
 import { FileStatus } from '../posix/status.js';
 import { closeAbandoned, OpenDirectory } from '../posix/directory.js';
 import type { Run } from '../progress.js';
+import { hasSoundChunk } from '../repository/damage.js';
 import type { Repository } from '../repository/index.js';
 import { WorkerPool } from '../workers/pool.js';
 import { Agenda } from './agenda.js';
@@ -163,7 +164,7 @@ export class Pipeline {
       {
         root: Buffer.from(source.root),
         width: workers * requestsPerWorker,
-        hasChunk: (id) => repository.catalog.hasChunk(id),
+        hasChunk: (id) => hasSoundChunk(repository.catalog, source.gone, id),
         ask: async (request) => {
           const response = await pool.run(request);
           this.#count(response);

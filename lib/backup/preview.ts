@@ -2,6 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { interrupted } from '../errors/index.js';
+import { recallGone } from '../repository/damage.js';
 import type { Repository } from '../repository/index.js';
 import type { SourceConfiguration } from '../repository/types.js';
 import type { Run } from '../progress.js';
@@ -102,7 +103,8 @@ export async function previewBackup(
   const stream = repository.streamId(source.name);
   const { catalog, ownPaths } = repository;
   const previous = catalog.stream(stream)?.head ?? 0;
-  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths });
+  const gone = recallGone(repository.state.directory);
+  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths, gone });
   checkRoot(Buffer.from(settings.root));
   const newComparison = (): Comparison => new Comparison(compareOptions(settings, catalog));
   const comparison = newComparison();

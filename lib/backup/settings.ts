@@ -2,6 +2,7 @@
 
 import type { CatalogReader } from '../catalog/types.js';
 import { listMounts, mountType } from '../posix/mount.js';
+import type { GoneBlocks } from '../repository/damage.js';
 import type { SourceConfiguration } from '../repository/types.js';
 import { excludeRules } from './exclude.js';
 import type { SourceSettings } from './messages.js';
@@ -14,8 +15,9 @@ export function sourceSettings(of: {
   readonly previous: number;
   /** Absolute paths that are the program's own. */
   readonly ownPaths: readonly string[];
+  readonly gone: GoneBlocks;
 }): SourceSettings {
-  const { source, catalog, stream, previous, ownPaths } = of;
+  const { source, catalog, stream, previous, ownPaths, gone } = of;
   const header = previous === 0 ? undefined : catalog.version(stream, previous)?.header;
   return {
     root: withoutTrailingSlash(Buffer.from(source.path)),
@@ -27,6 +29,7 @@ export function sourceSettings(of: {
     stream,
     previous,
     previousStarted_ns: header?.started_ns,
+    gone,
   };
 }
 

@@ -8,6 +8,7 @@ import { loadZstd } from '../compression/index.js';
 import { cryptoReady, expandGear } from '../crypto/index.js';
 import { encodeRow } from '../manifest/row-stream.js';
 import { ReadBuffer } from '../posix/directory.js';
+import { hasSoundChunk } from '../repository/damage.js';
 import { serve } from '../workers/serve.js';
 import { BigFileWork, UnreadableError } from './big-file-work.js';
 import { ChunkTable } from './chunk-table.js';
@@ -34,7 +35,7 @@ const packs = new PackMaker({
   keys,
   repositoryId,
   zstd: await loadZstd(),
-  catalog,
+  catalog: { hasChunk: (id) => hasSoundChunk(catalog, source.gone, id) },
   table: new ChunkTable(setup.chunkTable),
   orphansUsed: new Uint8Array(setup.orphansUsed),
   stream: source.stream,

@@ -81,6 +81,8 @@ export interface CheckResult {
   readonly findingCount: number;
   readonly files: readonly HurtFile[];
   readonly fileCount: number;
+  /** Which blocks of which packs cannot be had. */
+  readonly bad: ReadonlyMap<PackName, BadBlocks>;
   readonly unneeded: Unneeded;
   /** Objects that stand under another version id than the one that was written down, as in a store that was copied. */
   readonly copied: number;
@@ -276,6 +278,7 @@ class Check {
       findingCount: findings.count,
       files: hurt.named,
       fileCount: hurt.count,
+      bad: this.#bad,
       unneeded: unneeded(inventory),
       copied: inventory.others,
     };

@@ -1,0 +1,111 @@
+import { Command, Option } from 'clipanion';
+import { printable } from '../lib/bytes/path.js';
+import { exitStatus } from '../lib/errors/index.js';
+import { repair, type RepairResult } from '../lib/index.js';
+import { BaseCommand } from './base.js';
+import { bytesToJson } from './presentation/json.js';
+import type { Report } from './presentation/report.js';
+import { counted, formatCount } from './presentation/units.js';
+
+type Range = RepairResult['streams'][number]['hurt'][number];
+
+/** Without -v. */
+const listedFiles = 50;
+
+export class RepairCommand extends BaseCommand {
+  static override paths = [['repair']];
+  static override usage = Command.Usage({
+    category: 'Repository',
+    description: 'Make files readable again whose stored contents are damaged',
+    details: `
+      Checks the repository as \`rrbackup check\` does, with \`--read-data\` every byte of it. Contents that a damaged or missing
+      pack held are looked for in all other packs; where one has them, a new version tells every reader so (its tree is that of
+      the version before). What no pack has is remembered on this machine: the next backup reads the files that need it again,
+      even if they have not changed, and stores it anew, which heals older versions too. Files that are not what they were any
+      more cannot be healed; they are named here, and by a mount or download that meets them.
+
+      Nothing is deleted or overwritten. Exit status 0: no file is hurt any more. 13: some are, until the next backup or for
+      good.
+    `,
+    examples: [
+      ['After a check has found damage', '$0 repair && rrbackup backup'],
+      ['Look at every byte first', '$0 repair --read-data'],
+    ],
+  });
+
+  readData = Option.Boolean('--read-data', false, { description: 'Verify every byte of every pack' });
+
+  protected override async perform(report: Report): Promise<number> {
+    return this.withRepository(report, { access: 'write', sync: false }, async ({ repository, run }) => {
+      const result = await repair(repository, {
+        ...run,
+        readData: this.readData ? { percent: 100 } : undefined,
+        onFinding: ({ message }) => report.warn(message),
+        note: (message) => report.note(message),
+      });
+      await report.json(toJson(result, repository.id));
+      await this.#tell(result, report);
+      await report.summary(summaryOf(result));
+      return result.fileCount === 0 ? 0 : exitStatus.damaged;
+    });
+  }
+
+  async #tell({ added, streams, files, fileCount }: RepairResult, report: Report): Promise<void> {
+    for (const { host, source, version } of added)
+      report.note(`version ${version} of ${source} of ${host} tells where contents lie that were gone`);
+    for (const { host, source, hurt, hurtFiles } of streams)
+      if (hurtFiles > 0)
+        await report.line(
+          `${source} of ${host}: ${counted(hurtFiles, 'file')} DAMAGED in ${versionsText(hurt)}`,
+        );
+    const names = new Map(streams.map((stream) => [stream.id, stream]));
+    const shown = this.verbose ? files : files.slice(0, listedFiles);
+    for (const { stream, path, versions } of shown) {
+      const { host, source } = names.get(stream)!;
+      await report.line(`  ${source} of ${host}, ${versionsText(versions)}: ${printable(path)}`);
+    }
+    if (fileCount > shown.length)
+      await report.line(`  and ${counted(fileCount - shown.length, 'more file')}`);
+  }
+}
+
+function versionsText(ranges: readonly Range[]): string {
+  const [first, second] = ranges;
+  const isOne = first !== undefined && second === undefined && first.from === first.to;
+  const text = ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
+  return `${isOne ? 'version' : 'versions'} ${text}`;
+}
+
+function summaryOf({ damagedPacks, chunks, supplied, fileCount }: RepairResult): string {
+  if (damagedPacks.length === 0) return 'nothing is damaged';
+  const packs = counted(damagedPacks.length, 'damaged pack');
+  if (chunks === 0) return `${packs}; all that is needed of what they held lies in others too`;
+  const found = `${formatCount(supplied)} of ${counted(chunks, 'piece')} found in other packs`;
+  return fileCount === 0
+    ? `${packs}; ${found}; no file is hurt any more`
+    : `${packs}; ${found}; the next backup reads the files again that the source still has`;
+}
+
+function toJson(result: RepairResult, repository: string): Record<string, unknown> {
+  const names = new Map(result.streams.map(({ id, host, source }) => [id, { host, source }]));
+  const pairs = (ranges: readonly Range[]) => ranges.map(({ from, to }) => [from, to]);
+  return {
+    repository,
+    damaged_packs: result.damagedPacks,
+    pieces: result.chunks,
+    supplied: result.supplied,
+    added: result.added,
+    sources: result.streams.map(({ host, source, hurt, hurtFiles }) => ({
+      host,
+      source,
+      hurt: pairs(hurt),
+      hurt_files: hurtFiles,
+    })),
+    files: result.files.map(({ stream, path, versions }) => ({
+      ...names.get(stream),
+      ...bytesToJson('path', path),
+      versions: pairs(versions),
+    })),
+    files_count: result.fileCount,
+  };
+}
