@@ -23,12 +23,8 @@ export interface ReportOptions {
 const batch_bytes = 64 * 1024;
 const answersPerTurn = 256;
 
-function harmless(text: string): string {
-  return text
-    .split('\n')
-    .map((line) => printable(Buffer.from(line)))
-    .join('\n');
-}
+/** A name with a line break in it may not begin a line of its own. */
+const harmless = (line: string): string => printable(Buffer.from(line));
 
 export class Report {
   readonly #options: ReportOptions;
@@ -143,7 +139,9 @@ export class Report {
 }
 
 function stackOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  const cause = thrown.cause === undefined ? '' : `\ncaused by: ${stackOf(thrown.cause)}`;
-  return (thrown.stack ?? thrown.message) + cause;
+  if (!(thrown instanceof Error)) return harmless(String(thrown));
+  const { name, message, stack = '', cause } = thrown;
+  const frames = stack.split('\n').filter((line) => line.startsWith('    at '));
+  const lines = [`${name}: ${message}`, ...frames].map(harmless);
+  return [...lines, ...(cause === undefined ? [] : [`caused by: ${stackOf(cause)}`])].join('\n');
 }
