@@ -17,6 +17,8 @@ export interface S3Server {
   readonly endpoint: string;
   readonly accessKey: string;
   readonly secretKey: string;
+  /** Where scripts/s3-server keeps it, if that started it. */
+  readonly state: string | undefined;
   /** Makes a bucket of its own with versioning on, or as it is without; answers its name. */
   newBucket(options?: { versioning: boolean }): Promise<string>;
 }
@@ -32,6 +34,7 @@ function describe(environment: Readonly<Record<string, string | undefined>>): S3
     endpoint,
     accessKey,
     secretKey,
+    state: environment['RRBACKUP_S3_STATE'],
     async newBucket({ versioning } = { versioning: true }) {
       const client = new S3Client({
         endpoint,
@@ -53,9 +56,14 @@ function describe(environment: Readonly<Record<string, string | undefined>>): S3
   };
 }
 
+/** The one named in the environment. */
+export function givenServer(): S3Server | undefined {
+  return describe(process.env);
+}
+
 /** Undefined, with the reason as a comment, where there is no server and none can be started. Stopped when `t` ends. */
 export async function s3Server(t: Test): Promise<S3Server | undefined> {
-  const given = describe(process.env);
+  const given = givenServer();
   if (given !== undefined) return given;
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/radosgw')) {
     t.comment(
