@@ -6,7 +6,7 @@ import { type Catalog, type Feed, openCatalog, removeCatalog } from '../catalog/
 import { syncCatalog } from '../catalog/sync.js';
 import type { Clock } from '../clock.js';
 import type { Zstd } from '../compression/index.js';
-import { type RepositoryKeys, streamId, wipe } from '../crypto/index.js';
+import { type RepositoryKeys, streamId, wipe, wipeKeys } from '../crypto/index.js';
 import type { RrbackupError } from '../errors/index.js';
 import { addPassword, exportKey } from '../keys/index.js';
 import { ChainReader, type PublishedCommit } from '../manifest/chain.js';
@@ -269,11 +269,12 @@ export class Repository {
   }
 
   async close(): Promise<void> {
-    const { secret, scratch } = this.#parts;
+    const { secret, context, scratch } = this.#parts;
     wipe(secret);
     await this.#cache?.close();
     await this.#catalog.close();
     await this.store.close();
+    wipeKeys(context.keys);
     if (scratch !== undefined) fs.rmSync(scratch, { recursive: true, force: true });
   }
 }
