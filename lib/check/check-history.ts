@@ -68,7 +68,10 @@ export class HistoryCheck {
     let known: KnownCommit | undefined;
     for (;;) {
       const { reached, failure } = await this.#follow(known);
-      if (failure === undefined) break;
+      if (failure === undefined) {
+        this.#tellEnd(reached);
+        break;
+      }
       this.#tell(failure, reached + 1);
       const next = isGap(failure)
         ? [...this.#checkpoints.keys()].find((sequence) => sequence > reached)
@@ -213,10 +216,22 @@ export class HistoryCheck {
     return areThere;
   }
 
+  /** Checkpoints of versions that the log does not come to; no reader looks there. */
+  #tellEnd(reached: number): void {
+    if (this.#newest <= reached) return;
+    const which =
+      this.#newest === reached + 1 ? `version ${reached + 1}` : `versions ${reached + 1} to ${this.#newest}`;
+    this.#options.findings.add({
+      code: 'commit.missing',
+      message: `the manifest of ${which} is missing at the end of ${this.#name}, though there is a checkpoint`,
+      object: commitKey(this.#stream, reached + 1),
+    });
+  }
+
   #tell(failure: RrbackupError, sequence: number): void {
     const { findings } = this.#options;
     const object = commitKey(this.#stream, sequence);
-    findings.add({ code: codeOf(failure), message: failure.message, object });
+    findings.add({ code: codeOf(failure), message: `${this.#name}: ${failure.message}`, object });
   }
 
   get #name(): string {

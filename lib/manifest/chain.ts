@@ -170,8 +170,14 @@ export class ChainReader {
       first.objects.some((object) => object.versionId === versionId)
     )
       return;
-    const { candidates } = await this.#readGroup(stream, first, signal);
-    if (!candidates.some(({ hash }) => hash === known.hash)) throw forked(stream, known.sequence);
+    const entrants = await this.#readGroup(stream, first, signal);
+    if (entrants.candidates.some(({ hash }) => hash === known.hash)) return;
+    if (entrants.candidates.length === 0) {
+      // Damaged bytes are no other history; a checkpoint may stand for them, too.
+      if ((await this.checkpoints(stream, known.sequence, callOf(signal))).length > 0) return;
+      choose(stream, entrants, known.hash, undefined);
+    }
+    throw forked(stream, known.sequence);
   }
 
   /** What stands at each log entry's key, `first` and then `groups`, some read ahead. */
