@@ -71,7 +71,7 @@ export class InitCommand extends BaseCommand {
       report.note(`wrote the configuration ${written}`);
     } else if (target === undefined && (await findConfiguration(undefined, world)) === undefined) {
       if (report.isJson) throw noConfiguration(world);
-      await report.line(beginnings(userConfigurationFile(world)));
+      for (const line of beginnings(userConfigurationFile(world)).split('\n')) await report.line(line);
       return exitStatus.usage;
     }
     try {
