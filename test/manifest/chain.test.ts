@@ -271,6 +271,18 @@ t.test('behind a gap a checkpoint leads on', async (t) => {
   t.equal(rest.code, undefined);
 });
 
+t.test('a known log entry whose bytes are damaged is no fork', async (t) => {
+  const { context, hashes, store } = await history();
+  const known = { sequence: 8, hash: hashes[7]! };
+  store.tamper(commitKey(stream, 8), Buffer.from('damaged'));
+  t.equal((await readHistory(context, known)).code, 'manifest.damaged_commit');
+  const header = headerOf(8, hashes[6]!);
+  await writeCheckpoint(context, { commitHash: hashes[7]!, header, packs: [], rows: [] });
+  const rest = await readHistory(context, known);
+  t.same(rest.hashes, hashes.slice(8), 'a checkpoint leads on');
+  t.equal(rest.code, undefined);
+});
+
 t.test('a checkpoint of the newest version stands for it when all log entries are gone', async (t) => {
   const { context, hashes, store } = await history();
   const header = headerOf(count, hashes[count - 2]!);
