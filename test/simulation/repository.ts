@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { BackupResult, Repository } from '../../lib/index.js';
+import { type BackupResult, check, type Repository } from '../../lib/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { describeTree } from '../trees.js';
 import { Finding } from './finding.js';
@@ -306,6 +306,10 @@ class Schedule {
     if (!(await hasDescriptor(this.#world.store))) return;
     this.#observer.forget('state');
     this.#observer.forget('cache');
+    await this.#observer.run({ create: 'never', access: 'read', sync: false }, async (repository) => {
+      const { verdict, findings } = await check(repository, { readData: { percent: 100 } });
+      if (verdict !== 'fine') throw new Finding(`check says ${findings[0]?.message}`);
+    });
     await this.#observer.run({ create: 'never', access: 'read' }, async (repository) => {
       for (const { id, head } of repository.catalog.streams())
         for (let sequence = 1; sequence <= head; sequence++)
