@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { openCatalog } from '../catalog/index.js';
+import { openCatalog, type OpenedCatalog } from '../catalog/index.js';
 import { systemClock } from '../clock.js';
 import { loadZstd } from '../compression/index.js';
 import { RrbackupError } from '../errors/index.js';
@@ -37,15 +37,19 @@ export async function assemble({
   const repositoryId = descriptor.repository;
   const scratch =
     options.access === 'dry-run' ? fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-')) : undefined;
-  const catalogPath = scratch
+  const wanted = scratch
     ? path.join(scratch, 'catalog.mdb')
     : (configuration.catalogPath ?? path.join(configuration.cacheDirectory, repositoryId, 'catalog.mdb'));
-  const opened = await openCatalog({ path: catalogPath, repositoryId });
+  const { catalogPath, temporary, ...opened } = await openSomewhere(wanted, {
+    configuration,
+    options,
+    repositoryId,
+  });
   if (opened.state === 'rebuilt') {
     options.note(
       `the catalog ${catalogPath} could not be used (${opened.reason}); it is rebuilt from the repository`,
     );
-  } else if (opened.state === 'created' && memory !== undefined && scratch === undefined) {
+  } else if (opened.state === 'created' && memory !== undefined && !scratch && !temporary) {
     options.note(`the catalog ${catalogPath} is not there; it is rebuilt from the repository`);
   }
   const repository = new Repository({
@@ -55,6 +59,7 @@ export async function assemble({
     state,
     created,
     scratch,
+    temporary,
     encryption: descriptor.encryption,
     host: configuration.host,
     clock: options.clock ?? systemClock,
@@ -75,6 +80,30 @@ export async function assemble({
   } catch (error) {
     await repository.close();
     throw error;
+  }
+}
+
+/** A cache that cannot be written is no reason not to back up: then the catalog is made anew for this one command. */
+async function openSomewhere(
+  catalogPath: string,
+  {
+    configuration,
+    options,
+    repositoryId,
+  }: Pick<Parts, 'configuration' | 'options'> & { repositoryId: string },
+): Promise<OpenedCatalog & { catalogPath: string; temporary?: string }> {
+  try {
+    return { ...(await openCatalog({ path: catalogPath, repositoryId })), catalogPath };
+  } catch (error) {
+    // Who named a file for it wants to know that it cannot be there.
+    const isOurChoice = configuration.catalogPath === undefined;
+    if (!isOurChoice || !(error instanceof RrbackupError) || error.code !== 'catalog.denied') throw error;
+    options.onWarning?.(
+      `${error.message}: all of the history is read again, by every command; ${error.guidance ?? ''}`,
+    );
+    const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-'));
+    const elsewhere = path.join(temporary, 'catalog.mdb');
+    return { ...(await openCatalog({ path: elsewhere, repositoryId })), catalogPath: elsewhere, temporary };
   }
 }
 

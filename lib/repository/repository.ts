@@ -41,6 +41,8 @@ export interface RepositoryParts {
   readonly ownPaths: readonly string[];
   /** Of a dry run: where its catalog lies; goes when it is closed, and nothing is remembered. */
   readonly scratch: string | undefined;
+  /** Where the catalog lies because it cannot lie in the cache; goes when it is closed. */
+  readonly temporary?: string | undefined;
   onWarning?(message: string): void;
 }
 
@@ -269,12 +271,13 @@ export class Repository {
   }
 
   async close(): Promise<void> {
-    const { secret, context, scratch } = this.#parts;
+    const { secret, context, scratch, temporary } = this.#parts;
     wipe(secret);
     await this.#cache?.close();
     await this.#catalog.close();
     await this.store.close();
     wipeKeys(context.keys);
-    if (scratch !== undefined) fs.rmSync(scratch, { recursive: true, force: true });
+    for (const directory of [scratch, temporary])
+      if (directory !== undefined) fs.rmSync(directory, { recursive: true, force: true });
   }
 }
