@@ -153,7 +153,6 @@ for (const [args, status] of commands) {
     if (status === 1) t.not(result.status, 0);
     else t.equal(result.status, status, result.text);
     const text = result.text.replaceAll(clearLine, '');
-    // eslint-disable-next-line no-control-regex
     const raw = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/.exec(text);
     t.equal(
       raw,
