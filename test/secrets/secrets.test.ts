@@ -149,12 +149,14 @@ void t.test(
     await open(configuration, 'backup');
     await open(configuration, 'mount', home.at('mnt'));
     await open(configuration, 'umount', home.at('mnt'));
+    await open(configuration, 'key', 'export', '--output', home.at('exported'));
     const [second, source] = [home.at('second'), home.at('source')];
     await open(home.at('new', 'configuration.ini'), 'init', '--directory', second, '--source', source);
     const written = ['repository', 'state', 'cache', 'new', 'second'].flatMap((name) => [
       home.at(name),
       ...everythingIn(home.at(name)),
     ]);
+    written.push(home.at('exported'));
     t.ok(written.length > 15, `${written.length} files and directories`);
     // Node writes its cache of compiled code itself; the directory around it keeps others out.
     const compiled = written.find((file) => path.basename(file).startsWith('compile'));
