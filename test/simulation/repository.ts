@@ -8,6 +8,7 @@ import path from 'node:path';
 import { type BackupResult, check, type Repository } from '../../lib/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { describeTree } from '../trees.js';
+import { drawKeysFrom } from './chance-here.js';
 import { Finding } from './finding.js';
 import { Crash } from './line.js';
 import { Machine } from './machine.js';
@@ -35,10 +36,13 @@ export interface Outcome {
   readonly steps: number;
   readonly crashes: number;
   readonly trace: readonly string[];
+  /** The steps, and what went wrong in them. */
+  readonly story: readonly string[];
 }
 
 /** Runs one schedule. Throws a Finding. */
 export async function simulateRepository(seed: number): Promise<Outcome> {
+  drawKeysFrom(seed);
   const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'rrbackup-test-'));
   try {
     return await new Schedule(seed, directory).run();
@@ -103,7 +107,9 @@ class Schedule {
     }
     await this.#finish();
     const versions = [...this.#versions.values()].reduce((sum, some) => sum + some.length, 0);
-    return { versions, steps, crashes: this.#crashes, trace: this.#world.trace };
+    const { trace } = this.#world;
+    const story = trace.filter((line) => / (met|dies)|^step/.test(line));
+    return { versions, steps, crashes: this.#crashes, trace, story };
   }
 
   async #step(): Promise<void> {
@@ -174,7 +180,9 @@ class Schedule {
   #claims: { readonly run: Run; readonly sequence: number }[] = [];
 
   async #failed(machine: Machine, error: unknown): Promise<void> {
-    this.#world.note(`${machine.options.name} met ${(error as Error).message}`);
+    this.#world.note(
+      `${machine.options.name} met ${error instanceof RrbackupError ? error.code : String(error)}`,
+    );
     this.#spoilt++;
     if (error instanceof Crash || this.#hasCrashed(error)) {
       this.#crashes++;
@@ -307,7 +315,7 @@ class Schedule {
     this.#observer.forget('state');
     this.#observer.forget('cache');
     await this.#observer.run({ create: 'never', access: 'read', sync: false }, async (repository) => {
-      const { verdict, findings } = await check(repository, { readData: { percent: 100 } });
+      const { verdict, findings } = await check(repository);
       if (verdict !== 'fine') throw new Finding(`check says ${findings[0]?.message}`);
     });
     await this.#observer.run({ create: 'never', access: 'read' }, async (repository) => {
