@@ -88,9 +88,8 @@ async function prepare(): Promise<void> {
 await prepare();
 
 async function shown(...args: string[]): Promise<{ status: number; text: string }> {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()].map((stream) =>
-    Object.assign(stream, { isTTY: true, columns: 200 }),
-  ) as [PassThrough, PassThrough];
+  const terminal = (): PassThrough => Object.assign(new PassThrough(), { isTTY: true, columns: 200 });
+  const [stdout, stderr] = [terminal(), terminal()];
   const said = [buffer(stdout), buffer(stderr)];
   const argv = ['-c', at('rrbackup.ini'), ...args];
   const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, {
