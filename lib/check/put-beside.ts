@@ -1,4 +1,4 @@
-// Stores an object where something that is damaged may stand. Nothing is lost by it: what stood there stays, as an older version
+// Stores objects where something that is damaged may stand. Nothing is lost by it: what stood there stays, as an older version
 // or, where the store keeps none, under another name.
 
 import { sha256 } from '../crypto/index.js';
@@ -10,11 +10,14 @@ export async function putBeside(
   bytes: Uint8Array,
   call: Call,
 ): Promise<{ versionId: string }> {
-  const old = await store.stat(key, call);
-  if (old !== undefined && !isExactVersion(old.versionId)) {
-    const content = await store.get(key, call);
-    if (content.equals(bytes)) return { versionId: old.versionId };
-    await store.put(`${key}.${sha256(content).toString('hex').slice(0, 16)}`, content, call);
-  }
+  await keepBeside(store, key, call);
   return store.put(key, bytes, call);
+}
+
+/** Before something is stored there. */
+export async function keepBeside(store: ObjectStore, key: string, call: Call): Promise<void> {
+  const old = await store.stat(key, call);
+  if (old === undefined || isExactVersion(old.versionId)) return;
+  const content = await store.get(key, call);
+  await store.put(`${key}.${sha256(content).toString('hex').slice(0, 16)}`, content, call);
 }

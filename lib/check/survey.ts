@@ -1,0 +1,161 @@
+// What the packs of a repository tell, all of them together: which versions there were, and their rows. Reads the end of every
+// pack; never writes.
+
+import { comparePaths } from '../bytes/path.js';
+import { sha256 } from '../crypto/index.js';
+import { RrbackupError } from '../errors/index.js';
+import { decodeRecords, type PackRecords } from '../manifest/records.js';
+import type { Row, VersionHeader } from '../manifest/types.js';
+import { packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
+import type { PackInfo, PackName } from '../pack/types.js';
+import type { Run } from '../progress.js';
+import type { Repository } from '../repository/index.js';
+import type { StoredObject } from '../store/types.js';
+import type { Candidate } from './line.js';
+
+/** What the first pass keeps of a pack. */
+export interface PackRecord {
+  readonly name: PackName;
+  readonly versionId: string;
+  readonly size_bytes: number;
+  readonly run: string;
+  readonly part: number;
+  readonly firstPath: Uint8Array | undefined;
+  readonly last: PackRecords['last'];
+}
+
+export interface Survey {
+  readonly packs: ReadonlyMap<PackName, PackRecord>;
+  readonly damaged: readonly PackName[];
+}
+
+export async function readPack(
+  repository: Repository,
+  pack: { name: PackName; versionId: string; size_bytes: number },
+  run: Run,
+): Promise<{ info: PackInfo; records: PackRecords }> {
+  const { info, records } = await readPackEnd(repository.context, pack, run.signal);
+  return { info, records: decodeRecords(records, info) };
+}
+
+export async function readAllPacks(repository: Repository, run: Run): Promise<Survey> {
+  const packs = new Map<PackName, PackRecord>();
+  const damaged = new Set<PackName>();
+  let bytes_done = 0;
+  const call = run.signal === undefined ? {} : { signal: run.signal };
+  for await (const object of repository.store.list(packsPrefix, call)) {
+    const { key, versionId, size_bytes } = object;
+    const name = parsePackKey(key);
+    if (name === undefined) continue;
+    try {
+      const { records } = await readPack(repository, { name, versionId, size_bytes }, run);
+      // Of several objects under one name, each of them a pack of ours, only one has the bytes of the name.
+      if (packs.has(name) && !(await hasBytesOfName(repository, name, object, run))) continue;
+      const { run: itsRun, part, last } = records;
+      packs.set(name, {
+        name,
+        versionId,
+        size_bytes,
+        run: itsRun,
+        part,
+        firstPath: records.rows[0]?.path,
+        last,
+      });
+    } catch (error) {
+      const isOfThePack =
+        error instanceof RrbackupError && ['damaged', 'tampered', 'not_found'].includes(error.kind);
+      if (!isOfThePack) throw error;
+      damaged.add(name);
+    }
+    bytes_done += size_bytes;
+    run.onProgress?.({ phase: 'recover', files_done: packs.size, bytes_done, current: name });
+  }
+  return { packs, damaged: [...damaged].filter((name) => !packs.has(name)) };
+}
+
+async function hasBytesOfName(
+  { store }: Repository,
+  name: PackName,
+  { versionId }: StoredObject,
+  { signal }: Run,
+): Promise<boolean> {
+  const call = signal === undefined ? {} : { signal };
+  const bytes = await store.get(packKey(name), { ...call, ...(versionId === '' ? {} : { versionId }) });
+  return sha256(bytes).toString('hex') === name;
+}
+
+/** By stream, what the last packs of runs say; whether all of it is there is not asked. */
+export function versionsTold({ packs }: Survey): Map<string, Candidate[]> {
+  const told = new Map<string, Candidate[]>();
+  for (const { name, last } of packs.values()) {
+    if (last === undefined) continue;
+    const { header, otherPacks } = last;
+    const candidate = { header, packs: [...otherPacks, name] };
+    told.set(header.stream, [...(told.get(header.stream) ?? []), candidate]);
+  }
+  return told;
+}
+
+/** Whether every pack is there and every part of the run's rows is among them: none is another one in disguise. */
+export function isWhole({ header, packs: names }: Candidate, { packs }: Survey): boolean {
+  if (!names.every((name) => packs.has(name))) return false;
+  const own = ownPacks(header, names, packs);
+  return (
+    new Set(own.map(({ part }) => part)).size === own.length && own.every(({ part }) => part < own.length)
+  );
+}
+
+/** Without those that the run adopted: their rows are another run's. */
+function ownPacks(header: VersionHeader, names: readonly PackName[], packs: Survey['packs']): PackRecord[] {
+  return names.map((name) => packs.get(name)!).filter(({ run }) => run === header.run);
+}
+
+/**
+ * The rows of all packs of a run in path order. Each pack's rows are sorted; a pack is read when its first row's turn has
+ * come, so that about as many packs are open at a time as the run had workers.
+ */
+export async function* mergeRows(
+  repository: Repository,
+  packs: readonly PackRecord[],
+  run: Run,
+): AsyncGenerator<Row> {
+  const waiting = packs
+    .flatMap((pack) => (pack.firstPath === undefined ? [] : [{ pack, firstPath: pack.firstPath }]))
+    .sort((a, b) => comparePaths(a.firstPath, b.firstPath));
+  const open: { rows: readonly Row[]; next: number }[] = [];
+  const nextOf = (from: { rows: readonly Row[]; next: number }) => from.rows[from.next]!;
+  for (;;) {
+    let least = open[0];
+    for (const other of open) {
+      if (comparePaths(nextOf(other).path, nextOf(least!).path) < 0) least = other;
+    }
+    const first = waiting[0];
+    if (
+      first !== undefined &&
+      (least === undefined || comparePaths(first.firstPath, nextOf(least).path) < 0)
+    ) {
+      waiting.shift();
+      open.push({ rows: (await readPack(repository, first.pack, run)).records.rows, next: 0 });
+      continue;
+    }
+    if (least === undefined) return;
+    yield nextOf(least);
+    least.next++;
+    if (least.next === least.rows.length) open.splice(open.indexOf(least), 1);
+  }
+}
+
+/** A version as if its log entry were there: every pack that it added, with its table, and its rows in path order. */
+export function versionContents(
+  repository: Repository,
+  { header, packs: names }: Candidate,
+  survey: Survey,
+  run: Run,
+): { packs(): AsyncGenerator<PackInfo>; rows(): AsyncGenerator<Row> } {
+  return {
+    async *packs() {
+      for (const name of names) yield (await readPack(repository, survey.packs.get(name)!, run)).info;
+    },
+    rows: () => mergeRows(repository, ownPacks(header, names, survey.packs), run),
+  };
+}
