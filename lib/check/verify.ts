@@ -19,7 +19,7 @@ import type { VerifyRequest, VerifyResponse } from './verify-pack.js';
 import type { VerifySetup } from './verify-worker.js';
 
 /** Packs of the usual size: more at once are waited for. */
-const maximumHeld_bytes = 128 * 1024 * 1024;
+const maximumHeld_bytes = 64 * 1024 * 1024;
 /** For repositories of very small packs, and stores that are far away. */
 const maximumUnderWay = 16;
 /** A store that refuses so many packs one after another refuses all. */

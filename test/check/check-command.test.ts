@@ -1,0 +1,110 @@
+// The command as it is typed: what it prints, and its exit statuses.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import t from 'tap';
+import { commandWords, createCli } from '../../commands/cli.js';
+import { runCommandLine } from '../../commands/usage.js';
+import { randomBytes } from '../../lib/crypto/index.js';
+import { scratchDirectory } from '../trees.js';
+
+const cwd = scratchDirectory(t);
+fs.mkdirSync(path.join(cwd, 'home'));
+fs.mkdirSync(path.join(cwd, 'source'));
+fs.writeFileSync(path.join(cwd, 'source', 'a\x1b[31m.txt'), randomBytes(5000));
+fs.writeFileSync(
+  path.join(cwd, 'configuration.ini'),
+  '[main]\nbase_path: source\nhost: here\nencryption: none\n[directory]\npath: repository\n',
+);
+
+async function run(...argv: string[]): Promise<{ status: number; out: string; said: string }> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const outputs = Promise.all([text(stdout), text(stderr)]);
+  const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, {
+    env: { PATH: process.env['PATH'] },
+    stdin: new PassThrough(),
+    stdout,
+    stderr,
+    colorDepth: 1,
+    cwd,
+    home: path.join(cwd, 'home'),
+    signal: new AbortController().signal,
+    program: [],
+    argv,
+    parent: undefined,
+    unlocker: undefined,
+    takeChild: () => undefined,
+  });
+  stdout.end();
+  stderr.end();
+  const [out, said] = await outputs;
+  return { status, out, said };
+}
+
+function packs(): string[] {
+  const directory = path.join(cwd, 'repository', 'packs');
+  return fs
+    .readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+}
+
+void t.test('fine, damaged, rolled back, and what cannot be asked for', async (t) => {
+  t.equal((await run('check')).status, 10, 'there is nothing to check yet');
+  t.equal((await run('backup')).status, 0);
+  fs.writeFileSync(path.join(cwd, 'source', 'b'), 'b');
+  t.equal((await run('backup')).status, 0);
+
+  const fine = await run('check', '--read-data');
+  t.match(fine, { status: 0, out: /^2 versions of 1 source; 2 packs .*; nothing is damaged; / });
+  t.match(JSON.parse((await run('check', '--json', '--read-data-subset=1/1')).out), {
+    verdict: 'fine',
+    read_packs: 2,
+    sources: [{ host: 'here', source: 'source', newest: 2, lost: [], hurt: [], hurt_files: 0 }],
+    findings: [],
+    files: [],
+  });
+  t.match(await run('check', '--quiet'), { status: 0, out: '', said: '' });
+  for (const wrong of ['--read-data=ten', '--read-data=0%', '--read-data=101%', '--read-data-subset=3/2'])
+    t.equal((await run('check', wrong)).status, 2, wrong);
+  t.equal((await run('check', '--read-data', '--read-data-subset=1/2')).status, 2);
+
+  const [first] = packs().sort((a, b) => fs.statSync(b).size - fs.statSync(a).size);
+  const bytes = fs.readFileSync(first!);
+  const damaged = Buffer.from(bytes);
+  damaged[140]! ^= 1;
+  fs.writeFileSync(first!, damaged);
+  t.equal((await run('check')).status, 0);
+  const found = await run('check', '--read-data');
+  t.equal(found.status, 13);
+  t.match(found.said, new RegExp(`warning: pack ${path.basename(first!)} `));
+  t.match(
+    found.out,
+    /^source of here: 1 file DAMAGED in versions 1-2\n {2}source of here, versions 1-2: a\\x1b\[31m.txt\n/,
+  );
+  t.match(JSON.parse((await run('check', '--read-data', '--json')).out), {
+    verdict: 'damaged',
+    findings: [
+      { code: 'pack.damaged', object: `packs/${path.basename(first!).slice(0, 2)}/${path.basename(first!)}` },
+    ],
+    files: [
+      {
+        host: 'here',
+        source: 'source',
+        path: 'a\x1b[31m.txt',
+        versions: [[1, 2]],
+        pack: path.basename(first!),
+      },
+    ],
+  });
+  fs.writeFileSync(first!, bytes);
+
+  const streams = path.join(cwd, 'repository', 'streams');
+  fs.rmSync(path.join(streams, fs.readdirSync(streams)[0]!, 'commits', '0000000002'));
+  const back = await run('check');
+  t.equal(back.status, 17);
+  t.match(back.out, /source of here: version 2 LOST/);
+});
