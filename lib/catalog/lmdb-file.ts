@@ -212,10 +212,11 @@ class Checker {
 
   #read(number: number, count: number): Buffer {
     const { pageSize_bytes, lastPage } = this.#snapshot;
-    this.#pages += count;
-    if (number < 2 || number + count - 1 > lastPage || this.#pages > lastPage)
-      fail(`there is no page ${number}`);
+    if (number < 2 || number + count - 1 > lastPage) fail(`there is no page ${number}`);
     if ((number + count) * pageSize_bytes > this.#fileSize_bytes) fail('its end is missing');
+    // What is no tree would be walked for ever.
+    this.#pages += count;
+    if (this.#pages * pageSize_bytes > this.#fileSize_bytes) fail('a page is in more than one place');
     const bytes = readAt(this.#descriptor, number * pageSize_bytes, count * pageSize_bytes);
     return bytes.length === count * pageSize_bytes ? bytes : fail('its end is missing');
   }
