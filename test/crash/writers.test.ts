@@ -1,0 +1,181 @@
+// Several writers: for one source on one machine, on machines that take each other for the same, and beside one another in a
+// bucket. Nobody's version is lost or hidden, and nobody's lock needs a person.
+
+import fs from 'node:fs';
+import t, { type Test } from 'tap';
+import { cryptoReady } from '../../lib/crypto/index.js';
+import { type Home, newHome, outcome } from '../e2e/cli.js';
+import { added, collect, headerOf, manifestContext, readHistory, writeCommit } from '../manifest/fixture.js';
+import { runs } from '../runs.js';
+import { s3Server } from '../s3-server.js';
+
+/** A machine of its own that shares a repository in a directory. */
+function machine(t: Test, repository: string, content: string): Home {
+  const home = newHome(t);
+  fs.mkdirSync(home.at('source'));
+  fs.writeFileSync(home.at('source', 'file'), content);
+  home.configure(
+    `[main]\nbase_path: ${home.at('source')}\nhost: same\nencryption: none\n[directory]\npath: ${repository}\n`,
+  );
+  return home;
+}
+
+interface Listed {
+  readonly version: number;
+}
+
+const versions = async (home: Home): Promise<number[]> =>
+  (JSON.parse(await home.ok('versions', '--json')) as Listed[])
+    .map(({ version }) => version)
+    .sort((a, b) => a - b);
+
+void t.test('32 writers race for one commit after the other until each has made its own', async (t) => {
+  await cryptoReady();
+  for (let round = 1; round <= runs(2).numRuns; round++) {
+    const context = await manifestContext();
+    const told = await Promise.all(Array.from({ length: 32 }, (_, writer) => commitsOwn(context, writer)));
+    const { commits, hashes, code } = await readHistory(context);
+    t.equal(code, undefined);
+    t.equal(commits.length, 32, 'one chain, and nobody is missing');
+    for (const [writer, { sequence, hash }] of told.entries()) {
+      t.equal(hashes[sequence - 1], hash, 'who was told of success stands there');
+      const rows = await collect(commits[sequence - 1]!.rows());
+      t.equal(Buffer.from(rows[0]!.path).toString(), `of writer ${writer}`);
+    }
+  }
+});
+
+/** Tries, looks who was faster, and tries again behind them. */
+async function commitsOwn(
+  context: Awaited<ReturnType<typeof manifestContext>>,
+  writer: number,
+): Promise<{ sequence: number; hash: string }> {
+  const run = String(writer).padStart(32, '0');
+  let head = { sequence: 0, hash: '', run: '' };
+  for (;;) {
+    const sequence = head.sequence + 1;
+    for (let turns = Math.random() * 200; turns > 0; turns--) await Promise.resolve();
+    try {
+      const header = headerOf(sequence, head.hash, { run, parentRun: head.run });
+      const { hash } = await writeCommit(context, header, [added(`of writer ${writer}`)]);
+      return { sequence, hash };
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'manifest.lost_race') throw error;
+      const { commits } = await readHistory(context, head.sequence === 0 ? undefined : head);
+      const newest = commits.at(-1);
+      if (newest !== undefined) {
+        const { header, hash } = newest;
+        head = { sequence: header.sequence, hash, run: header.run };
+      }
+    }
+  }
+}
+
+void t.test('four commands at once, on four machines of one name', async (t) => {
+  const place = newHome(t).at('repository');
+  const homes = ['0', '1', '2', '3'].map((content) => machine(t, place, content));
+  await homes[0]!.ok('init');
+  const results = await Promise.all(homes.map((home) => home.rr('backup')));
+  for (const { status, stderr } of results) t.equal(status, 0, stderr);
+  for (const home of homes) t.strictSame(await versions(home), [1, 2, 3, 4]);
+  const [reader] = homes;
+  const found: string[] = [];
+  for (const version of [1, 2, 3, 4]) {
+    const target = reader!.at(`restored-${version}`);
+    await reader!.ok('download', `${version}`, target);
+    found.push(fs.readFileSync(`${target}/file`, 'utf8'));
+  }
+  t.strictSame(found.sort(), ['0', '1', '2', '3'], 'every one is there, unchanged');
+});
+
+void t.test(
+  'two commands for one source: the second says who is at work, and a dead one is no obstacle',
+  async (t) => {
+    const home = newHome(t);
+    fs.mkdirSync(home.at('source'));
+    fs.writeFileSync(home.at('source', 'file'), 'content');
+    // It says that it holds the lock, and goes no further.
+    const hang = `
+    import fs from 'node:fs';
+    const { existsSync } = fs;
+    const { ftruncateSync } = fs;
+    fs.ftruncateSync = (...args) => {
+      ftruncateSync(...args);
+      setImmediate(() => {
+        fs.writeSync(2, 'locked');
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      });
+    };`;
+    home.configure(
+      `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
+    );
+    await home.ok('init');
+    home.environment['NODE_OPTIONS'] = `--import=data:text/javascript,${encodeURIComponent(hang)}`;
+    const first = home.start('backup');
+    delete home.environment['NODE_OPTIONS'];
+    const ended = outcome(first);
+    await new Promise((resolve) => first.stderr!.once('data', resolve));
+    const second = await home.rr('backup');
+    t.equal(second.status, 11);
+    t.match(
+      second.stderr,
+      new RegExp(`another backup of source is running on this machine \\(process ${first.pid}\\)`),
+    );
+    t.match(second.stderr, /hint: wait/);
+    t.equal((await home.rr('versions')).status, 0, 'who reads is not held up');
+    first.kill('SIGKILL');
+    await ended;
+    await home.ok('backup');
+    t.strictSame(await versions(home), [1]);
+  },
+);
+
+void t.test('a machine put back from an old image is told, and goes on', async (t) => {
+  const home = newHome(t);
+  const place = newHome(t).at('repository');
+  fs.mkdirSync(home.at('source'));
+  home.configure(`[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${place}\n`);
+  const write = (content: string): void => fs.writeFileSync(home.at('source', 'file'), content);
+  write('1');
+  await home.ok('backup');
+  const image = home.at('image');
+  for (const name of ['state', 'cache']) fs.cpSync(home.at(name), `${image}/${name}`, { recursive: true });
+  write('2');
+  await home.ok('backup');
+  write('3');
+  await home.ok('backup');
+  for (const name of ['state', 'cache', 'source']) fs.rmSync(home.at(name), { recursive: true });
+  for (const name of ['state', 'cache']) fs.cpSync(`${image}/${name}`, home.at(name), { recursive: true });
+  fs.mkdirSync(home.at('source'));
+  write('of the image');
+  const result = await home.rr('backup');
+  t.equal(result.status, 0, result.stderr);
+  t.match(`${result.stdout}${result.stderr}`, /version 4/, 'it says that it is at version 4 now');
+  t.strictSame(await versions(home), [1, 2, 3, 4]);
+  await home.ok('download', '3', home.at('restored'));
+  t.equal(fs.readFileSync(home.at('restored', 'file'), 'utf8'), '3');
+});
+
+void t.test('repositories under several prefixes of one bucket never meet', async (t) => {
+  const server = await s3Server(t);
+  if (server === undefined) return;
+  const bucket = await server.newBucket();
+  const { endpoint, accessKey, secretKey } = server;
+  const homes = ['a', 'ab', 'a/b'].map((prefix) => {
+    const home = newHome(t, {}, 'here');
+    fs.mkdirSync(home.at('source'));
+    fs.writeFileSync(home.at('source', 'file'), prefix);
+    const keys = `access_key: ${accessKey}\nsecret_key: ${secretKey}\n`;
+    home.configure(
+      `[main]\nbase_path: ${home.at('source')}\nhost: same\nencryption: none\n` +
+        `[s3]\nbucket: ${bucket}\nendpoint: ${endpoint}\nprefix: ${prefix}\n${keys}`,
+    );
+    return { home, prefix };
+  });
+  for (const { home } of homes) await home.ok('backup');
+  for (const { home, prefix } of homes) {
+    t.strictSame(await versions(home), [1]);
+    await home.ok('download', '1', home.at('restored'));
+    t.equal(fs.readFileSync(home.at('restored', 'file'), 'utf8'), prefix);
+  }
+});
