@@ -109,7 +109,8 @@ void t.test(
     home.configure(
       `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
     );
-    await home.ok('init');
+    await home.ok('backup');
+    fs.writeFileSync(home.at('source', 'file'), 'new content');
     home.environment['NODE_OPTIONS'] = `--import=data:text/javascript,${encodeURIComponent(hang)}`;
     const first = home.start('backup');
     delete home.environment['NODE_OPTIONS'];
@@ -126,7 +127,7 @@ void t.test(
     first.kill('SIGKILL');
     await ended;
     await home.ok('backup');
-    t.strictSame(await versions(home), [1]);
+    t.strictSame(await versions(home), [1, 2]);
   },
 );
 
