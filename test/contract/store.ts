@@ -1,8 +1,10 @@
 // One suite that every object store passes; a store that does not is none. Quotes the promises of lib/store/types.ts.
 
 import type { Test } from 'tap';
-import { RrbackupError } from '../../lib/errors/index.js';
-import type { ObjectStore, StoredObject } from '../../lib/store/types.js';
+import type { RrbackupError } from '../../lib/errors/index.js';
+import type { ObjectStore } from '../../lib/store/types.js';
+import { collect, keysOf, rejectsWith, text } from './asking.js';
+import { versionsContract } from './versions.js';
 
 export interface StoreUnderTest {
   /** An empty, prepared store of its own. */
@@ -15,28 +17,6 @@ export interface StoreUnderTest {
   hide?(store: ObjectStore, key: string): Promise<void>;
   /** Enough keys for several pages of a listing. */
   readonly manyKeys: number;
-}
-
-const text = (value: string): Buffer => Buffer.from(value);
-
-async function collect(objects: AsyncIterable<StoredObject>): Promise<StoredObject[]> {
-  const all: StoredObject[] = [];
-  for await (const object of objects) all.push(object);
-  return all;
-}
-
-async function keysOf(objects: AsyncIterable<StoredObject>): Promise<string[]> {
-  return (await collect(objects)).map((object) => object.key);
-}
-
-/** Rejects with an RrbackupError of that code and nothing else. */
-async function rejectsWith(t: Test, code: string, action: Promise<unknown>, name: string): Promise<void> {
-  const error = await action.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  t.ok(error instanceof RrbackupError, `${name}: rejects with an RrbackupError`);
-  if (error instanceof RrbackupError) t.equal(error.code, code, name);
 }
 
 export function storeContract(t: Test, under: StoreUnderTest): void {
@@ -370,42 +350,5 @@ export function storeContract(t: Test, under: StoreUnderTest): void {
     await store.close();
   });
 
-  t.test('a version reads as before, whatever was written or delete-marked over it', async (t) => {
-    const { hide } = under;
-    if (!under.isVersioned || hide === undefined) return t.comment('this store keeps no versions');
-    const store = await under.open();
-    const first = await store.put('a/key', text('first'));
-    const second = await store.put('a/key', text('second!'));
-    t.not(first.versionId, second.versionId);
-    await hide(store, 'a/key');
-    t.equal((await store.get('a/key', { versionId: first.versionId })).toString(), 'first');
-    t.equal((await store.get('a/key', { ...second, range: { offset: 1, length: 3 } })).toString(), 'eco');
-    t.match(await store.stat('a/key', { versionId: first.versionId }), { ...first, size_bytes: 5 });
-    await rejectsWith(t, 'store.missing', store.get('a/key'), 'without a version it is hidden');
-    t.equal(await store.stat('a/key'), undefined);
-
-    const listed = await collect(store.list(''));
-    t.same(listed.map((object) => object.versionId).sort(), [first.versionId, second.versionId].sort());
-    t.same(
-      listed.map((object) => object.size_bytes).sort(),
-      [5, 7],
-      'hidden objects are listed, markers are not',
-    );
-    t.same(await store.listPrefixes(''), ['a'], 'and count among the prefixes');
-
-    const third = await store.create('a/key', text('third'));
-    t.equal((await store.get('a/key')).toString(), 'third', 'a hidden key is free to be created');
-    await store.remove('a/key', second.versionId);
-    await rejectsWith(t, 'store.missing', store.get('a/key', second), 'exactly that version is gone');
-    await rejectsWith(
-      t,
-      'store.missing',
-      store.get('a/key', { versionId: 'never-given-out' }),
-      'a made-up version',
-    );
-    t.equal(await store.stat('a/key', second), undefined);
-    t.equal((await store.get('a/key', first)).toString(), 'first');
-    t.equal((await store.get('a/key', third)).toString(), 'third');
-    return store.close();
-  });
+  versionsContract(t, under);
 }
