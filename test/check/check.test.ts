@@ -54,9 +54,9 @@ void t.test('each object deleted in turn', async (t) => {
 void t.test('on a machine that has seen all of it, what is gone is missed', async (t) => {
   const all = await sample(t, 4);
   const { machine, repository } = all;
+  const stream = repository.streamId('source');
   await repository.close();
-  const commit = (sequence: number): string =>
-    `streams/${repository.streamId('source')}/commits/000000000${sequence}`;
+  const commit = (sequence: number): string => `streams/${stream}/commits/000000000${sequence}`;
   const cases = [
     { key: commit(4), code: 'history.rolled_back', lost: [{ from: 4, to: 4 }] },
     // There is a checkpoint of the third version.
