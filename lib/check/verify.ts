@@ -26,7 +26,7 @@ const maximumUnderWay = 16;
 const patience = 16;
 
 export interface VerifyOptions {
-  readonly repository: Repository;
+  readonly repository: Pick<Repository, 'context' | 'store'>;
   /** Knows the packs as the history names them. */
   readonly catalog: Catalog;
   readonly findings: Findings;

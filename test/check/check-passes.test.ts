@@ -5,7 +5,8 @@ import path from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { choosePacks, type ReadData } from '../../lib/check/verify-selection.js';
-import { missingRanges, toRanges, VersionTally } from '../../lib/check/findings.js';
+import { verifyPacks } from '../../lib/check/verify.js';
+import { Findings, missingRanges, toRanges, VersionTally } from '../../lib/check/findings.js';
 import { randomBytes, sha256 } from '../../lib/crypto/index.js';
 import { backup, check, type CheckOptions, type Repository } from '../../lib/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
@@ -13,14 +14,17 @@ import type { Progress } from '../../lib/progress.js';
 import { FaultStore } from '../../lib/store/faults.js';
 import { Machine } from '../repository/fixture.js';
 
+/** Versions, and packs. */
+const count = 6;
+
 const everything: CheckOptions = { readData: { percent: 100 } };
 
-/** Ten versions, each with a pack of its own; the calls of the store are counted. */
-async function tenPacks(t: Test): Promise<{ machine: Machine; repository: Repository; store: FaultStore }> {
+/** Versions with a pack each; the calls of the store are counted. */
+async function somePacks(t: Test): Promise<{ machine: Machine; repository: Repository; store: FaultStore }> {
   const machine = new Machine(t);
   const store = new FaultStore(machine.store);
   const repository = await machine.open({}, { store });
-  for (let version = 1; version <= 10; version++) {
+  for (let version = 1; version <= count; version++) {
     machine.write('file', randomBytes(1000));
     await backup(repository, machine.source);
   }
@@ -36,12 +40,12 @@ function packsRead({ calls }: FaultStore): string[] {
 }
 
 void t.test('what was interrupted goes on: every pack is read once', async (t) => {
-  const { repository, store } = await tenPacks(t);
+  const { repository, store } = await somePacks(t);
   const stop = new AbortController();
-  store.add({ operation: 'get', key: /^packs/, nth: 5, times: Infinity, kind: 'hang' });
+  store.add({ operation: 'get', key: /^packs/, nth: 4, times: Infinity, kind: 'hang' });
   let verified = 0;
   const onProgress = ({ bytes_total }: Progress) => {
-    if (bytes_total !== undefined && ++verified === 4) stop.abort();
+    if (bytes_total !== undefined && ++verified === 3) stop.abort();
   };
   await t.rejects(check(repository, { ...everything, signal: stop.signal, onProgress }), {
     code: 'interrupted',
@@ -50,41 +54,41 @@ void t.test('what was interrupted goes on: every pack is read once', async (t) =
   store.calls.length = 0;
   const journal = path.join(repository.state.directory, 'check.journal');
   const inOrder = fs.readFileSync(journal, 'utf8').trim().split('\n').slice(1);
-  t.equal(inOrder.length, 4);
+  t.equal(inOrder.length, 3);
 
   // Another selection is another pass, and takes the journal's place.
   const kept = fs.readFileSync(journal);
   const notes: string[] = [];
   const note = (message: string) => notes.push(message);
-  t.equal((await check(repository, { readData: { part: 1, of: 1 }, note })).read.packs, 10);
-  t.equal((await check(repository, { ...everything, fresh: true, note })).read.packs, 10);
+  t.equal((await check(repository, { readData: { part: 1, of: 1 }, note })).read.packs, count);
+  t.equal((await check(repository, { ...everything, fresh: true, note })).read.packs, count);
   t.strictSame(notes, []);
   t.notOk(fs.existsSync(journal), 'a pass that is over leaves nothing');
 
   fs.writeFileSync(journal, kept);
   store.calls.length = 0;
   const result = await check(repository, { ...everything, note });
-  t.match(result, { verdict: 'fine', read: { packs: 10 - inOrder.length, before: inOrder.length } });
+  t.match(result, { verdict: 'fine', read: { packs: count - inOrder.length, before: inOrder.length } });
   t.equal(notes.length, 1);
   const read = packsRead(store);
-  t.equal(read.length, 10 - inOrder.length);
+  t.equal(read.length, count - inOrder.length);
   t.notOk(inOrder.some((name) => read.some((key) => key.endsWith(name))));
 
   for (const text of ['', 'garbage\n', kept.toString().replace(/"began_ns":"\d+"/, '"began_ns":"1"')]) {
     fs.writeFileSync(journal, text);
-    t.match(await check(repository, everything), { read: { packs: 10, before: 0 } }, text.slice(0, 40));
+    t.match(await check(repository, everything), { read: { packs: count, before: 0 } }, text.slice(0, 40));
   }
 });
 
 void t.test('a pack that is damaged is read again by the pass that goes on', async (t) => {
-  const { machine, repository, store } = await tenPacks(t);
+  const { machine, repository, store } = await somePacks(t);
   const keys: string[] = [];
   for await (const { key } of machine.store.list('packs/')) keys.push(key);
   const bytes = await machine.store.get(keys[4]!);
   bytes[140]! ^= 1;
   machine.store.tamper(keys[4]!, bytes);
   const found: string[] = [];
-  store.add({ operation: 'get', key: new RegExp(keys[9]!), nth: 1, kind: 'before' });
+  store.add({ operation: 'get', key: new RegExp(keys[5]!), nth: 1, kind: 'before' });
   await t.rejects(check(repository, { ...everything, onFinding: ({ object }) => found.push(object!) }), {
     code: 'store.transient',
   });
@@ -96,7 +100,7 @@ void t.test('a pack that is damaged is read again by the pass that goes on', asy
 });
 
 void t.test('a pack that the store does not hand out, and a store that hands out none', async (t) => {
-  const { machine, repository, store } = await tenPacks(t);
+  const { machine, repository, store } = await somePacks(t);
   const keys: string[] = [];
   for await (const { key } of machine.store.list('packs/')) keys.push(key);
   const error = new RrbackupError({ code: 'store.failed', kind: 'store', message: 'a bad sector' });
@@ -106,25 +110,35 @@ void t.test('a pack that the store does not hand out, and a store that hands out
     findings: [{ code: 'pack.unreadable', object: keys[2]! }],
     fileCount: 1,
   });
-  for (let version = 11; version <= 20; version++) {
-    machine.write('file', randomBytes(1000));
-    await backup(repository, machine.source);
-  }
-  store.add({ operation: 'get', key: /^packs/, nth: 1, times: Infinity, kind: 'before', error });
-  await t.rejects(check(repository, everything), { code: 'store.failed' });
+  const { context, catalog } = repository;
+  const refusing = new FaultStore(machine.store, [
+    { operation: 'get', nth: 1, times: Infinity, kind: 'before', error },
+  ]);
+  const packs = Array.from({ length: 30 }, (_, index) => ({
+    name: sha256(Buffer.of(index)).toString('hex'),
+    versionId: '',
+    size_bytes: 1000,
+    stored_bytes: 1000,
+  }));
+  const findings = new Findings();
+  const of = { context: { ...context, store: refusing }, store: refusing };
+  await t.rejects(verifyPacks(packs, { repository: of, catalog, findings, bad: new Map(), run: {} }), {
+    code: 'store.failed',
+  });
+  t.ok(findings.count < 30);
 });
 
 void t.test('a share by chance, and parts that together are all', async (t) => {
-  const { repository, store } = await tenPacks(t);
-  t.equal((await check(repository, { readData: { percent: 25 } })).read.packs, 3);
+  const { repository, store } = await somePacks(t);
+  t.equal((await check(repository, { readData: { percent: 40 } })).read.packs, 3);
   t.equal(packsRead(store).length, 3);
   const read: string[] = [];
   for (const part of [1, 2, 3]) {
     await check(repository, { readData: { part, of: 3 } });
     read.push(...packsRead(store));
   }
-  t.equal(read.length, 10);
-  t.equal(new Set(read).size, 10);
+  t.equal(read.length, count);
+  t.equal(new Set(read).size, count);
   t.equal((await check(repository)).read.packs, 0);
   for (const readData of [{ percent: 0 }, { percent: 101 }, { part: 0, of: 2 }, { part: 3, of: 2 }])
     await t.rejects(check(repository, { readData }), { code: 'usage' });
