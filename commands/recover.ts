@@ -10,12 +10,16 @@ export class RecoverCommand extends BaseCommand {
   static override paths = [['recover']];
   static override usage = Command.Usage({
     category: 'Repository',
-    description: 'Rebuild the list of versions from the packs alone',
+    description: 'Rebuild from the packs what else of a repository is lost',
     details: `
-      For a repository whose \`streams/\` is lost or damaged. Reads the end of every pack and writes the log entries that are
-      missing; overwrites nothing and deletes nothing. Exit status 3: some versions could not be rebuilt.
+      For a repository of which anything but the packs is lost or damaged: the list of versions (\`streams/\`, all of it or single
+      entries), \`rrbackup.json\`, and with an exported key the passwords too. Reads the end of every pack and writes what is
+      missing beside what is there; overwrites nothing and deletes nothing. Exit status 3: some versions could not be rebuilt.
     `,
-    examples: [['After the manifests were deleted', '$0 recover']],
+    examples: [
+      ['After the manifests were deleted', '$0 recover'],
+      ['With the key on paper, typed into a file', '$0 recover --key-file key.txt'],
+    ],
   });
 
   keyFile = Option.String('--key-file', {

@@ -41,8 +41,8 @@ export function explainChainError(error: unknown, catalog: Catalog, stream: stri
         kind: 'damaged',
         message: `the history of ${name} has a gap: ${error.message}`,
         guidance:
-          'the versions before it can be used, but none can be added behind it; rrbackup recover rebuilds lost log entries at ' +
-          'the end of a history; where that is no help, go on under another name of the source',
+          'the versions before it can be used, but none can be added behind it; rrbackup recover rebuilds lost log entries ' +
+          'from the packs; where that is no help, go on under another name of the source',
         cause: error,
       });
     default:
