@@ -25,7 +25,6 @@ const ways: Record<string, (store: MemoryStore, key: string) => Promise<void>> =
     bytes[bytes.length - 40]! ^= 4;
     store.tamper(key, bytes);
   },
-  emptied: async (store, key) => store.tamper(key, Buffer.alloc(0)),
 };
 
 /** Everything that the catalog knows of a version's tree; undefined where there is no such version. */
