@@ -42,6 +42,9 @@ export interface BackupOptions extends Run {
 /** About a pack. */
 const much_bytes = 16 * 1024 * 1024;
 
+/** What another machine of this name may be the cause of. */
+const anothers = ['manifest.lost_race', 'backup.history_gone'];
+
 /** Other writers of the same stream are rare: more lost races than this mean that something else is wrong. */
 const maximumAttempts = 5;
 
@@ -66,9 +69,10 @@ export async function backup(
       try {
         return await runOnce(repository, source, stream, options);
       } catch (error) {
-        const lostRace = error instanceof RrbackupError && error.code === 'manifest.lost_race';
-        if (!lostRace || attempt === maximumAttempts) throw error;
-        // Somebody else's version came first: compare with that one instead. What was uploaded is in the journal.
+        const isAnothers = error instanceof RrbackupError && anothers.includes(error.code);
+        if (!isAnothers || attempt === maximumAttempts) throw error;
+        // Somebody else's version came first: compare with that one instead. What was uploaded is in the journal. Or its last
+        // pack did, and the commit, if it was not lost, is there a moment later.
         await repository.sync(options);
       }
     }

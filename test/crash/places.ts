@@ -112,7 +112,7 @@ export function powerCut(disk: Disk): End {
 }
 
 /** Ceph's gateway, started by scripts/s3-server in `state`, is killed and started again: the backup goes on by itself. */
-export function gatewayRestart(state: string): End {
+export function gatewayRestart(state: string, endpoint: string): End {
   const pidFile = path.join(state, 'rgw.pid');
   const configuration = path.join(state, 'ceph.conf');
   return async () => {
@@ -127,5 +127,11 @@ export function gatewayRestart(state: string): End {
     });
     gateway.unref();
     fs.writeFileSync(pidFile, `${gateway.pid}\n`);
+    const answers = (): Promise<boolean> =>
+      fetch(endpoint).then(
+        () => true,
+        () => false,
+      );
+    while (!(await answers())) await pause(50);
   };
 }

@@ -40,7 +40,7 @@ async function kinds(): Promise<Kind[]> {
     found.push({ name: 'kill -9, bucket', rounds: await bucketRounds(scope, server, large), end: kill });
   if (server !== undefined && state !== undefined) {
     const rounds = await bucketRounds(scope, server, large);
-    found.push({ name: 'gateway killed', rounds, end: gatewayRestart(state) });
+    found.push({ name: 'gateway killed', rounds, end: gatewayRestart(state, server.endpoint) });
   }
   return found;
 }

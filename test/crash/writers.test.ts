@@ -4,8 +4,13 @@
 import fs from 'node:fs';
 import t, { type Test } from 'tap';
 import { cryptoReady } from '../../lib/crypto/index.js';
+import { backup } from '../../lib/index.js';
+import { packsPrefix } from '../../lib/pack/index.js';
+import { FaultStore } from '../../lib/store/faults.js';
+import type { Call, StoredObject } from '../../lib/store/types.js';
 import { type Home, newHome, outcome } from '../e2e/cli.js';
 import { added, collect, headerOf, manifestContext, readHistory, writeCommit } from '../manifest/fixture.js';
+import { Machine } from '../repository/fixture.js';
 import { runs } from '../runs.js';
 import { s3Server } from '../s3-server.js';
 
@@ -71,21 +76,72 @@ async function commitsOwn(
   }
 }
 
+void t.test(
+  'the last pack of another machine of this name, which commits a moment later, is no alarm',
+  async (t) => {
+    const one = new Machine(t);
+    const two = new Machine(t, one.store);
+    one.write('one', '1');
+    two.write('two', '2');
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let arrive = (): void => undefined;
+    const arrived = new Promise<void>((resolve) => (arrive = resolve));
+
+    class Waiting extends FaultStore {
+      override async create(key: string, bytes: Uint8Array, call: Call = {}): Promise<{ versionId: string }> {
+        if (key.includes('/commits/')) {
+          arrive();
+          await released;
+        }
+        return super.create(key, bytes, call);
+      }
+    }
+    const first = backup(await one.open({}, { store: new Waiting(one.store, []) }), one.source);
+
+    class Looking extends FaultStore {
+      #hasLooked = false;
+
+      override async *list(...args: Parameters<FaultStore['list']>): AsyncIterable<StoredObject> {
+        if (args[0] === packsPrefix) this.#hasLooked = true;
+        yield* super.list(...args);
+      }
+
+      override async listPrefixes(...args: Parameters<FaultStore['listPrefixes']>): Promise<string[]> {
+        if (this.#hasLooked) {
+          release();
+          await first;
+        }
+        return super.listPrefixes(...args);
+      }
+    }
+    await arrived;
+    const repository = await two.open({}, { store: new Looking(two.store, []) });
+    t.match(await backup(repository, two.source), { version: 2 });
+    t.match(await first, { version: 1 });
+    t.strictSame(await two.restored(repository, 2), two.described());
+  },
+);
+
 void t.test('four commands at once, on four machines of one name', async (t) => {
   const place = newHome(t).at('repository');
   const homes = ['0', '1', '2', '3'].map((content) => machine(t, place, content));
-  await homes[0]!.ok('init');
+  for (const home of homes) {
+    await home.ok('backup');
+    fs.appendFileSync(home.at('source', 'file'), ' and more');
+  }
   const results = await Promise.all(homes.map((home) => home.rr('backup')));
   for (const { status, stderr } of results) t.equal(status, 0, stderr);
-  for (const home of homes) t.strictSame(await versions(home), [1, 2, 3, 4]);
+  for (const home of homes) t.strictSame(await versions(home), [1, 2, 3, 4, 5, 6, 7, 8]);
   const [reader] = homes;
   const found: string[] = [];
-  for (const version of [1, 2, 3, 4]) {
+  for (const version of [5, 6, 7, 8]) {
     const target = reader!.at(`restored-${version}`);
     await reader!.ok('download', `${version}`, target);
     found.push(fs.readFileSync(`${target}/file`, 'utf8'));
   }
-  t.strictSame(found.sort(), ['0', '1', '2', '3'], 'every one is there, unchanged');
+  const wanted = ['0', '1', '2', '3'].map((content) => `${content} and more`);
+  t.strictSame(found.sort(), wanted, 'every one is there, unchanged');
 });
 
 void t.test(
