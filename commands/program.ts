@@ -22,12 +22,11 @@ export async function run({
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
 }): Promise<void> {
-  // Somebody who closes the pipe has seen enough: `rrbackup files latest | head`. The password's thread is asked to end before: a
-  // process that exits while a thread has a native library may wait for it for ever.
+  // Somebody who closes the pipe has seen enough: `rrbackup files latest | head`.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      void Promise.resolve(unlocker?.close()).finally(() => process.exit(0));
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
     });
 
   let spare = child;
