@@ -28,7 +28,7 @@ export class RepairCommand extends BaseCommand {
       good.
     `,
     examples: [
-      ['After a check has found damage', '$0 repair && rrbackup backup'],
+      ['After a check has found damage, before the next backup', '$0 repair'],
       ['Look at every byte first', '$0 repair --read-data'],
     ],
   });

@@ -1,7 +1,7 @@
 // Keeps what was just stored and acknowledged for a while, so that who reads it back (a catalog takes in the commit that was
 // just made) need not ask the store for it. Only exact versions are answered from here, for those never change.
 
-import { checkRange } from './failures.js';
+import { checkRange, checkSize } from './failures.js';
 import { type Call, type GetOptions, type ObjectStore, type StoredObject, isExactVersion } from './types.js';
 import { WrappedStore, type Subject } from './wrapper.js';
 
@@ -54,9 +54,10 @@ export class RecentStore extends WrappedStore {
   }
 
   override async get(key: string, options: GetOptions = {}): Promise<Buffer> {
-    const { versionId = '', range } = options;
+    const { versionId = '', range, most_bytes } = options;
     const kept = this.#kept.find((object) => object.key === key && object.versionId === versionId);
     if (kept === undefined) return super.get(key, options);
+    checkSize(this.location, key, kept.bytes.length, most_bytes);
     if (range === undefined) return Buffer.from(kept.bytes);
     checkRange(this.location, key, range, kept.bytes.length);
     return Buffer.from(kept.bytes.subarray(range.offset, range.offset + range.length));
