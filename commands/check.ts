@@ -1,17 +1,11 @@
 import { Command, Option } from 'clipanion';
-import { printable } from '../lib/bytes/path.js';
 import { systemClock } from '../lib/clock.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import { check, type CheckOptions, type CheckResult } from '../lib/index.js';
 import { BaseCommand } from './base.js';
-import { bytesToJson } from './presentation/json.js';
+import { hurtFilesToJson, rangesToJson, tellHurtFiles, versionsText } from './presentation/hurt-files.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
-
-type Range = CheckResult['streams'][number]['lost'][number];
-
-/** Without -v. */
-const listedFiles = 50;
 
 export class CheckCommand extends BaseCommand {
   static override paths = [['check']];
@@ -94,7 +88,7 @@ export class CheckCommand extends BaseCommand {
   }
 
   async #tellHurt(result: CheckResult, report: Report): Promise<void> {
-    const { streams, files, fileCount, findings, findingCount } = result;
+    const { streams, findings, findingCount } = result;
     if (findingCount > findings.length)
       report.warn(`${formatCount(findingCount - findings.length)} more of the kind were found`);
     for (const { host, source, lost, hurt, hurtFiles } of streams) {
@@ -103,16 +97,7 @@ export class CheckCommand extends BaseCommand {
       if (hurtFiles > 0)
         await report.line(`${whose}: ${counted(hurtFiles, 'file')} DAMAGED in ${versionsText(hurt)}`);
     }
-    const shown = this.verbose ? files : files.slice(0, listedFiles);
-    const names = new Map(streams.map((stream) => [stream.id, stream]));
-    for (const { stream, path, versions } of shown) {
-      const { host, source } = names.get(stream)!;
-      await report.line(`  ${source} of ${host}, ${versionsText(versions)}: ${printable(path)}`);
-    }
-    if (fileCount > shown.length) {
-      const more = this.verbose ? '' : ' (-v names up to 1,000)';
-      await report.line(`  and ${counted(fileCount - shown.length, 'more file')}${more}`);
-    }
+    await tellHurtFiles(result, report, this.verbose);
   }
 
   #tellUnneeded({ unneeded, streams, copied }: CheckResult, report: Report): void {
@@ -144,16 +129,6 @@ function usage(message: string, guidance: string): RrbackupError {
   return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
 }
 
-function rangesText(ranges: readonly Range[]): string {
-  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
-}
-
-function versionsText(ranges: readonly Range[]): string {
-  const [first, second] = ranges;
-  const isOne = first !== undefined && second === undefined && first.from === first.to;
-  return `${isOne ? 'version' : 'versions'} ${rangesText(ranges)}`;
-}
-
 function summaryOf(result: CheckResult, elapsed_ms: number): string {
   const { streams, packs, packs_bytes, read, verdict, findingCount, fileCount } = result;
   const versions = streams.reduce(
@@ -176,8 +151,6 @@ function summaryOf(result: CheckResult, elapsed_ms: number): string {
 
 function toJson(result: CheckResult, repository: string, elapsed_ms: number): Record<string, unknown> {
   const { streams, unneeded } = result;
-  const names = new Map(streams.map(({ id, host, source }) => [id, { host, source }]));
-  const pairs = (ranges: readonly Range[]) => ranges.map(({ from, to }) => [from, to]);
   return {
     repository,
     verdict: result.verdict,
@@ -185,8 +158,8 @@ function toJson(result: CheckResult, repository: string, elapsed_ms: number): Re
       host,
       source,
       newest,
-      lost: pairs(lost),
-      hurt: pairs(hurt),
+      lost: rangesToJson(lost),
+      hurt: rangesToJson(hurt),
       hurt_files: hurtFiles,
     })),
     packs: result.packs,
@@ -196,12 +169,7 @@ function toJson(result: CheckResult, repository: string, elapsed_ms: number): Re
     read_before: result.read.before,
     findings: result.findings,
     findings_count: result.findingCount,
-    files: result.files.map(({ stream, path, versions, pack }) => ({
-      ...names.get(stream),
-      ...bytesToJson('path', path),
-      versions: pairs(versions),
-      pack: pack ?? null,
-    })),
+    files: hurtFilesToJson(result.files, streams),
     files_count: result.fileCount,
     unneeded: {
       packs: unneeded.packs,

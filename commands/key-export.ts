@@ -1,8 +1,8 @@
 import { Command, Option } from 'clipanion';
-import { open, unlink } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { RrbackupError } from '../lib/errors/index.js';
 import type { Repository } from '../lib/index.js';
+import { writeNewFile } from '../lib/posix/new-file.js';
 import { reasonOf } from '../lib/posix/reason.js';
 import { BaseCommand } from './base.js';
 import { paperSheet, shortSheet } from './presentation/key-sheet.js';
@@ -65,16 +65,7 @@ function describe(repository: Repository): Parameters<typeof shortSheet>[0] {
 
 async function writeNew(file: string, text: string): Promise<void> {
   try {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } catch (error) {
-      await unlink(file);
-      throw error;
-    } finally {
-      await handle.close();
-    }
+    await writeNewFile(file, text);
   } catch (error) {
     throw new RrbackupError({
       code: 'keys.unwritable',

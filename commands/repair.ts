@@ -1,16 +1,10 @@
 import { Command, Option } from 'clipanion';
-import { printable } from '../lib/bytes/path.js';
 import { exitStatus } from '../lib/errors/index.js';
 import { repair, type RepairResult } from '../lib/index.js';
 import { BaseCommand } from './base.js';
-import { bytesToJson } from './presentation/json.js';
+import { hurtFilesToJson, rangesToJson, tellHurtFiles, versionsText } from './presentation/hurt-files.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatCount } from './presentation/units.js';
-
-type Range = RepairResult['streams'][number]['hurt'][number];
-
-/** Without -v. */
-const listedFiles = 50;
 
 export class RepairCommand extends BaseCommand {
   static override paths = [['repair']];
@@ -50,7 +44,8 @@ export class RepairCommand extends BaseCommand {
     });
   }
 
-  async #tell({ added, streams, files, fileCount }: RepairResult, report: Report): Promise<void> {
+  async #tell(result: RepairResult, report: Report): Promise<void> {
+    const { added, streams } = result;
     for (const { host, source, version } of added)
       report.note(`version ${version} of ${source} of ${host} tells where contents lie that were gone`);
     for (const { host, source, hurt, hurtFiles } of streams)
@@ -58,22 +53,8 @@ export class RepairCommand extends BaseCommand {
         await report.line(
           `${source} of ${host}: ${counted(hurtFiles, 'file')} DAMAGED in ${versionsText(hurt)}`,
         );
-    const names = new Map(streams.map((stream) => [stream.id, stream]));
-    const shown = this.verbose ? files : files.slice(0, listedFiles);
-    for (const { stream, path, versions } of shown) {
-      const { host, source } = names.get(stream)!;
-      await report.line(`  ${source} of ${host}, ${versionsText(versions)}: ${printable(path)}`);
-    }
-    if (fileCount > shown.length)
-      await report.line(`  and ${counted(fileCount - shown.length, 'more file')}`);
+    await tellHurtFiles(result, report, this.verbose);
   }
-}
-
-function versionsText(ranges: readonly Range[]): string {
-  const [first, second] = ranges;
-  const isOne = first !== undefined && second === undefined && first.from === first.to;
-  const text = ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
-  return `${isOne ? 'version' : 'versions'} ${text}`;
 }
 
 function summaryOf({ damagedPacks, chunks, supplied, fileCount }: RepairResult): string {
@@ -87,8 +68,6 @@ function summaryOf({ damagedPacks, chunks, supplied, fileCount }: RepairResult):
 }
 
 function toJson(result: RepairResult, repository: string): Record<string, unknown> {
-  const names = new Map(result.streams.map(({ id, host, source }) => [id, { host, source }]));
-  const pairs = (ranges: readonly Range[]) => ranges.map(({ from, to }) => [from, to]);
   return {
     repository,
     damaged_packs: result.damagedPacks,
@@ -98,14 +77,10 @@ function toJson(result: RepairResult, repository: string): Record<string, unknow
     sources: result.streams.map(({ host, source, hurt, hurtFiles }) => ({
       host,
       source,
-      hurt: pairs(hurt),
+      hurt: rangesToJson(hurt),
       hurt_files: hurtFiles,
     })),
-    files: result.files.map(({ stream, path, versions }) => ({
-      ...names.get(stream),
-      ...bytesToJson('path', path),
-      versions: pairs(versions),
-    })),
+    files: hurtFilesToJson(result.files, result.streams),
     files_count: result.fileCount,
   };
 }

@@ -35,10 +35,11 @@ export class Feed {
 
   /** The version is committed, with the rows that were added. False: it has to be ingested. */
   async finish(commit: Commit): Promise<boolean> {
+    const work = this.#work;
+    if (work === undefined) return false;
     await this.#try(async () => {
-      if (this.#work === undefined) throw new RangeError('a version without a row');
       this.#reader.end();
-      await this.#ingestion.end(this.#work, commit);
+      await this.#ingestion.end(work, commit);
       this.#ingestion.finish();
       this.#onWritten();
     });

@@ -2,11 +2,18 @@
 // table that the history has of it, as every reader reads. Works in any thread; never talks to the store.
 
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
-import { objectHeader_bytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import { decodeRecords } from '../manifest/records.js';
-import { BlockDecoder, decodePackInfo, encodePackInfo, type PackContext, verifyPack } from '../pack/index.js';
-import type { ChunkPlace, PackInfo, PackName } from '../pack/types.js';
+import {
+  BlockDecoder,
+  blockPlaces,
+  decodePackInfo,
+  encodePackInfo,
+  type PackContext,
+  type PlacedChunk,
+  verifyPack,
+} from '../pack/index.js';
+import type { PackInfo, PackName } from '../pack/types.js';
 
 export interface VerifyRequest {
   readonly name: PackName;
@@ -53,36 +60,15 @@ export class PackVerifier {
   #badBlocks(bytes: Uint8Array, encodedInfo: Uint8Array): number[] {
     const info = decodePackInfo(new ByteReader(encodedInfo, 'a pack in the history'), 'its blocks');
     const bad: number[] = [];
-    let blockOffset_bytes = objectHeader_bytes;
-    for (const [block, { chunks, stored_bytes, plain_bytes, codec }] of info.blocks.entries()) {
-      let offset_bytes = 0;
-      const places = chunks.map(({ id, size_bytes }) => {
-        const place: ChunkPlace = {
-          pack: info.name,
-          packVersionId: info.versionId,
-          packHeader: info.header,
-          block,
-          blockOffset_bytes,
-          blockStored_bytes: stored_bytes,
-          blockPlain_bytes: plain_bytes,
-          codec,
-          offset_bytes,
-          size_bytes,
-        };
-        offset_bytes += size_bytes;
-        return { place, id };
-      });
-      const stored = bytes.subarray(blockOffset_bytes, blockOffset_bytes + stored_bytes);
-      if (stored.length !== stored_bytes || !this.#isReadable(stored, places)) bad.push(block);
-      blockOffset_bytes += stored_bytes;
+    for (const places of blockPlaces(info)) {
+      const { block, blockOffset_bytes, blockStored_bytes } = places[0]!.place;
+      const stored = bytes.subarray(blockOffset_bytes, blockOffset_bytes + blockStored_bytes);
+      if (stored.length !== blockStored_bytes || !this.#isReadable(stored, places)) bad.push(block);
     }
     return bad;
   }
 
-  #isReadable(
-    stored: Uint8Array,
-    places: readonly { readonly place: ChunkPlace; readonly id: Uint8Array }[],
-  ): boolean {
+  #isReadable(stored: Uint8Array, places: readonly PlacedChunk[]): boolean {
     try {
       const plain = this.#decoder.decode(places[0]!.place, stored);
       for (const { place, id } of places) this.#decoder.chunkFrom(plain, place, id);

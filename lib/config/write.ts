@@ -1,8 +1,9 @@
 // Writes a first configuration, for somebody who begins with a directory repository. Never overwrites one.
 
-import { mkdir, open, unlink } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RrbackupError } from '../errors/index.js';
+import { writeNewFile } from '../posix/new-file.js';
 import { parseIni } from './ini.js';
 
 export interface NewConfiguration {
@@ -51,16 +52,7 @@ export async function writeConfiguration(configuration: NewConfiguration): Promi
     });
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } catch (error) {
-      await unlink(file);
-      throw error;
-    } finally {
-      await handle.close();
-    }
+    await writeNewFile(file, text);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EEXIST')

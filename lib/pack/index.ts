@@ -9,6 +9,8 @@ export type { BuiltPack, ChunkIndex, PackContext } from './encode.js';
 export { openLocalBlocks } from './local-blocks.js';
 export type { LocalBlocks, LocalBlocksSettings } from './local-blocks.js';
 export { packKey, packsPrefix, parsePackKey } from './names.js';
+export { blockPlaces } from './places.js';
+export type { PlacedChunk } from './places.js';
 export { PackReader } from './reader.js';
 export type { PackReaderOptions } from './reader.js';
 export { decodePackInfo, encodePackInfo } from './table.js';

@@ -4,6 +4,7 @@ import { loadZstd } from '../../lib/compression/index.js';
 import { chunkId, cryptoReady, deriveKeys } from '../../lib/crypto/index.js';
 import { PackBuilder, type BuiltPack, type PackContext } from '../../lib/pack/encode.js';
 import { packKey } from '../../lib/pack/names.js';
+import { blockPlaces } from '../../lib/pack/places.js';
 import type { BlockChunk, ChunkPlace, PackInfo } from '../../lib/pack/types.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 import type { GetOptions } from '../../lib/store/types.js';
@@ -31,30 +32,8 @@ export function buildPack(
 }
 
 /** The places of all chunks of a pack, in order. */
-export function placesOf(info: PackInfo): ChunkPlace[] {
-  const places: ChunkPlace[] = [];
-  let blockOffset_bytes = info.header.length;
-  for (const [block, { stored_bytes, plain_bytes, codec, chunks }] of info.blocks.entries()) {
-    let offset_bytes = 0;
-    for (const { size_bytes } of chunks) {
-      places.push({
-        pack: info.name,
-        packVersionId: info.versionId,
-        packHeader: info.header,
-        block,
-        blockOffset_bytes,
-        blockStored_bytes: stored_bytes,
-        blockPlain_bytes: plain_bytes,
-        codec,
-        offset_bytes,
-        size_bytes,
-      });
-      offset_bytes += size_bytes;
-    }
-    blockOffset_bytes += stored_bytes;
-  }
-  return places;
-}
+export const placesOf = (info: PackInfo): ChunkPlace[] =>
+  [...blockPlaces(info)].flat().map(({ place }) => place);
 
 /** Counts what it is asked for. */
 export class CountingStore extends MemoryStore {

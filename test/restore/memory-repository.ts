@@ -6,7 +6,7 @@ import { loadZstd } from '../../lib/compression/index.js';
 import { chunkId, cryptoReady, type RepositoryKeys } from '../../lib/crypto/index.js';
 import { missing } from '../../lib/store/failures.js';
 import type { Entry, Segment } from '../../lib/manifest/types.js';
-import { PackBuilder, PackReader, packKey } from '../../lib/pack/index.js';
+import { blockPlaces, PackBuilder, PackReader, packKey } from '../../lib/pack/index.js';
 import type { BlockChunk } from '../../lib/pack/types.js';
 import { openLong } from '../../lib/posix/long-path.js';
 import { dataExtents } from '../../lib/posix/sparse.js';
@@ -111,26 +111,8 @@ export class MemoryRepository implements RestoreSource {
     const { bytes, info } = this.#builder.finish(() => Buffer.alloc(0));
     this.#builder = new PackBuilder(this.context);
     this.#objects.set(packKey(info.name), bytes);
-    let blockOffset_bytes = info.header.length;
-    for (const [block, { stored_bytes, plain_bytes, codec, chunks }] of info.blocks.entries()) {
-      let offset_bytes = 0;
-      for (const { id, size_bytes } of chunks) {
-        this.catalog.places.set(Buffer.from(id).toString('hex'), {
-          pack: info.name,
-          packVersionId: '',
-          packHeader: info.header,
-          block,
-          blockOffset_bytes,
-          blockStored_bytes: stored_bytes,
-          blockPlain_bytes: plain_bytes,
-          codec,
-          offset_bytes,
-          size_bytes,
-        });
-        offset_bytes += size_bytes;
-      }
-      blockOffset_bytes += stored_bytes;
-    }
+    for (const { id, place } of [...blockPlaces(info)].flat())
+      this.catalog.places.set(Buffer.from(id).toString('hex'), place);
   }
 
   /** Turns a bit of the first block of the first pack; a second call turns it back. */
