@@ -1,25 +1,33 @@
 // Reads a stream's history: finds the log entries, proves each one, and follows the hashes from parent to child. What the
 // store lists is a hint; which entry is true is decided by the repository's keys and the chain alone.
 
-import { sha256 } from '../crypto/index.js';
+import { type Clock, pause, systemClock } from '../clock.js';
 import { damaged, RrbackupError } from '../errors/index.js';
-import { type Call, isExactVersion, type StoredObject } from '../store/types.js';
+import type { Call, StoredObject } from '../store/types.js';
 import type { Checkpoint } from './checkpoint.js';
 import { readPacks, readRows, readStoredPacks, readStoredRows } from './contents.js';
-import { choose, forked, missingCommits, rolledBack, type Candidate, type Entrants } from './choice.js';
-import { checkpointMagic, commitMagic, maximumObject_bytes } from './layout.js';
+import { choose, forked, isParent, missingCommits, rolledBack } from './choice.js';
+import type { Candidate, Entrants } from './choice.js';
+import {
+  type Group,
+  hasVersion,
+  listGroups,
+  readEntrants,
+  readEntry,
+  readRootBytes,
+  unfit,
+} from './entrants.js';
+import { checkpointMagic } from './layout.js';
 import {
   checkpointKey,
   checkpointsPrefix,
   commitKey,
-  commitsPrefix,
   isStreamId,
   sequenceOfCheckpoint,
-  sequenceOfCommit,
   streamsPrefix,
 } from './names.js';
 import { openObject, rootBinding, type ManifestContext } from './object.js';
-import { decodeCheckpointRoot, decodeCommitRoot } from './root.js';
+import { decodeCheckpointRoot } from './root.js';
 import type { Commit } from './types.js';
 
 /** The newest commit that somebody already knows. */
@@ -42,18 +50,27 @@ export interface PublishedCommit {
 /** Roots that are fetched ahead. */
 const lookahead = 4;
 
-/** All stored versions of one log entry's key. */
-interface Group {
-  readonly sequence: number;
-  readonly objects: StoredObject[];
-}
+/** Where creates race: how often a head is looked at, how long apart, and for how long after it was stored it may be withdrawn. */
+const looks = 3;
+const betweenLooks_ms = 1000;
+const racing_ms = 3_600_000;
+
+/** What a race looks like to who comes in the middle of it. */
+const raceCodes = new Set([
+  'manifest.undecided',
+  'manifest.forked',
+  'manifest.rolled_back',
+  'manifest.missing_commit',
+]);
 
 /** Call cryptoReady once before. */
 export class ChainReader {
   readonly #context: ManifestContext;
+  readonly #clock: Clock;
 
-  constructor(context: ManifestContext) {
+  constructor(context: ManifestContext, clock = systemClock) {
     this.#context = context;
+    this.#clock = clock;
   }
 
   /** The ids of all streams in the repository, sorted. */
@@ -63,13 +80,44 @@ export class ChainReader {
 
   /**
    * The commits behind `after` (default: all), oldest first, each proven. Errors, after everything before them was yielded:
-   * 'manifest.missing_commit' and 'manifest.damaged_commit' (damaged; a checkpoint may lead on, see checkpoints),
-   * 'manifest.forked' and 'manifest.rolled_back' (tampered), 'format.newer'.
+   * 'manifest.missing_commit', 'manifest.damaged_commit' and 'manifest.undecided' (damaged; a checkpoint may lead on, see
+   * checkpoints), 'manifest.forked' and 'manifest.rolled_back' (tampered), 'format.newer'.
+   *
+   * Where the store has no conditional create, a writer that has lost a race withdraws what it has put. So what is young and
+   * what does not hold together counts there only if it is the same a moment later; a head that is not stays out.
    */
-  async *commits(stream: string, after?: KnownCommit, call: Call = {}): AsyncGenerator<Commit> {
-    const { signal } = call;
+  async *commits(stream: string, after?: KnownCommit, { signal }: Call = {}): AsyncGenerator<Commit> {
+    let known = after;
+    let seen: string | undefined;
+    for (let look = 1; ; look++) {
+      let head: string | undefined;
+      try {
+        for await (const { chosen, isSettled } of this.#look(stream, known, signal)) {
+          const { hash, versionId, header } = chosen;
+          if (!isSettled && hash !== seen) head = hash;
+          else {
+            yield this.#commit(stream, chosen, signal);
+            known = { sequence: header.sequence, hash, versionId };
+          }
+        }
+        if (head === undefined || look === looks) return;
+      } catch (error) {
+        if (look === looks || (head === undefined && !this.#mayBeRace(error))) throw error;
+      }
+      seen = head;
+      await pause(this.#clock, betweenLooks_ms, signal);
+    }
+  }
+
+  /** What the store shows now of the history behind `after`. */
+  async *#look(
+    stream: string,
+    after: KnownCommit | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<{ chosen: Candidate; isSettled: boolean }> {
+    const mayRace = !this.#context.store.conditionalCreate;
     let before = after ?? { sequence: 0, hash: '' };
-    const groups = this.#groups(stream, before.sequence, signal);
+    const groups = listGroups(this.#context, stream, before.sequence, callOf(signal));
     let first = await next(groups);
     if (after !== undefined) {
       await this.#checkKnown(stream, after, first, signal);
@@ -81,14 +129,26 @@ export class ChainReader {
       const following = await next(ahead);
       const { sequence } = entrants;
       if (sequence !== before.sequence + 1) throw missingCommits(stream, before.sequence + 1, sequence - 1);
-      const chosen = choose(stream, entrants, before.hash, following);
+      const chosen = choose(stream, entrants, { parentHash: before.hash, following, mayRace });
       // Gone between listing and reading: a writer that lost its race has withdrawn it.
       if (chosen === undefined && following === undefined) return;
       if (chosen === undefined) throw missingCommits(stream, sequence, sequence);
-      yield this.#commit(stream, chosen, signal);
-      before = { sequence, hash: chosen.hash };
+      const { hash, modified_ms } = chosen;
+      const isSettled = !mayRace || isParent(hash, following) || this.#isOld(modified_ms);
+      yield { chosen, isSettled };
+      before = { sequence, hash };
       entrants = following;
     }
+  }
+
+  /** By two clocks, one of them wrong perhaps: nothing but the trouble of a second look depends on it. */
+  #isOld(modified_ms: number): boolean {
+    return Number(this.#clock.now_ns() / 1_000_000n) - modified_ms > racing_ms;
+  }
+
+  #mayBeRace(error: unknown): boolean {
+    const { conditionalCreate } = this.#context.store;
+    return !conditionalCreate && error instanceof RrbackupError && raceCodes.has(error.code);
   }
 
   /** A commit whose place and hash are known. Throws 'manifest.damaged' if other bytes stand there, and what reading throws. */
@@ -100,7 +160,7 @@ export class ChainReader {
   ): Promise<Commit> {
     const key = commitKey(stream, sequence);
     const object = { key, versionId, size_bytes, modified_ms: 0 };
-    const candidate = await this.#readRoot(stream, sequence, object, call.signal);
+    const candidate = await readEntry(this.#context, stream, sequence, object, callOf(call.signal));
     if (candidate.hash !== hash)
       throw damaged(
         'manifest.damaged',
@@ -163,19 +223,13 @@ export class ChainReader {
       throw rolledBack(stream, known.sequence);
     }
     if (first.sequence !== known.sequence) return;
-    const { versionId } = known;
-    if (
-      versionId !== undefined &&
-      isExactVersion(versionId) &&
-      first.objects.some((object) => object.versionId === versionId)
-    )
-      return;
-    const entrants = await this.#readGroup(stream, first, signal);
+    if (hasVersion(first, known.versionId)) return;
+    const entrants = await readEntrants(this.#context, stream, first, callOf(signal));
     if (entrants.candidates.some(({ hash }) => hash === known.hash)) return;
     if (entrants.candidates.length === 0) {
       // Damaged bytes are no other history; a checkpoint may stand for them, too.
       if ((await this.checkpoints(stream, known.sequence, callOf(signal))).length > 0) return;
-      choose(stream, entrants, known.hash, undefined);
+      choose(stream, entrants, { parentHash: known.hash });
     }
     throw forked(stream, known.sequence);
   }
@@ -189,7 +243,7 @@ export class ChainReader {
   ): AsyncGenerator<Entrants> {
     const waiting: Promise<Entrants>[] = [];
     const begin = (group: Group) => {
-      const reading = this.#readGroup(stream, group, signal);
+      const reading = readEntrants(this.#context, stream, group, callOf(signal));
       // It is awaited below unless the reader stops early; then nobody wants its error.
       reading.catch(() => undefined);
       waiting.push(reading);
@@ -202,71 +256,6 @@ export class ChainReader {
     for (const reading of waiting) yield await reading;
   }
 
-  /** All versions of each log entry's key from `from` on (1 at the least), in order. */
-  async *#groups(stream: string, from: number, signal: AbortSignal | undefined): AsyncGenerator<Group> {
-    const after = commitKey(stream, Math.max(0, from - 1));
-    let group: Group | undefined;
-    for await (const object of this.#context.store.list(commitsPrefix(stream), {
-      ...callOf(signal),
-      after,
-    })) {
-      const sequence = sequenceOfCommit(stream, object.key);
-      if (sequence === undefined) continue;
-      if (group?.sequence !== sequence) {
-        if (group !== undefined) yield group;
-        group = { sequence, objects: [] };
-      }
-      group.objects.push(object);
-    }
-    if (group !== undefined) yield group;
-  }
-
-  /** Of everything that stands at the key, what the repository's keys prove; garbage is remembered only as a failure. */
-  async #readGroup(
-    stream: string,
-    { sequence, objects }: Group,
-    signal: AbortSignal | undefined,
-  ): Promise<Entrants> {
-    const candidates = new Map<string, Candidate>();
-    let failure: RrbackupError | undefined;
-    for (const object of objects) {
-      try {
-        const candidate = await this.#readRoot(stream, sequence, object, signal);
-        candidates.set(candidate.hash, candidate);
-      } catch (error) {
-        failure = unfit(error) ?? failure;
-      }
-    }
-    return { sequence, candidates: [...candidates.values()], failure };
-  }
-
-  async #readRoot(
-    stream: string,
-    sequence: number,
-    object: StoredObject,
-    signal: AbortSignal | undefined,
-  ): Promise<Candidate> {
-    const what = `version ${sequence} of stream ${stream}`;
-    const bytes = await this.#readRootBytes(object, what, signal);
-    const plain = openObject(this.#context, commitMagic, rootBinding(stream, sequence), bytes, what);
-    const { header, contents } = decodeCommitRoot(plain, what);
-    if (header.stream !== stream || header.sequence !== sequence)
-      throw damaged('manifest.damaged', `${what} says that it is another`);
-    return { hash: sha256(bytes).toString('hex'), versionId: object.versionId, header, contents };
-  }
-
-  async #readRootBytes(
-    { key, versionId, size_bytes }: StoredObject,
-    what: string,
-    signal: AbortSignal | undefined,
-  ): Promise<Buffer> {
-    if (size_bytes > maximumObject_bytes)
-      throw damaged('manifest.damaged', `${what} cannot have ${size_bytes} bytes`);
-    if (size_bytes === 0) throw damaged('manifest.damaged', `${what} is empty`);
-    const call = { range: { offset: 0, length: size_bytes }, ...callOf(signal) };
-    return this.#context.store.get(key, versionId === '' ? call : { ...call, versionId });
-  }
-
   async #readCheckpoint(
     stream: string,
     sequence: number,
@@ -274,7 +263,7 @@ export class ChainReader {
     signal: AbortSignal | undefined,
   ): Promise<Checkpoint> {
     const what = `the checkpoint of version ${sequence} of stream ${stream}`;
-    const bytes = await this.#readRootBytes(object, what, signal);
+    const bytes = await readRootBytes(this.#context, object, what, callOf(signal));
     const plain = openObject(this.#context, checkpointMagic, rootBinding(stream, sequence), bytes, what);
     const { commitHash, header, contents } = decodeCheckpointRoot(plain, what);
     if (header.stream !== stream || header.sequence !== sequence)
@@ -321,13 +310,4 @@ function callOf(signal: AbortSignal | undefined): Call {
 async function next<T>(items: AsyncGenerator<T>): Promise<T | undefined> {
   const result = await items.next();
   return result.done === true ? undefined : result.value;
-}
-
-/** The failure of one candidate: undefined for one that is gone, thrown on if it says nothing about the bytes. */
-function unfit(error: unknown): RrbackupError | undefined {
-  if (error instanceof RrbackupError) {
-    if (error.code === 'store.missing') return undefined;
-    if (error.kind === 'damaged' || error.kind === 'tampered' || error.kind === 'newer_format') return error;
-  }
-  throw error;
 }

@@ -9,6 +9,8 @@ import type { VersionHeader } from './types.js';
 export interface Candidate {
   readonly hash: string;
   readonly versionId: string;
+  /** By the store's clock. */
+  readonly modified_ms: number;
   readonly header: VersionHeader;
   readonly contents: Contents;
 }
@@ -51,6 +53,18 @@ export function rolledBack(stream: string, sequence: number): RrbackupError {
   });
 }
 
+/** A machine has died between putting its entry and seeing that it was not the first; or is about to see it. */
+export function undecided(stream: string, sequence: number): RrbackupError {
+  return new RrbackupError({
+    code: 'manifest.undecided',
+    kind: 'damaged',
+    message: `two entries stand in the place of version ${sequence} of stream ${stream}, and nothing says which of them counts`,
+    guidance:
+      'two machines of one name are backing up the same source, or one of them was stopped while it did: run the command again ' +
+      'in a while; if this stays so, run a backup on the other machine, or "rrbackup recover"',
+  });
+}
+
 /** No object at the key is the version. */
 function noneFits(stream: string, { sequence, failure }: Entrants): RrbackupError {
   if (failure?.kind === 'newer_format') return failure;
@@ -62,6 +76,19 @@ function noneFits(stream: string, { sequence, failure }: Entrants): RrbackupErro
   );
 }
 
+/** Whether one of those that follow names this one as its parent. */
+export function isParent(hash: string, following: Entrants | undefined): boolean {
+  return following?.candidates.some(({ header }) => header.parentHash === hash) === true;
+}
+
+export interface Neighbours {
+  /** Of the version before; '' where there is none. */
+  readonly parentHash: string;
+  readonly following?: Entrants | undefined;
+  /** Several writers may have put at one key, all but one to withdraw what they put. */
+  readonly mayRace?: boolean;
+}
+
 /**
  * The candidate that names `parentHash` as its parent; of several, the one that the next version names as its own parent.
  * Undefined where nothing stands at the key any more. Throws where nothing fits or nothing decides.
@@ -69,16 +96,15 @@ function noneFits(stream: string, { sequence, failure }: Entrants): RrbackupErro
 export function choose(
   stream: string,
   entrants: Entrants,
-  parentHash: string,
-  following: Entrants | undefined,
+  { parentHash, following, mayRace = false }: Neighbours,
 ): Candidate | undefined {
   const { sequence, candidates, failure } = entrants;
   if (candidates.length === 0 && failure === undefined) return undefined;
   if (candidates.length === 0) throw noneFits(stream, entrants);
   const fitting = candidates.filter(({ header }) => header.parentHash === parentHash);
   if (fitting.length === 1) return fitting[0];
-  const named = new Set(following?.candidates.map(({ header }) => header.parentHash));
-  const continued = fitting.filter(({ hash }) => named.has(hash));
+  const continued = fitting.filter(({ hash }) => isParent(hash, following));
   if (continued.length === 1) return continued[0];
+  if (mayRace && fitting.length > 1) throw undecided(stream, sequence);
   throw forked(stream, sequence);
 }

@@ -2,11 +2,14 @@
 // of several writers at most one succeeds, and nobody's success is ever undone.
 
 import { type Clock, systemClock } from '../clock.js';
-import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import type { EncodedPackInfo, PackInfo } from '../pack/types.js';
-import type { Call, StoredObject } from '../store/types.js';
+import { tellOurs, versionsOf } from '../store/read-back.js';
+import type { Call } from '../store/types.js';
+import { ChainReader } from './chain.js';
+import { isParent } from './choice.js';
 import { ContentsWriter } from './contents.js';
+import { type Group, hasVersion, listGroups, readEntrants } from './entrants.js';
 import { commitMagic } from './layout.js';
 import { commitKey } from './names.js';
 import { rootBinding, sealObject, type ManifestContext, type SealedObject } from './object.js';
@@ -20,6 +23,8 @@ export interface CommitWriterOptions extends ManifestContext {
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
 }
+
+type StoredRoot = SealedObject & { readonly versionId: string };
 
 /** A history that was listed so long ago is listed again before a commit. */
 const fresh_ms = 60_000;
@@ -92,9 +97,9 @@ export class CommitWriter {
     // A delete marker hides a commit from a conditional create, but not from a listing; and where there is none, a race that
     // is lost already is better not entered.
     const isFresh = this.#clock.monotonic_ms() - this.#begun_ms < fresh_ms;
-    if (!isFresh && (await this.#versionsOf(key, call)).length > 0) throw lostRace(header.sequence);
+    if (!isFresh && (await versionsOf(store, key, call)).length > 0) throw lostRace(header.sequence);
     const versionId = await this.#create(key, root, header.sequence, call);
-    if (!store.conditionalCreate) await this.#withdrawIfNotAlone(key, root, header.sequence, call);
+    if (!store.conditionalCreate) await this.#withdrawIfLost(header, { ...root, versionId }, call);
     return { hash: root.hash, versionId, size_bytes: root.bytes.length };
   }
 
@@ -107,48 +112,52 @@ export class CommitWriter {
     }
   }
 
-  async #versionsOf(key: string, call: Call): Promise<StoredObject[]> {
-    const versions: StoredObject[] = [];
-    const { signal } = call;
-    for await (const object of this.#options.store.list(key, signal === undefined ? {} : { signal }))
-      if (object.key === key) versions.push(object);
-    return versions;
-  }
-
   /**
-   * Without conditional create, two writers may both have put. Each lists after its put, so the later one sees the other (both
-   * may) and takes back exactly its own. Neither a clock nor the order of a listing decides.
+   * Without conditional create, several writers may have put here, and one of them may withdraw what we build upon. Each looks
+   * after its put: who sees nobody else, its parent in its place and nothing behind it stays for good, and so does who has been
+   * built upon. Whoever sees anything else takes back exactly its own. lib/manifest/FORMAT.md says what that holds.
    */
-  async #withdrawIfNotAlone(key: string, root: SealedObject, sequence: number, call: Call): Promise<void> {
+  async #withdrawIfLost(header: VersionHeader, root: StoredRoot, call: Call): Promise<void> {
     const { store } = this.#options;
-    const ours: StoredObject[] = [];
-    let isAlone = true;
-    for (const object of await this.#versionsOf(key, call)) {
-      const isOurs = await this.#isOurs(object, root, call);
-      if (isOurs === true) ours.push(object);
-      else if (isOurs === false) isAlone = false;
-    }
-    if (isAlone) return;
+    const key = commitKey(header.stream, header.sequence);
+    const { before, here, behind } = await this.#around(header, call);
+    const { ours, others } = await tellOurs(store, here.objects, root, call);
+    const following = await readEntrants(this.#options, header.stream, behind, call);
+    if (isParent(root.hash, following)) return;
+    const isAlone = ours.length > 0 && others.length === 0 && following.candidates.length === 0;
+    if (isAlone && (await this.#holdsParent(header, before, call))) return;
     for (const { versionId } of ours) await store.remove(key, versionId, call);
-    throw lostRace(sequence);
+    // Who had seen ours may have built upon it before it was gone, and stays.
+    const then = await this.#around(header, call);
+    if (isParent(root.hash, await readEntrants(this.#options, header.stream, then.behind, call)))
+      await store.put(key, root.bytes, call);
+    throw lostRace(header.sequence);
   }
 
-  /**
-   * By its bytes: a put that was retried after a lost answer leaves two versions of ours. Undefined: gone since it was listed,
-   * for another writer has withdrawn it.
-   */
-  async #isOurs(object: StoredObject, root: SealedObject, call: Call): Promise<boolean | undefined> {
-    if (object.size_bytes !== root.bytes.length) return false;
-    const { key, versionId } = object;
-    try {
-      const bytes = await this.#options.store.get(key, {
-        ...call,
-        ...(versionId === '' ? {} : { versionId }),
-      });
-      return sha256(bytes).toString('hex') === root.hash;
-    } catch (error) {
-      if (error instanceof RrbackupError && error.code === 'store.missing') return undefined;
-      throw error;
+  /** What stands at the keys of the version before, of this one and of the next: one listing. */
+  async #around(
+    { stream, sequence }: VersionHeader,
+    call: Call,
+  ): Promise<{ before: Group; here: Group; behind: Group }> {
+    const around = [sequence - 1, sequence, sequence + 1].map((at): Group => ({ sequence: at, objects: [] }));
+    for await (const group of listGroups(this.#options, stream, sequence - 1, call)) {
+      if (group.sequence > sequence + 1) break;
+      around[group.sequence - sequence + 1] = group;
     }
+    const [before, here, behind] = around as [Group, Group, Group];
+    return { before, here, behind };
+  }
+
+  /** Whether the parent is the object that was read, or alone of all that stand there; or a checkpoint stands for it. */
+  async #holdsParent(
+    { stream, sequence, parentHash, parentVersionId }: VersionHeader,
+    before: Group,
+    call: Call,
+  ): Promise<boolean> {
+    if (sequence === 1 || hasVersion(before, parentVersionId)) return true;
+    const { candidates } = await readEntrants(this.#options, stream, before, call);
+    if (candidates.length === 1 && candidates[0]!.hash === parentHash) return true;
+    const checkpoints = await new ChainReader(this.#options).checkpoints(stream, sequence - 1, call);
+    return checkpoints[0] === sequence - 1;
   }
 }

@@ -8,6 +8,14 @@ const wayOut =
   'if streams/ was deleted, rrbackup recover rebuilds it from the packs; if you have put an older copy of the store back, or ' +
   'ran recover on another machine, rrbackup init --adopt accepts it as it is; otherwise find out who changed the store';
 
+const gapCodes = new Set([
+  'manifest.missing_commit',
+  'manifest.damaged_commit',
+  'manifest.damaged',
+  'manifest.undecided',
+  'catalog.bad_commit',
+]);
+
 /** What a person calls the stream. */
 export function streamName(catalog: Catalog, stream: string): string {
   const info = catalog.stream(stream);
@@ -32,6 +40,14 @@ export function explainChainError(error: unknown, catalog: Catalog, stream: stri
         `the store shows another history of ${name} than this machine has seen`,
         error,
       );
+    case 'manifest.undecided':
+      return new RrbackupError({
+        code: error.code,
+        kind: 'damaged',
+        message: `the newest version of ${name} does not show yet: ${error.message}`,
+        ...(error.guidance !== undefined && { guidance: error.guidance }),
+        cause: error,
+      });
     case 'manifest.missing_commit':
     case 'manifest.damaged_commit':
     case 'manifest.damaged':
@@ -52,12 +68,7 @@ export function explainChainError(error: unknown, catalog: Catalog, stream: stri
 
 /** Whether a stream's history ends in a gap: of no consequence for the versions before it and for other streams. */
 export function isGap(error: unknown): error is RrbackupError {
-  return (
-    error instanceof RrbackupError &&
-    ['manifest.missing_commit', 'manifest.damaged_commit', 'manifest.damaged', 'catalog.bad_commit'].includes(
-      error.code,
-    )
-  );
+  return error instanceof RrbackupError && gapCodes.has(error.code);
 }
 
 function alarm(code: string, message: string, cause?: unknown): RrbackupError {

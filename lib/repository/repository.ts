@@ -62,7 +62,7 @@ export class Repository {
   constructor(parts: RepositoryParts) {
     this.#parts = parts;
     this.#catalog = parts.catalog;
-    this.chain = new ChainReader(parts.context);
+    this.chain = new ChainReader(parts.context, parts.clock);
     const { localBlocks, clock, onWarning } = parts;
     if (localBlocks.kind === 'cache')
       this.#cache = new DiskCache({ ...localBlocks, clock, ...(onWarning && { onWarning }) });

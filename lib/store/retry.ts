@@ -1,9 +1,8 @@
 // Tries again what is worth it: 'store.transient' and 'store.short_body', with jittered exponential backoff, for a bounded
 // time. Every operation of the contract is idempotent, so a repetition does no harm.
 
-import { setTimeout as timer } from 'node:timers/promises';
-import { systemClock, type Clock } from '../clock.js';
-import { interrupted, RrbackupError } from '../errors/index.js';
+import { type Clock, pause, systemClock } from '../clock.js';
+import { RrbackupError } from '../errors/index.js';
 import { throwIfAborted } from './failures.js';
 import type { Call, ObjectStore, StoredObject } from './types.js';
 import { WrappedStore, type Subject } from './wrapper.js';
@@ -30,14 +29,6 @@ const firstDelay_ms = 250;
 /** Once a connection is back, work is to go on: an outage of a minute costs that minute and this at the most. */
 const longestDelay_ms = 5000;
 
-async function sleepFor(delay_ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await timer(delay_ms, undefined, signal === undefined ? {} : { signal });
-  } catch {
-    throw interrupted();
-  }
-}
-
 function isWorthIt(error: unknown): error is RrbackupError {
   return (
     error instanceof RrbackupError && (error.code === 'store.transient' || error.code === 'store.short_body')
@@ -56,7 +47,7 @@ export class RetryStore extends WrappedStore {
     this.#patience_ms = options.patience_ms ?? 300_000;
     this.#clock = options.clock ?? systemClock;
     this.#onRetry = (note) => options.onRetry?.(note);
-    this.#sleep = options.sleep ?? sleepFor;
+    this.#sleep = options.sleep ?? ((delay_ms, signal) => pause(this.#clock, delay_ms, signal));
     this.#random = options.random ?? Math.random;
   }
 

@@ -3,7 +3,7 @@
 // lib/backup does: read the history, publish, and after an error that may have been a success look whose version it is.
 
 import { cryptoReady, deriveKeys } from '../../lib/crypto/index.js';
-import { loadZstd } from '../../lib/compression/index.js';
+import type { Zstd } from '../../lib/compression/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { ChainReader, type KnownCommit } from '../../lib/manifest/chain.js';
 import { CommitWriter } from '../../lib/manifest/commit.js';
@@ -17,11 +17,20 @@ import { drawWeather, World } from './world.js';
 
 const attempts = 5;
 
+/** Of what is so small nothing is compressed in the end; here it is not even tried. */
+const zstd: Zstd = {
+  name: 'node:zlib',
+  compress: (plain) => Buffer.from(plain),
+  decompress: () => {
+    throw new Error('nothing is compressed');
+  },
+};
+
 await cryptoReady();
 const context: PackContext = {
   keys: deriveKeys(Buffer.alloc(32, 7)),
   repositoryId: '00112233445566778899aabbccddeeff',
-  zstd: await loadZstd(),
+  zstd,
 };
 
 /** One commit that somebody wants to make. */
@@ -29,13 +38,12 @@ interface Intent {
   /** Names it for good: the one path of its version. */
   readonly name: string;
   /** What was acknowledged. */
-  done?: { readonly sequence: number; readonly hash: string };
+  done: Seen | undefined;
 }
 
 interface Seen {
   readonly sequence: number;
   readonly hash: string;
-  readonly run: string;
 }
 
 class Writer {
@@ -45,6 +53,8 @@ class Writer {
   #line!: Line;
   #store!: ObjectStore;
   known: KnownCommit | undefined;
+  /** By run. */
+  readonly #seen = new Map<string, Seen>();
 
   constructor(world: World, name: string) {
     this.#world = world;
@@ -67,38 +77,45 @@ class Writer {
     return this.#line.isDead;
   }
 
-  /** Brings what it knows up to date; returns what is new. */
-  async look(): Promise<Seen[]> {
-    const seen: Seen[] = [];
-    const chain = new ChainReader({ ...context, store: this.#store });
+  /** Brings what it knows up to date. */
+  async look(store = this.#store): Promise<void> {
+    const chain = new ChainReader({ ...context, store }, this.#world.clock);
     for await (const { hash, header, versionId } of chain.commits(stream, this.known)) {
-      seen.push({ sequence: header.sequence, hash, run: header.run });
+      this.#seen.set(header.run, { sequence: header.sequence, hash });
       this.known = { sequence: header.sequence, hash, versionId };
     }
-    return seen;
+  }
+
+  /** What a person does after an alarm that is understood. */
+  adopt(): void {
+    this.known = undefined;
+    this.#seen.clear();
   }
 
   async commit(intent: Intent): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
+    const runs: string[] = [];
+    for (;;) {
       await this.look();
-      const { sequence, hash } = this.known ?? { sequence: 0, hash: '' };
-      const run = runOf(intent.name, attempt);
+      // What was given up for lost may have come late.
+      intent.done = runs.map((run) => this.#seen.get(run)).find((own) => own !== undefined);
+      if (intent.done !== undefined) return;
+      const { sequence, hash, versionId = '' } = this.known ?? { sequence: 0, hash: '' };
+      const run = runOf(intent.name, runs.length + 1);
+      runs.push(run);
       const { clock } = this.#world;
       const writer = new CommitWriter({ ...context, store: this.#store, stream, clock });
       await writer.addRow(added(intent.name));
       try {
-        const published = await writer.publish(headerOf(sequence + 1, hash, { run, parentRun: '' }));
+        const header = { run, parentRun: '', parentVersionId: versionId };
+        const published = await writer.publish(headerOf(sequence + 1, hash, header));
         intent.done = { sequence: sequence + 1, hash: published.hash };
         return;
       } catch (error) {
-        const seen = await this.look().catch(() => []);
-        const own = seen.find((version) => version.sequence === sequence + 1 && version.run === run);
-        if (own !== undefined) {
-          intent.done = own;
-          return;
-        }
+        await this.look().catch(() => undefined);
+        intent.done = this.#seen.get(run);
+        if (intent.done !== undefined) return;
         const lostRace = error instanceof RrbackupError && error.code === 'manifest.lost_race';
-        if (!lostRace || attempt === attempts) throw error;
+        if (!lostRace || runs.length === attempts) throw error;
       }
     }
   }
@@ -108,9 +125,14 @@ class Writer {
 const runOf = (name: string, attempt: number): string =>
   Buffer.from(`${name}.${attempt}`).toString('hex').padEnd(32, '0').slice(0, 32);
 
+/** What whoever looks may meet where nothing but withdrawing keeps writers apart; it must never mean that something is lost. */
+const alarms = ['manifest.undecided', 'manifest.forked', 'manifest.rolled_back', 'manifest.missing_commit'];
+
+const isAlarm = (error: unknown): boolean => error instanceof RrbackupError && alarms.includes(error.code);
+
 /** What may come of an attempt: the store's trouble, a race lost too often, or the end of the process. */
-function isTrouble(error: unknown): boolean {
-  if (error instanceof Crash) return true;
+function isTrouble(error: unknown, { createsConditionally }: World): boolean {
+  if (error instanceof Crash || (!createsConditionally && isAlarm(error))) return true;
   return error instanceof RrbackupError && (error.kind === 'store' || error.code === 'manifest.lost_race');
 }
 
@@ -121,6 +143,8 @@ export interface ChainOptions {
 
 export interface ChainResult {
   readonly commits: number;
+  /** False ones: where creates race somebody may see what is withdrawn later. */
+  readonly alarms: number;
   readonly calls: number;
   readonly trace: readonly string[];
 }
@@ -137,68 +161,96 @@ export async function simulateChain(seed: number, { writers = 5 }: ChainOptions 
   const machines = Array.from({ length }, (_, index) => new Writer(world, `w${index}`));
   const intents: Intent[] = [];
   const rounds = 1 + random.below(isLong ? 4 : 2);
+  let alarms = 0;
   for (let round = 0; round < rounds; round++) {
-    // Where no create is conditional, a stream has one writer at a time, and any number of readers.
-    const writing = random.below(machines.length);
     await Promise.all(
       machines.map(async (writer, index) => {
-        const mayWrite = world.createsConditionally || index === writing;
-        if (!mayWrite || random.chance(0.2)) return attempt(() => writer.look());
-        const intent: Intent = { name: `${round}-${index}` };
+        if (random.chance(0.2)) return attempt(world, () => writer.look());
+        const intent: Intent = { name: `${round}-${index}`, done: undefined };
         intents.push(intent);
         if (random.chance(0.3)) writer.crashAt(1 + random.below(12), random.chance(0.5));
-        return attempt(() => writer.commit(intent));
+        return attempt(world, () => writer.commit(intent));
       }),
     );
     await world.settle();
-    await checkChain(world, machines, intents);
+    alarms += await checkChain(world, machines, intents);
     for (const writer of machines) if (writer.isDead) writer.restart();
   }
   return {
     commits: intents.filter(({ done }) => done).length,
+    alarms,
     calls: world.trace.length,
     trace: world.trace,
   };
 }
 
-async function attempt(act: () => Promise<unknown>): Promise<void> {
+async function attempt(world: World, act: () => Promise<unknown>): Promise<void> {
   try {
     await act();
   } catch (error) {
-    if (!isTrouble(error)) throw new Finding(`a writer met ${String((error as Error).stack)}`, error);
+    if (!isTrouble(error, world)) throw new Finding(`a writer met ${String((error as Error).stack)}`, error);
   }
 }
 
-/** What was acknowledged stands where it was, once; nothing stands twice; nobody's memory is wrong. */
+/** What was acknowledged stands where it was, once; nothing stands twice; whose memory is wrong is told. Returns how many. */
 async function checkChain(
   world: World,
   writers: readonly Writer[],
   intents: readonly Intent[],
-): Promise<void> {
-  const names = new Map<string, Seen>();
-  const hashes = new Map<number, string>();
-  try {
-    const chain = new ChainReader({ ...context, store: world.store });
-    for await (const commit of chain.commits(stream)) {
-      const { sequence, run } = commit.header;
-      hashes.set(sequence, commit.hash);
-      for await (const { path } of commit.rows()) {
-        const name = Buffer.from(path).toString();
-        if (names.has(name)) throw new Finding(`${name} is committed twice`);
-        names.set(name, { sequence, hash: commit.hash, run });
-      }
-    }
-  } catch (error) {
-    if (error instanceof Finding) throw error;
-    throw new Finding(`the history cannot be read: ${String(error)}`, error);
-  }
+): Promise<number> {
+  const { found, hashes } = await readAll(world, intents);
   for (const { name, done } of intents) {
-    const found = names.get(name);
     if (done === undefined) continue;
-    if (found?.sequence !== done.sequence || found.hash !== done.hash)
+    const { sequence, hash } = found.get(name) ?? {};
+    if (done.sequence !== sequence || done.hash !== hash)
       throw new Finding(`${name} was acknowledged as version ${done.sequence}, which is another one now`);
   }
-  for (const { name, known } of writers)
-    if (known !== undefined && hashes.get(known.sequence) !== known.hash)
+  let alarms = 0;
+  for (const writer of writers) {
+    const { name, known } = writer;
+    if (known === undefined || hashes.get(known.sequence) === known.hash) continue;
+    const alarm = await writer.look(world.store).catch((error: unknown) => error);
+    if (world.createsConditionally || (alarm === undefined && hashes.has(known.sequence)))
       throw new Finding(`${name} has seen a version ${known.sequence} that is no more`);
+    if (alarm === undefined) continue;
+    if (!isAlarm(alarm)) throw alarm;
+    writer.adopt();
+    alarms++;
+  }
+  return alarms;
+}
+
+/** The history from its start: the names that were committed, and the hash of each version. */
+async function readAll(
+  world: World,
+  intents: readonly Intent[],
+): Promise<{ found: Map<string, Seen>; hashes: Map<number, string> }> {
+  const found = new Map<string, Seen>();
+  const hashes = new Map<number, string>();
+  const chain = new ChainReader({ ...context, store: world.store }, world.clock);
+  for (;;) {
+    const last = hashes.size;
+    const known = last === 0 ? undefined : { sequence: last, hash: hashes.get(last)! };
+    try {
+      for await (const commit of chain.commits(stream, known)) {
+        const { sequence } = commit.header;
+        hashes.set(sequence, commit.hash);
+        for await (const { path } of commit.rows()) {
+          const name = Buffer.from(path).toString();
+          if (found.has(name)) throw new Finding(`${name} is committed twice`);
+          found.set(name, { sequence, hash: commit.hash });
+        }
+      }
+      return { found, hashes };
+    } catch (error) {
+      if (error instanceof Finding) throw error;
+      const isUndecided = error instanceof RrbackupError && error.code === 'manifest.undecided';
+      if (!isUndecided) throw new Finding(`the history cannot be read: ${String(error)}`, error);
+      // Whoever was told of success knows which it is.
+      const acknowledged = intents.find(({ done }) => done?.sequence === hashes.size + 1);
+      if (acknowledged === undefined) return { found, hashes };
+      found.set(acknowledged.name, acknowledged.done!);
+      hashes.set(hashes.size + 1, acknowledged.done!.hash);
+    }
+  }
 }

@@ -60,8 +60,7 @@ export class Line extends WrappedStore {
       for (let turns = 1 + random.below(4); turns > 0; turns--) await this.#world.turn();
     if (this.#world.isStormy() || random.chance(weather.refused)) throw transient(`${key} was refused`);
     if (random.chance(weather.final)) throw final;
-    // What a store without conditions is told late would overtake what nobody can hold back.
-    if (writes && random.chance(weather.late) && this.#world.createsConditionally) {
+    if (writes && random.chance(weather.late)) {
       this.#world.later(action);
       throw transient(`${key} timed out`);
     }

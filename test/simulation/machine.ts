@@ -110,6 +110,11 @@ export class Machine {
     return backup(repository, this.source, { allowEmpty: true });
   }
 
+  /** Takes the history as it is now, whatever this machine has seen. */
+  async adopt(): Promise<void> {
+    await this.run({ adopt: true, sync: false }, (repository) => repository.adopt());
+  }
+
   async recover(): Promise<void> {
     await this.run({ create: 'never', sync: false }, (repository) => recover(repository));
   }

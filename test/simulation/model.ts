@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { chunkId } from '../../lib/crypto/index.js';
+import { RrbackupError } from '../../lib/errors/index.js';
 import type { ChainReader } from '../../lib/manifest/chain.js';
 import type { Commit, Entry } from '../../lib/manifest/types.js';
 import { packKey, verifyPack } from '../../lib/pack/index.js';
@@ -55,6 +56,8 @@ function describeEntry(where: string, entry: Entry): string {
 /** One stream as the store has it, read from its start. */
 export interface StreamState {
   readonly versions: readonly { readonly hash: string; readonly run: string; readonly lines: Lines }[];
+  /** Whether two entries stand in the place of the next. */
+  readonly isUndecided: boolean;
 }
 
 /** Remembers what it has proven: a pack's bytes never change under one name and version. */
@@ -65,17 +68,22 @@ export class StoreReader {
   async stream(context: Context, chain: ChainReader, stream: string): Promise<StreamState> {
     const versions: StreamState['versions'][number][] = [];
     const tree = new Map<string, Entry>();
-    for await (const commit of chain.commits(stream)) {
-      await this.#apply(commit, tree);
-      for await (const { name, versionId } of commit.packs()) await this.#verify(context, name, versionId);
-      const missing = [...tree.values()].flatMap(({ content }) =>
-        content.filter((segment) => segment.kind === 'chunk' && !this.#holds(hex(segment.id))),
-      );
-      if (missing.length > 0) throw new Error(`version ${commit.header.sequence} names a chunk in no pack`);
-      const lines = [...tree].map(([where, entry]) => describeEntry(where, entry)).sort();
-      versions.push({ hash: commit.hash, run: commit.header.run, lines });
+    try {
+      for await (const commit of chain.commits(stream)) {
+        await this.#apply(commit, tree);
+        for await (const { name, versionId } of commit.packs()) await this.#verify(context, name, versionId);
+        const missing = [...tree.values()].flatMap(({ content }) =>
+          content.filter((segment) => segment.kind === 'chunk' && !this.#holds(hex(segment.id))),
+        );
+        if (missing.length > 0) throw new Error(`version ${commit.header.sequence} names a chunk in no pack`);
+        const lines = [...tree].map(([where, entry]) => describeEntry(where, entry)).sort();
+        versions.push({ hash: commit.hash, run: commit.header.run, lines });
+      }
+      return { versions, isUndecided: false };
+    } catch (error) {
+      if (!(error instanceof RrbackupError) || error.code !== 'manifest.undecided') throw error;
+      return { versions, isUndecided: true };
     }
-    return { versions };
   }
 
   /** Packs that some version has named so far. */

@@ -24,6 +24,12 @@ interface Run {
   readonly tree: readonly string[];
 }
 
+/** What a backup said. */
+interface Claim {
+  readonly run: Run;
+  readonly sequence: number;
+}
+
 interface Version {
   readonly hash: string;
   readonly run: string;
@@ -55,6 +61,8 @@ const maximumMachines = 3;
 const maximumSteps = 10;
 /** A run of so little makes no more packs than this. */
 const packsPerAttempt = 2;
+/** That a backup may lose before it gives up. */
+const racesPerBackup = 5;
 
 class Schedule {
   readonly #random: Random;
@@ -64,10 +72,13 @@ class Schedule {
   readonly #observer: Machine;
   readonly #reader = new StoreReader();
   readonly #versions = new Map<string, Version[]>();
+  #claims: Claim[] = [];
   /** Runs that have not become a version; they may still, when somebody recovers what they left. */
   #unfinished: Run[] = [];
   readonly #images = new Map<Machine, string[]>();
   #crashes = 0;
+  /** Streams whose newest version does not show yet. */
+  readonly #undecided = new Set<string>();
   /** Attempts of runs that cannot have become a version, or need not. */
   #spoilt = 0;
 
@@ -134,14 +145,12 @@ class Schedule {
         return this.#restore(machine);
       case 5:
       case 6:
-        // Together; but a stream on a store without conditions has one writer at a time.
-        if (this.#world.createsConditionally) {
-          // Of so many, each may lose every race but its last.
-          this.#spoilt += this.#machines.length * (this.#machines.length - 1);
-          await Promise.all(this.#machines.map((each) => this.#backUp(each)));
-          return;
-        }
-        return this.#backUp(machine);
+        // Where no create is conditional, a repository is made by one machine, which may die over it.
+        if (!this.#world.createsConditionally && !(await hasDescriptor(this.#world.store)))
+          return this.#backUp(machine);
+        this.#spoilt += this.#machines.length * racesPerBackup;
+        await Promise.all(this.#machines.map((each) => this.#backUp(each)));
+        return;
       default:
         return this.#backUp(machine);
     }
@@ -177,8 +186,6 @@ class Schedule {
     this.#claims.push({ run, sequence: version ?? newest });
   }
 
-  #claims: { readonly run: Run; readonly sequence: number }[] = [];
-
   async #failed(machine: Machine, error: unknown): Promise<void> {
     this.#world.note(
       `${machine.options.name} met ${error instanceof RrbackupError ? error.code : String(error)}`,
@@ -193,6 +200,8 @@ class Schedule {
     if (error.kind === 'store' || error.code === 'manifest.lost_race') return;
     // Somebody's last pack is there without its commit, and this machine does not know whose: the way out is to recover it.
     if (error.code === 'backup.history_gone') return this.#recover(machine);
+    if (!this.#world.createsConditionally && error.code === 'manifest.undecided') return;
+    if (this.#isFalseAlarm(error)) return this.#adopt(machine);
     // A machine that has crashed before it could remember the repository that it made.
     throw new Finding(`${machine.options.name} met ${error.code}: ${error.message}`, error);
   }
@@ -216,6 +225,19 @@ class Schedule {
     }
   }
 
+  /** Where creates race somebody may see what is withdrawn later. */
+  #isFalseAlarm(error: RrbackupError): boolean {
+    const codes = ['repository.forked', 'repository.rolled_back'];
+    return !this.#world.createsConditionally && codes.includes(error.code);
+  }
+
+  async #adopt(machine: Machine): Promise<void> {
+    const { weather } = this.#world;
+    this.#world.weather = fair;
+    await machine.adopt();
+    this.#world.weather = weather;
+  }
+
   /** Any version, by way of the product, on a machine with whatever memory it has. */
   async #restore(machine: Machine): Promise<void> {
     try {
@@ -231,6 +253,7 @@ class Schedule {
       if (error instanceof Finding) throw error;
       if (error instanceof RrbackupError && (error.kind === 'store' || error.kind === 'no_repository'))
         return;
+      if (error instanceof RrbackupError && this.#isFalseAlarm(error)) return this.#adopt(machine);
       throw new Finding(`a restore met ${String(error)}`, error);
     }
   }
@@ -250,6 +273,7 @@ class Schedule {
     const { weather, store } = this.#world;
     if (!(await hasDescriptor(store))) return;
     this.#world.weather = fair;
+    this.#undecided.clear();
     try {
       await this.#observer.run(
         { create: 'never', access: 'read', sync: false },
@@ -269,7 +293,8 @@ class Schedule {
   }
 
   /** Versions stay what they were; what is new is somebody's run, whole, and nobody's twice. */
-  #take(stream: string, { versions }: StreamState): void {
+  #take(stream: string, { versions, isUndecided }: StreamState): void {
+    if (isUndecided) this.#undecided.add(stream);
     const known = this.#versions.get(stream) ?? [];
     for (const [index, version] of known.entries())
       if (versions[index]?.hash !== version.hash)
@@ -287,12 +312,16 @@ class Schedule {
   }
 
   #checkClaims(): void {
-    for (const { run, sequence } of this.#claims) {
-      const version = this.#versions.get(run.stream)?.[sequence - 1];
-      if (version?.lines.join('\n') !== run.lines.join('\n'))
+    const open: Claim[] = [];
+    for (const claim of this.#claims) {
+      const { run, sequence } = claim;
+      const versions = this.#versions.get(run.stream) ?? [];
+      const version = versions[sequence - 1];
+      if (sequence > versions.length && this.#undecided.has(run.stream)) open.push(claim);
+      else if (version?.lines.join('\n') !== run.lines.join('\n'))
         throw new Finding(`a backup said that version ${sequence} is what it saw; it is not`);
     }
-    this.#claims = [];
+    this.#claims = open;
   }
 
   /** What nobody refers to comes from runs that did not get to their end. */
@@ -309,6 +338,12 @@ class Schedule {
     this.#world.weather = fair;
     for (const machine of this.#machines) {
       await this.#backUp(machine);
+      await this.#check();
+    }
+    // Whoever knows which of two entries counts has gone on from it by now. Where nobody does, a person decides.
+    if (this.#undecided.size > 0) {
+      await this.#recover(this.#machines[0]!);
+      for (const machine of this.#machines) await this.#backUp(machine);
       await this.#check();
     }
     if (!(await hasDescriptor(this.#world.store))) return;

@@ -13,15 +13,22 @@ export async function firstFailure(
   simulate: (seed: number) => Promise<unknown>,
   seeds: Iterable<number>,
 ): Promise<Failure | undefined> {
+  const { stackTraceLimit } = Error;
   for (const seed of seeds) {
     try {
-      await simulate(seed);
+      // Most errors of a schedule are part of it, and nobody looks at where they arose.
+      Error.stackTraceLimit = 0;
+      await simulate(seed).catch(() => {
+        Error.stackTraceLimit = stackTraceLimit;
+        return simulate(seed);
+      });
     } catch (error) {
       const { stack = String(error), cause } = error as Error;
       const message = cause instanceof Error ? `${stack}\ncaused by ${cause.stack}` : stack;
       return { seed, message, trace: error instanceof Finding ? error.trace : [] };
     }
   }
+  Error.stackTraceLimit = stackTraceLimit;
   return undefined;
 }
 

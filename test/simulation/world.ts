@@ -52,12 +52,18 @@ export function drawWeather(random: Random): Weather {
 }
 
 const longestStorm_calls = 40;
+const slowCall_ms = 500;
 const year_ns = 365n * 24n * 3600n * 10n ** 9n;
 
-/** A clock that only calls and jumps move. */
+/** A clock that only calls, pauses and jumps move. */
 export class SimulatedClock implements Clock {
   #now_ns = 1_800_000_000n * 10n ** 9n;
   #monotonic_ms = 0;
+  readonly pause: (duration_ms: number) => Promise<void>;
+
+  constructor(pause: SimulatedClock['pause']) {
+    this.pause = pause;
+  }
 
   now_ns(): bigint {
     return this.#now_ns;
@@ -87,7 +93,7 @@ export interface WorldOptions {
 
 export class World {
   readonly random: Random;
-  readonly clock = new SimulatedClock();
+  readonly clock = new SimulatedClock((duration_ms) => this.#pause(duration_ms));
   readonly store: MemoryStore;
   /** Whatever the clients believe. */
   readonly createsConditionally: boolean;
@@ -98,6 +104,7 @@ export class World {
   #late: { calls: number; readonly act: () => Promise<unknown> }[] = [];
   #storm_calls = 0;
   #waiting: (() => void)[] = [];
+  #pausing: { readonly until_ms: number; readonly wake: () => void }[] = [];
   #quiet = 0;
   #isPumping = false;
   readonly #isPure: boolean;
@@ -120,17 +127,29 @@ export class World {
   /** Waits until it is the caller's turn: of all who wait, any one may be next. */
   async turn(): Promise<void> {
     const turn = new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#quiet = 0;
-    if (!this.#isPumping) {
-      this.#isPumping = true;
-      setImmediate(this.#pump);
-    }
+    this.#startPumping();
     await turn;
-    this.clock.pass(1);
+    this.clock.pass(this.random.chance(this.weather.slow) ? slowCall_ms : 1);
     for (const late of this.#late) late.calls--;
     const due = this.#late.filter(({ calls }) => calls <= 0);
     this.#late = this.#late.filter(({ calls }) => calls > 0);
     for (const { act } of due) await act();
+  }
+
+  /** Others go on meanwhile; where there is nothing to go on with, the time passes at once. */
+  #pause(duration_ms: number): Promise<void> {
+    const until_ms = this.clock.monotonic_ms() + duration_ms;
+    return new Promise<void>((wake) => {
+      this.#pausing.push({ until_ms, wake });
+      this.#startPumping();
+    });
+  }
+
+  #startPumping(): void {
+    this.#quiet = 0;
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    setImmediate(this.#pump);
   }
 
   /** Nobody is let through before everybody has come as far as they can without the store. */
@@ -139,12 +158,23 @@ export class World {
       setImmediate(this.#pump);
       return;
     }
-    const [next] = this.#waiting.splice(this.random.below(this.#waiting.length), 1);
-    this.#isPumping = this.#waiting.length > 0;
+    const next = this.#nextAwake() ?? this.#waiting.splice(this.random.below(this.#waiting.length), 1)[0]!;
+    this.#isPumping = this.#waiting.length + this.#pausing.length > 0;
     this.#quiet = 0;
     if (this.#isPumping) setImmediate(this.#pump);
-    next?.();
+    next();
   };
+
+  /** Whose pause is over. */
+  #nextAwake(): (() => void) | undefined {
+    if (this.#pausing.length === 0) return undefined;
+    const next = this.#pausing.reduce((one, other) => (other.until_ms < one.until_ms ? other : one));
+    const left_ms = next.until_ms - this.clock.monotonic_ms();
+    if (left_ms > 0 && this.#waiting.length > 0) return undefined;
+    this.clock.pass(Math.max(0, left_ms));
+    this.#pausing = this.#pausing.filter((other) => other !== next);
+    return next.wake;
+  }
 
   /** Whether this call meets a storm; storms come by the weather and go with the calls that they refuse. */
   isStormy(): boolean {
