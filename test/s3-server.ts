@@ -62,7 +62,7 @@ export function givenServer(): S3Server | undefined {
 }
 
 /** Undefined, with the reason as a comment, where there is no server and none can be started. Stopped when `t` ends. */
-export async function s3Server(t: Test): Promise<S3Server | undefined> {
+export async function s3Server(t: Pick<Test, 'teardown' | 'comment'>): Promise<S3Server | undefined> {
   const given = givenServer();
   if (given !== undefined) return given;
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/radosgw')) {

@@ -16,6 +16,7 @@ import {
   readSlots,
   type RepositoryKey,
   repositoryOfSlot,
+  storedDescriptors,
   type StoredSlot,
   Unlocker,
   verifyDescriptor,
@@ -29,6 +30,7 @@ import {
   type Repository,
   type RepositoryConfiguration,
 } from '../repository/index.js';
+import { getIfThere } from '../repository/opening.js';
 import { openStore } from '../store/open.js';
 import type { Call, ObjectStore } from '../store/types.js';
 import { putBeside } from './put-beside.js';
@@ -45,7 +47,6 @@ type Configuration = Pick<RepositoryConfiguration, 'encryption' | 'password' | '
 
 /** A pack that cannot be read proves nothing; so many are tried. */
 const enoughPacks = 32;
-const maximumDescriptor_bytes = 16 * 1024;
 /** Where the repository id stands in a pack: lib/pack/FORMAT.md. */
 const idInPack = { offset: 12, length: 16 };
 
@@ -147,17 +148,16 @@ async function readDescriptors(
   store: ObjectStore,
   call: Call,
 ): Promise<{ current: Descriptor | undefined; others: Descriptor[] }> {
-  const newest = await store.stat(descriptorKey, call);
-  let current: Descriptor | undefined;
-  const others: Descriptor[] = [];
-  for await (const { key, versionId, size_bytes } of store.list(descriptorKey, call)) {
-    if (key !== descriptorKey || size_bytes > maximumDescriptor_bytes) continue;
-    const descriptor = parsed(await store.get(key, { ...call, ...(versionId === '' ? {} : { versionId }) }));
-    if (descriptor === undefined) continue;
-    if (newest?.versionId === versionId) current = descriptor;
-    else others.push(descriptor);
-  }
-  return { current, others };
+  const current = await getIfThere(store, descriptorKey, call).catch(unlessTooLarge);
+  const others = (await storedDescriptors(store, call)).filter((bytes) => current?.equals(bytes) !== true);
+  return {
+    current: current && parsed(current),
+    others: others.flatMap((bytes) => parsed(bytes) ?? []),
+  };
+}
+
+function unlessTooLarge(error: unknown): undefined {
+  if (!(error instanceof RrbackupError) || error.code !== 'store.too_large') throw error;
 }
 
 function parsed(bytes: Buffer): Descriptor | undefined {

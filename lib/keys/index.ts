@@ -2,6 +2,7 @@
 
 export { descriptorKey, encodeDescriptor, parseDescriptor, verifyDescriptor } from './descriptor.js';
 export type { Descriptor, DescriptorFields, Encryption } from './descriptor.js';
+export { storedDescriptors } from './descriptors.js';
 export { exportKey, parseExportedKey } from './exported.js';
 export type { RepositoryKey } from './exported.js';
 export { addPassword, listPasswords, readSlots, removePassword } from './manage.js';

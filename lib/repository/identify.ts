@@ -2,14 +2,12 @@
 // password is at work, or from the store alone. A repository is made where there is none and this machine remembers none; it
 // is never made over one.
 
-import { cryptoReady, deriveKeys, publicSecret, type RepositoryKeys, streamId } from '../crypto/index.js';
+import { cryptoReady, deriveKeys, type RepositoryKeys, streamId } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import {
   type Descriptor,
   descriptorKey,
   parseDescriptor,
-  readSlots,
-  type StoredSlot,
   Unlocker,
   verifyDescriptor,
 } from '../keys/index.js';
@@ -20,6 +18,7 @@ import { createRepository } from './create.js';
 import type { OpenOptions, RepositoryConfiguration } from './open.js';
 import { getIfThere, holdAgainst, type Opening, recallOpening, rememberOpening } from './opening.js';
 import type { LocationState, Memory } from './state.js';
+import { secretOf, StoredDescriptor } from './stored-descriptor.js';
 
 export interface Identified {
   readonly descriptor: Descriptor;
@@ -103,26 +102,27 @@ async function fromStore(
   const call = callOf(options);
   const store = await openStore();
   await cryptoReady();
+  const { onWarning } = options;
+  const stored = new StoredDescriptor({
+    ...{ store, credentials: configuration, memory, unlocker, call },
+    ...(onWarning && { onWarning }),
+  });
   let created = false;
-  let bytes = await getIfThere(store, descriptorKey, call);
-  bytes ??= await madeMeanwhile(store, memory, call);
-  if (bytes === undefined) {
-    if (options.create !== 'if-new') {
-      if (options.access === 'dry-run') return undefined;
-      throw noRepository(store);
+  let opened = await stored.find();
+  if (opened === undefined) {
+    let made = await madeMeanwhile(store, memory, call);
+    if (made === undefined) {
+      if (options.create !== 'if-new') {
+        if (options.access === 'dry-run') return undefined;
+        throw noRepository(store);
+      }
+      made = await createRepository(store, configuration, options);
+      created = true;
     }
-    // Before anything is made there: a repository that this machine cannot remember would be a surprise the next time.
-    if (options.access !== 'dry-run') state.makeDirectory();
-    bytes = await createRepository(store, configuration, options);
-    created = true;
+    opened = await stored.open(made);
   }
-  const descriptor = parseDescriptor(bytes);
-  checkIdentity(descriptor, memory, configuration, store);
+  const { bytes, descriptor, secret, slot, keys } = opened;
   store.conditionalCreate = descriptor.conditionalCreate;
-  const slots = descriptor.encryption === 'none' ? [] : await readSlots(store, call);
-  const { secret, slot } = await secretOf(descriptor, slots, configuration, unlocker);
-  const keys = deriveKeys(secret);
-  verifyDescriptor(descriptor, keys);
   if (options.access !== 'dry-run') {
     if (memory === undefined) {
       if (options.adopt === true) state.forget();
@@ -156,18 +156,6 @@ function streamsOf(keys: RepositoryKeys, host: string, { sources = [] }: OpenOpt
 
 const sameStreams = (some: Opening['streams'], all: Opening['streams']): boolean =>
   Object.entries(some).every(([source, stream]) => all[source] === stream);
-
-async function secretOf(
-  { encryption, repository: repositoryId }: Descriptor,
-  slots: readonly StoredSlot[],
-  configuration: Question['configuration'],
-  unlocker: Unlocker | undefined,
-): Promise<{ secret: Buffer; slot: StoredSlot | undefined }> {
-  if (encryption === 'none' || unlocker === undefined)
-    return { secret: publicSecret(repositoryId), slot: undefined };
-  const password = slots.length === 0 ? '' : await configuration.password();
-  return unlocker.unlock({ slots, password, repositoryId });
-}
 
 function parsed(bytes: Buffer): Descriptor | undefined {
   try {
@@ -209,8 +197,8 @@ async function madeMeanwhile(
         `this machine remembers repository ${memory.repositoryId} at ${store.location}, but it is not there any more: ` +
         'it was deleted or moved, a disk is not mounted, or this is another bucket under the same name',
       guidance:
-        'bring it back; where only rrbackup.json is lost, or delete markers hide everything, run rrbackup recover; if it is ' +
-        'gone for good and a new one shall begin here, run rrbackup init --adopt',
+        'bring it back; where only rrbackup.json is lost, run rrbackup recover; if it is gone for good and a new one shall ' +
+        'begin here, run rrbackup init --adopt',
     });
   }
   // Keys alone are what an interrupted creation leaves.
@@ -228,36 +216,4 @@ async function madeMeanwhile(
     }
   }
   return undefined;
-}
-
-function checkIdentity(
-  descriptor: Descriptor,
-  memory: Memory | undefined,
-  configuration: Pick<RepositoryConfiguration, 'encryption'>,
-  store: ObjectStore,
-): void {
-  if (memory !== undefined && memory.repositoryId !== descriptor.repository) {
-    throw new RrbackupError({
-      code: 'repository.replaced',
-      kind: 'tampered',
-      message:
-        `the repository at ${store.location} is ${descriptor.repository}, but this machine remembers ` +
-        `${memory.repositoryId} there: somebody has put another one in its place`,
-      guidance:
-        'if you did that yourself, run rrbackup init --adopt to accept it; otherwise find out who did before going on',
-    });
-  }
-  if (descriptor.encryption !== configuration.encryption) {
-    const [written, wanted] =
-      descriptor.encryption === 'none' ? ['not encrypted', 'a password'] : ['encrypted', 'encryption = none'];
-    throw new RrbackupError({
-      code: 'repository.encryption_differs',
-      kind: 'usage',
-      message: `the repository at ${store.location} is ${written}, but the configuration says ${wanted}`,
-      guidance:
-        descriptor.encryption === 'none'
-          ? 'write encryption = none into [main] if that is what you want; otherwise this is not your repository'
-          : 'remove encryption = none and give the password',
-    });
-  }
 }

@@ -73,7 +73,7 @@ export function rememberOpening(directory: string, opening: Opening): void {
     fs.writeFileSync(temporary, text, { mode: 0o600 });
     fs.renameSync(temporary, file);
   } catch {
-    fs.rmSync(temporary, { force: true });
+    fs.rm(temporary, () => undefined);
   }
 }
 
@@ -87,7 +87,7 @@ export async function holdAgainst(
   call: Call,
 ): Promise<{ holds: boolean; checkedLast: Opening['checkedLast'] }> {
   const looks = {
-    descriptor: async () => (await getIfThere(store, descriptorKey, call))?.equals(descriptor) === true,
+    descriptor: () => isDescriptor(store, descriptor, call),
     slot: async () => slot === undefined || (await isStored(store, slot, call)),
   };
   if (store.conditionalCreate || slot === undefined) {
@@ -96,6 +96,15 @@ export async function holdAgainst(
   }
   const turn = checkedLast === 'slot' ? 'descriptor' : 'slot';
   return { holds: await looks[turn](), checkedLast: turn };
+}
+
+async function isDescriptor(store: ObjectStore, descriptor: Buffer, call: Call): Promise<boolean> {
+  try {
+    return (await getIfThere(store, descriptorKey, call))?.equals(descriptor) === true;
+  } catch (error) {
+    if (error instanceof RrbackupError && error.code === 'store.too_large') return false;
+    throw error;
+  }
 }
 
 export async function getIfThere(store: ObjectStore, key: string, call: Call): Promise<Buffer | undefined> {

@@ -1,25 +1,22 @@
 // The IAM policies of the README, tried on Ceph's policy engine: users of their own who may do what the policy of their role says.
 // A policy is read out of the README, so that what stands there is what was tried.
 
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
   ListObjectVersionsCommand,
   PutBucketPolicyCommand,
   PutObjectCommand,
-  S3Client,
 } from '@aws-sdk/client-s3';
 import t from 'tap';
 import { everythingIn, filesWith, formsOf } from '../secrets/watch.js';
 import { isRoot } from '../trees.js';
 import { s3Server, type S3Server } from '../s3-server.js';
 import { newHome, type Home } from './cli.js';
+import { clientOf, newUser, type User } from './s3-user.js';
 
-const run = promisify(execFile);
 const readme = fs.readFileSync(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8');
 const roles = ['backup', 'restore', 'maintenance'] as const;
 type Role = (typeof roles)[number];
@@ -37,36 +34,6 @@ function policyOf(role: Role): readonly Statement[] {
   )?.[1];
   return (JSON.parse(text ?? '{}') as { Statement: Statement[] }).Statement;
 }
-
-interface User {
-  readonly accessKey: string;
-  readonly secretKey: string;
-}
-
-/** A user whom nothing is allowed yet. */
-async function newUser(state: string, uid: string): Promise<User> {
-  const user = { accessKey: `AK${uid}`, secretKey: `Recognisable-${uid}-secret` };
-  const args = [
-    '--uid',
-    uid,
-    '--display-name',
-    uid,
-    '--access-key',
-    user.accessKey,
-    '--secret-key',
-    user.secretKey,
-  ];
-  await run('radosgw-admin', ['-c', `${state}/ceph.conf`, '-n', 'client.admin', 'user', 'create', ...args]);
-  return user;
-}
-
-const clientOf = (server: S3Server, { accessKey, secretKey }: User): S3Client =>
-  new S3Client({
-    endpoint: server.endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
-  });
 
 function configure(home: Home, server: S3Server, bucket: string, user: User): void {
   home.configure(

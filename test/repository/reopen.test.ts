@@ -11,6 +11,12 @@ const password = (text: string) => ({
   configuration: { encryption: 'password', password: () => Promise.resolve(text) } as const,
 });
 
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
 /** Made, backed up once and closed, by a machine whose every further call of the store is counted. */
 async function remembered(t: Test, store = new MemoryStore(), passwords: readonly string[] = []) {
   const machine = new Machine(t, store);
@@ -36,10 +42,8 @@ async function remembered(t: Test, store = new MemoryStore(), passwords: readonl
       counted.calls.length = 0;
       return calls.sort();
     },
-    async slots() {
-      const slots = [];
-      for await (const slot of machine.store.list('keys/')) slots.push(slot);
-      return slots;
+    slots() {
+      return collect(machine.store.list('keys/'));
     },
   };
 }
@@ -91,8 +95,9 @@ for (const ignoresIfNoneMatch of [false, true]) {
     for (const lose of ['keys', 'descriptor'] as const) {
       const { machine, open, slots } = await remembered(t, new MemoryStore({ ignoresIfNoneMatch }));
       await open();
-      if (lose === 'descriptor') machine.store.hide('rrbackup.json');
-      else for (const { key, versionId } of await slots()) await machine.store.remove(key, versionId);
+      const [descriptor] = await collect(machine.store.list('rrbackup.json'));
+      for (const { key, versionId } of lose === 'keys' ? await slots() : [descriptor!])
+        await machine.store.remove(key, versionId);
       const runs = async () => {
         for (let run = 0; run < (ignoresIfNoneMatch ? 2 : 1); run++) await open();
       };
