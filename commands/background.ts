@@ -4,9 +4,9 @@
 // that both load at the same time.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type PlainError, RrbackupError, interrupted, toRrbackupError } from '../lib/errors/index.js';
+import { makeDirectories } from '../lib/posix/new-directory.js';
 import type { Progress } from '../lib/progress.js';
 
 /** Marks the process in the background; not for people. */
@@ -97,7 +97,7 @@ export class BackgroundChild {
 
   /** Lets it begin; resolves with its process id once it is ready, rejects with its own error. */
   async begin({ logFile, password, signal, onProgress }: BeginOptions): Promise<number> {
-    mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(logFile));
     const stop = (): void => void this.#process.kill('SIGTERM');
     signal.addEventListener('abort', stop);
     try {

@@ -2,10 +2,10 @@
 // start, and more of a short command's. Node 22.1 and later take it from the environment, in every thread; older ones know nothing of it. A cache like any
 // other in the user's cache directory: may be deleted at any time.
 
-import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import module from 'node:module';
 import { isAbsolute, join } from 'node:path';
+import { makeDirectories } from '../lib/posix/new-directory.js';
 
 const firstNode = 22;
 
@@ -17,7 +17,7 @@ export function compileCache(environment: Environment, node = process.versions.n
   const given = environment['XDG_CACHE_HOME'] ?? '';
   const directory = join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'rrbackup/compiled-code');
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory);
   } catch {
     return {};
   }

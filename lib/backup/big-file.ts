@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import { ByteWriter } from '../bytes/cursor.js';
 import { joinPath } from '../bytes/path.js';
-import { encodeAttributes, isTooLarge, tooLarge } from '../manifest/entry.js';
+import { systemClock } from '../clock.js';
+import { checkSegmentCount, encodeAttributes, isTooLarge, tooLarge } from '../manifest/entry.js';
 import type { Entry, Segment } from '../manifest/types.js';
 import type { ChunkId } from '../pack/types.js';
 import { statusOfFile } from '../posix/directory.js';
@@ -13,8 +14,9 @@ import { openLong } from '../posix/long-path.js';
 import { dataExtents } from '../posix/sparse.js';
 import { FileStatus } from '../posix/status.js';
 import { reading, UnreadableError } from './big-file-work.js';
-import { describe, replaced, xattrsOf } from './file-reader.js';
+import { describe, isSame, judge, replaced, xattrsOf } from './file-reader.js';
 import type { BigFile, Range, WorkerRequest, WorkerResponse } from './messages.js';
+import { ScanStart } from './same-state.js';
 import { fileEntryOf, typeOf } from './status-entry.js';
 
 /** What one worker cuts at a time, and what it hashes or stores at a time. */
@@ -44,6 +46,7 @@ export interface BigFileOptions {
   hasChunk(id: ChunkId): boolean;
 }
 
+type Reading = Extract<BigFileResult, { entry: Entry }> & { readonly isFresh: boolean };
 type Piece = Range & { readonly id?: ChunkId };
 
 export async function readBigFile(options: BigFileOptions, file: BigFile): Promise<BigFileResult> {
@@ -62,8 +65,15 @@ export async function readBigFile(options: BigFileOptions, file: BigFile): Promi
     return response;
   };
   try {
-    const first = await readOnce({ ...options, ask }, file, fd);
-    return 'reason' in first || first.isStable ? first : await readOnce({ ...options, ask }, file, fd);
+    let last: readonly Segment[] | undefined;
+    for (let reading = 1; ; reading++) {
+      const result = await readOnce({ ...options, ask }, file, fd);
+      if ('reason' in result) return result;
+      const { content } = result.entry;
+      const verdict = judge({ ...result, reading, isAsLast: isSame(content, last) });
+      if (verdict !== 'again') return { ...result, isStable: verdict === 'whole' };
+      last = content;
+    }
   } catch (error) {
     if (!(error instanceof UnreadableError) && !isTooLarge(error)) throw error;
     return { reason: error.message };
@@ -74,9 +84,14 @@ export async function readBigFile(options: BigFileOptions, file: BigFile): Promi
   }
 }
 
-async function readOnce(options: BigFileOptions, file: BigFile, fd: number): Promise<BigFileResult> {
+async function readOnce(
+  options: BigFileOptions,
+  file: BigFile,
+  fd: number,
+): Promise<Reading | Extract<BigFileResult, { reason: string }>> {
   const before = new FileStatus();
   reading(() => statusOfFile(fd, before));
+  const isFresh = new ScanStart(systemClock.now_ns()).isTooFresh(before);
   if (typeOf(before.mode) !== 'file') return { reason: replaced };
   // Offsets in it would not be exact.
   if (!Number.isSafeInteger(before.size_bytes)) throw tooLarge('it is too long');
@@ -98,8 +113,9 @@ async function readOnce(options: BigFileOptions, file: BigFile, fd: number): Pro
   reading(() => statusOfFile(fd, after));
   const sum_bytes = content.reduce((sum, segment) => sum + segment.size_bytes, 0);
   const entry = { ...fileEntryOf(before, sum_bytes), xattrs, content };
+  checkSegmentCount(content.length);
   encodeAttributes(new ByteWriter(), entry);
-  return { entry, isStable: before.isSameState(after), xattrsReason };
+  return { entry, isStable: before.isSameState(after), isFresh, xattrsReason };
 }
 
 function isHoleAtEnd(fd: number, position: number, end: number): boolean {

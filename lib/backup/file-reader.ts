@@ -1,7 +1,8 @@
-// Reads one file into chunks: holes are found, data is cut, and a file that changes meanwhile is read once more. Hands every
-// chunk to `storeChunk` and keeps none.
+// Reads one file into chunks: holes are found, data is cut, and a file that changes meanwhile, or may have done so without its
+// times telling, is read once more. Hands every chunk to `storeChunk` and keeps none.
 
 import type { Cutter } from '../chunking/index.js';
+import { type Clock, systemClock } from '../clock.js';
 import type { StoredSegment } from '../manifest/row-stream.js';
 import { manifestLimits } from '../manifest/layout.js';
 import type { Xattr } from '../manifest/types.js';
@@ -11,6 +12,7 @@ import { dataExtents } from '../posix/sparse.js';
 import { FileStatus } from '../posix/status.js';
 import { readXattrs } from '../posix/xattr.js';
 import { ReadAhead } from './read-ahead.js';
+import { ScanStart } from './same-state.js';
 import { typeOf } from './status-entry.js';
 
 /** How much of a file is looked at at once: two of the largest chunks. */
@@ -24,6 +26,7 @@ export interface FileReaderOptions {
   storeChunk(plain: Uint8Array): StoredSegment;
   /** Which file is open from now on; undefined: none. */
   onDescriptor?(fd: number | undefined): void;
+  readonly clock?: Clock;
 }
 
 export type ReadResult =
@@ -41,17 +44,42 @@ export type ReadResult =
 
 export const replaced = 'it was replaced by something else while the backup ran';
 const none: readonly never[] = [];
+const margin_s = 3;
+const noId = new Uint8Array();
+
+type Content = readonly StoredSegment[];
+
+/**
+ * After the n-th reading of a file. `isStable`: its status is what it was before; `isFresh`: it was written to so shortly before
+ * that another write would not show in that, so that only what is read twice the same is known to be whole.
+ */
+export function judge(of: {
+  readonly reading: number;
+  readonly isStable: boolean;
+  readonly isFresh: boolean;
+  readonly isAsLast: boolean;
+}): 'whole' | 'changing' | 'again' {
+  const { reading, isStable, isFresh, isAsLast } = of;
+  if (isStable && (!isFresh || isAsLast)) return 'whole';
+  // The second time because it changed, the third because that was a moment ago.
+  return reading === 1 || (reading === 2 && isStable) ? 'again' : 'changing';
+}
 
 export class FileReader {
   readonly #options: FileReaderOptions;
   #before = new FileStatus();
   #after = new FileStatus();
   #isStoring = false;
+  readonly #clock: Clock;
+  /** What was not written to since then need not be held against the clock. */
+  readonly #old_s: number;
   /** Told before each file that lies in a directory with more of them. */
   readonly ahead: ReadAhead;
 
   constructor(options: FileReaderOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#old_s = Number(this.#clock.now_ns() / 1_000_000_000n) - margin_s;
     this.ahead = new ReadAhead(options.window);
   }
 
@@ -68,10 +96,19 @@ export class FileReader {
     }
     this.#options.onDescriptor?.(fd);
     try {
-      const first = this.#readOnce(fd, seen);
-      if ('reason' in first || first.isStable) return first;
-      [this.#before, this.#after] = [this.#after, this.#before];
-      return this.#readOnce(fd, this.#before);
+      let status = seen;
+      let last: Content | undefined;
+      for (let reading = 1; ; reading++) {
+        const isFresh = this.#isFresh(status);
+        const result = this.#readOnce(fd, status);
+        if ('reason' in result) return result;
+        const { isStable, content } = result;
+        const verdict = judge({ reading, isStable, isFresh, isAsLast: isSame(content, last) });
+        if (verdict !== 'again') return { ...result, isStable: verdict === 'whole' };
+        last = content;
+        [this.#before, this.#after] = [this.#after, this.#before];
+        status = this.#before;
+      }
     } catch (error) {
       if (this.#isStoring) throw error;
       return { reason: describe(error) };
@@ -79,6 +116,11 @@ export class FileReader {
       this.#options.onDescriptor?.(undefined);
       closeFile(fd);
     }
+  }
+
+  #isFresh(status: FileStatus): boolean {
+    const mayBe = status.size_bytes > 0 && status.ctime_s >= this.#old_s;
+    return mayBe && new ScanStart(this.#clock.now_ns()).isTooFresh(status);
   }
 
   #readOnce(fd: number, status: FileStatus): ReadResult {
@@ -117,6 +159,15 @@ export class FileReader {
       return true;
     });
   }
+}
+
+type Part = Pick<StoredSegment, 'size_bytes'> & { readonly id?: Uint8Array | undefined };
+
+/** Whether the same was read twice. */
+export function isSame(content: readonly Part[], last: readonly Part[] | undefined): boolean {
+  const isAs = (one: Part, other: Part | undefined): boolean =>
+    one.size_bytes === other?.size_bytes && Buffer.compare(one.id ?? noId, other.id ?? noId) === 0;
+  return content.length === last?.length && content.every((part, index) => isAs(part, last[index]));
 }
 
 /** Of an open file; the reason why there are none although it may have some. */

@@ -43,7 +43,7 @@ export interface BackupOptions extends Run {
 const much_bytes = 16 * 1024 * 1024;
 
 /** What another machine of this name may be the cause of. */
-const anothers = ['manifest.lost_race', 'backup.history_gone'];
+const anothers = ['manifest.lost_race', 'manifest.undecided', 'backup.history_gone'];
 
 /** Other writers of the same stream are rare: more lost races than this mean that something else is wrong. */
 const maximumAttempts = 5;
@@ -61,9 +61,11 @@ export async function backup(
   // Packs are large, and a run that is short of memory is often on a small machine.
   returnFreedMemory();
   const stream = repository.streamId(source.name);
-  const lockPath = repository.state.lockPath(stream);
-  const lock = tryLock(lockPath);
-  if (lock === undefined) throw busy(source, lockHolder(lockPath));
+  const { state } = repository;
+  const lockPath = state.lockPath(stream);
+  // Where this machine cannot keep a lock, the store alone keeps two runs apart.
+  const lock = state.attempt(() => tryLock(lockPath) ?? 'taken');
+  if (lock === 'taken') throw busy(source, lockHolder(lockPath));
   try {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -77,7 +79,7 @@ export async function backup(
       }
     }
   } finally {
-    lock.release();
+    lock?.release();
   }
 }
 

@@ -1,7 +1,9 @@
 // Opens the LMDB file and its tables. The only importer of lmdb; knows no questions and no rows.
 
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 
+import { preallocate } from '../posix/allocate.js';
 import { ChunkTable } from './chunk-table.js';
 import { catalogFailure } from './failure.js';
 import { PlaceTable } from './place-table.js';
@@ -55,10 +57,27 @@ export interface DatabaseOptions {
   readonly readOnly: boolean;
 }
 
+/** Of 126 readers, LMDB's own default, in whole pages. */
+const locks_bytes = 12_288;
+
+/**
+ * LMDB maps its file of locks and writes to it: where the disk is full that would end the process by a signal. Throws instead
+ * what the system says.
+ */
+function takeRoomForLocks(file: string): void {
+  const descriptor = openSync(file, 'a+', 0o600);
+  try {
+    if (fstatSync(descriptor).blocks * 512 < locks_bytes) preallocate(descriptor, locks_bytes);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Throws RrbackupError: 'catalog.damaged' where LMDB does not recognise its file or tables are missing. */
 export function openDatabase({ path, readOnly }: DatabaseOptions): CatalogDatabase {
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
+    if (!readOnly) takeRoomForLocks(`${path}-lock`);
     root = open<Buffer, Buffer>({
       path,
       noSubdir: true,

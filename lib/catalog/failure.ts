@@ -8,6 +8,8 @@ import { RrbackupError, toRrbackupError } from '../errors/index.js';
 const lmdbCorrupted = -30796;
 const lmdbMapFull = -30792;
 const diskFullCodes = new Set<unknown>(['ENOSPC', 'EDQUOT', 28, 122, lmdbMapFull]);
+/** Nothing can be made there: no right to, or no directory that could hold it. */
+const deniedCodes = new Set<unknown>(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 13, 1, 30]);
 const damageCodes = new Set<unknown>([lmdbCorrupted, -30797, -30795, -30794, -30793, -30784]);
 
 /** LMDB's word for a write that ended early, which is how a disk that has just become full looks like. */
@@ -58,7 +60,7 @@ export function catalogFailure(error: unknown, path: string): RrbackupError {
   }
   if (damageCodes.has(code))
     return catalogDamaged(error instanceof Error ? error.message : String(error), error);
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 13 || code === 1 || code === 30) {
+  if (deniedCodes.has(code)) {
     return new RrbackupError({
       code: 'catalog.denied',
       kind: 'failure',

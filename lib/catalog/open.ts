@@ -4,7 +4,6 @@
 import {
   closeSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -15,6 +14,7 @@ import {
 import { dirname } from 'node:path';
 
 import { RrbackupError } from '../errors/index.js';
+import { makeDirectories } from '../posix/new-directory.js';
 import { Catalog } from './catalog.js';
 import { openDatabase, schemaVersion, type CatalogDatabase } from './database.js';
 import { catalogFailure, catalogMissing } from './failure.js';
@@ -51,7 +51,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenedCatalo
   const toCatalog = (database: CatalogDatabase): Catalog =>
     new Catalog(database, repositoryId, { seal, batch });
   try {
-    if (!readOnly) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (!readOnly) makeDirectories(dirname(path));
     const found = inspect(path);
     if (found === 'absent') {
       if (readOnly) throw catalogMissing(path);

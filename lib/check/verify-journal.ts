@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from '../crypto/index.js';
 import type { PackName } from '../pack/types.js';
+import { makeDirectories } from '../posix/new-directory.js';
 import { reasonOf } from '../posix/reason.js';
 
 /** What was in order so long ago need not be any more. */
@@ -44,7 +45,7 @@ export class VerifyJournal {
     if (!options.startsAnew && this.#resume()) return;
     const { seed } = this.#beginning;
     this.#write(() => {
-      fs.mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+      makeDirectories(options.directory);
       fs.writeFileSync(this.#file, `${JSON.stringify({ selection, began_ns: String(now_ns), seed })}\n`, {
         mode: 0o600,
       });

@@ -1,8 +1,8 @@
 // Writes a first configuration, for somebody who begins with a directory repository. Never overwrites one.
 
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RrbackupError } from '../errors/index.js';
+import { makeDirectories } from '../posix/new-directory.js';
 import { writeNewFile } from '../posix/new-file.js';
 import { parseIni } from './ini.js';
 
@@ -51,7 +51,7 @@ export async function writeConfiguration(configuration: NewConfiguration): Promi
       guidance: 'choose another one, or give the password in $RRBACKUP_PASSWORD',
     });
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(file));
     await writeNewFile(file, text);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;

@@ -76,12 +76,26 @@ export class RrbackupError extends Error {
   }
 }
 
+/** Also as a library says it, and as it was said by us in another thread. */
+const tooManyCodes = new Set<unknown>(['EMFILE', 'ENFILE', 24, 23, 'files.too_many']);
+
 /** Any thrown value as an RrbackupError, keeping one that already is. */
 export function toRrbackupError(error: unknown): RrbackupError {
   if (error instanceof RrbackupError) return error;
+  if (error instanceof Error && 'code' in error && tooManyCodes.has(error.code)) return tooManyFiles(error);
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'internal';
   return new RrbackupError({ code, kind: 'failure', message, cause: error });
+}
+
+function tooManyFiles(cause: unknown): RrbackupError {
+  return new RrbackupError({
+    code: 'files.too_many',
+    kind: 'failure',
+    message: 'too few files may be open at once for this command',
+    guidance: 'allow more (ulimit -n 1024, or LimitNOFILE in a unit of systemd) and run it again',
+    cause,
+  });
 }
 
 /** A stored object or a local file that does not decode: never returned as data. */

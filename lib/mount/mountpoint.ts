@@ -6,10 +6,15 @@ import path from 'node:path';
 import { RrbackupError, type ErrorKind } from '../errors/index.js';
 import { printable } from '../bytes/path.js';
 import { errorCode } from '../posix/libc.js';
+import { mountUsers } from '../posix/mount-users.js';
 import { findFusermount, fuseDevice, listMounts, mountAt, mountType, unmountFuse } from '../posix/mount.js';
 
 /** A live file system answers at once; one that does not is not ours to wait for. */
 const answer_ms = 5000;
+/** Who looks in on his way (df, a search over all files) is gone again soon. */
+const grace_ms = 1000;
+const retry_ms = 50;
+const namedUsers = 5;
 
 function refuse(code: string, kind: ErrorKind, message: string, guidance?: string): never {
   throw new RrbackupError({ code, kind, message, ...(guidance === undefined ? {} : { guidance }) });
@@ -84,7 +89,7 @@ export async function checkFuse(): Promise<void> {
   }
 }
 
-/** Ends the rrbackup mount at a path: what `rrbackup umount` does. A dead one is cleared. */
+/** Ends the rrbackup mount at a path: what `rrbackup umount` does. A dead one is cleared. 'mount.in_use' names who uses it. */
 export async function unmountAt(wanted: string, { lazy = false } = {}): Promise<void> {
   const mountpoint = await canonical(wanted);
   if (mountpoint === undefined || mountAt(mountpoint)?.type !== mountType) {
@@ -94,7 +99,32 @@ export async function unmountAt(wanted: string, { lazy = false } = {}): Promise<
     const guidance = where === '' ? 'no rrbackup mount is anywhere' : `rrbackup mounts are at ${where}`;
     refuse('mount.not_mounted', 'usage', `${what}: ${wanted}`, guidance);
   }
-  await unmountFuse(mountpoint, { lazy: lazy || (await isDead(mountpoint)) });
+  for (let waited_ms = 0; ; waited_ms += retry_ms) {
+    try {
+      return await unmountFuse(mountpoint, { lazy });
+    } catch (error) {
+      if (!(error instanceof RrbackupError) || error.code !== 'mount.in_use') throw error;
+      if (waited_ms >= grace_ms) return await clearOrName(mountpoint, error);
+      await new Promise((resolve) => setTimeout(resolve, retry_ms));
+    }
+  }
+}
+
+/** A dead one that is in use goes all the same. Not asked before: whoever asks one that hangs is in it himself. */
+async function clearOrName(mountpoint: string, inUse: RrbackupError): Promise<void> {
+  const users = mountUsers(mountpoint).map(
+    ({ pid, name }) => `${printable(Buffer.from(name))} (process ${pid})`,
+  );
+  if (await isDead(mountpoint)) return unmountFuse(mountpoint, { lazy: true });
+  const others = users.length > namedUsers ? ` and ${users.length - namedUsers} more` : '';
+  refuse(
+    inUse.code,
+    inUse.kind,
+    inUse.message,
+    users.length === 0
+      ? inUse.guidance
+      : `close what uses it: ${users.slice(0, namedUsers).join(', ')}${others}`,
+  );
 }
 
 /**

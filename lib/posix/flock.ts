@@ -23,7 +23,7 @@ export function tryLockDescriptor(fd: number): boolean {
   }
 }
 
-/** Takes the lock without waiting; undefined if another process (or this one) has it. Writes our pid into the file. */
+/** Takes the lock without waiting; undefined if another process (or this one) has it. Writes our pid into the file, if it can. */
 export function tryLock(path: string): Lock | undefined {
   const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
   try {
@@ -31,12 +31,11 @@ export function tryLock(path: string): Lock | undefined {
       fs.closeSync(fd);
       return undefined;
     }
-    fs.ftruncateSync(fd, 0);
-    fs.writeSync(fd, `${process.pid}\n`, 0);
   } catch (error) {
     fs.closeSync(fd);
     throw error;
   }
+  writePid(fd);
   let held = true;
   return {
     release: () => {
@@ -44,6 +43,16 @@ export function tryLock(path: string): Lock | undefined {
       held = false;
     },
   };
+}
+
+/** For people; it is locked without, too, where the disk is full. */
+function writePid(fd: number): void {
+  try {
+    fs.ftruncateSync(fd, 0);
+    fs.writeSync(fd, `${process.pid}\n`, 0);
+  } catch {
+    // Then nobody can say who has it.
+  }
 }
 
 /** The process id that the holder wrote, for a message; undefined if the file does not tell. */

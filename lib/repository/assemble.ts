@@ -24,27 +24,20 @@ export interface Parts {
   readonly state: LocationState;
   /** What was remembered before. */
   readonly memory: Memory | undefined;
+  /** The catalog's place has no room: it is made in a temporary one. */
+  readonly lacksRoom?: RrbackupError;
 }
 
-export async function assemble({
-  store,
-  identified: { descriptor, secret, keys, created },
-  configuration,
-  options,
-  state,
-  memory,
-}: Parts): Promise<Repository> {
+export async function assemble(parts: Parts): Promise<Repository> {
+  const { store, configuration, options, state, memory } = parts;
+  const { descriptor, secret, keys, created } = parts.identified;
   const repositoryId = descriptor.repository;
   const scratch =
     options.access === 'dry-run' ? fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-')) : undefined;
   const wanted = scratch
     ? path.join(scratch, 'catalog.mdb')
     : (configuration.catalogPath ?? path.join(configuration.cacheDirectory, repositoryId, 'catalog.mdb'));
-  const { catalogPath, temporary, ...opened } = await openSomewhere(wanted, {
-    configuration,
-    options,
-    repositoryId,
-  });
+  const { catalogPath, temporary, ...opened } = await openSomewhere(wanted, parts);
   if (opened.state === 'rebuilt') {
     options.note(
       `the catalog ${catalogPath} could not be used (${opened.reason}); it is rebuilt from the repository`,
@@ -78,27 +71,36 @@ export async function assemble({
     if (options.sync !== false) await syncAtOpening(repository, options);
     return repository;
   } catch (error) {
+    if (scratch === undefined && temporary === undefined && isPlaceAlone(error, parts)) {
+      await repository.catalog.close();
+      return assemble({ ...parts, lacksRoom: error });
+    }
     await repository.close();
     throw error;
   }
 }
 
+/** Who named a file for the catalog wants to know that it cannot be there; the cache is ours to do without. */
+function isPlaceAlone(error: unknown, { configuration }: Parts): error is RrbackupError {
+  return (
+    configuration.catalogPath === undefined &&
+    error instanceof RrbackupError &&
+    ['catalog.denied', 'catalog.disk_full'].includes(error.code)
+  );
+}
+
 /** A cache that cannot be written is no reason not to back up: then the catalog is made anew for this one command. */
 async function openSomewhere(
   catalogPath: string,
-  {
-    configuration,
-    options,
-    repositoryId,
-  }: Pick<Parts, 'configuration' | 'options'> & { repositoryId: string },
+  parts: Parts,
 ): Promise<OpenedCatalog & { catalogPath: string; temporary?: string }> {
+  const repositoryId = parts.identified.descriptor.repository;
   try {
+    if (parts.lacksRoom !== undefined) throw parts.lacksRoom;
     return { ...(await openCatalog({ path: catalogPath, repositoryId })), catalogPath };
   } catch (error) {
-    // Who named a file for it wants to know that it cannot be there.
-    const isOurChoice = configuration.catalogPath === undefined;
-    if (!isOurChoice || !(error instanceof RrbackupError) || error.code !== 'catalog.denied') throw error;
-    options.onWarning?.(
+    if (!isPlaceAlone(error, parts)) throw error;
+    parts.options.onWarning?.(
       `${error.message}: all of the history is read again, by every command; ${error.guidance ?? ''}`,
     );
     const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-'));

@@ -100,7 +100,7 @@ async function openAt(
   const openStore = () => (opened ??= open().then((store) => new AheadStore(store)));
   try {
     if (options.access === 'write') refuseIfLocked(configuration);
-    const state = new LocationState(configuration.stateDirectory, location);
+    const state = new LocationState(configuration.stateDirectory, location, options.onWarning);
     const memory = options.adopt === true ? undefined : state.recall();
     options.onProgress?.({ phase: 'connect', files_done: 0, bytes_done: 0 });
     const identifying = identify({ configuration, options, state, memory, openStore });

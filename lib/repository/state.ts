@@ -1,12 +1,14 @@
 // What this machine remembers of a place where it keeps a repository: which repository it is, the newest commit seen of each
 // stream (pins), and the packs of a run under way (journals). Small files under the XDG state directory; losing them costs
-// only the memory. Not the catalog: that one is rebuilt, this is what a rolled-back store is recognised by.
+// only the memory, so where they cannot be written there is a warning and no error. Not the catalog: that one is rebuilt, this is
+// what a rolled-back store is recognised by.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import { reasonOf } from '../posix/reason.js';
+import { makeDirectories } from '../posix/new-directory.js';
+import { errorCode, reasonOf } from '../posix/reason.js';
 
 export interface Pin {
   readonly sequence: number;
@@ -27,10 +29,13 @@ const sha256Pattern = /^[0-9a-f]{64}$/;
 export class LocationState {
   readonly directory: string;
   readonly #location: string;
+  readonly #onWarning: ((message: string) => void) | undefined;
+  #hasWarned = false;
 
   /** `location` is the store's own (ObjectStore.location). Nothing is written before something is remembered. */
-  constructor(stateDirectory: string, location: string) {
+  constructor(stateDirectory: string, location: string, onWarning?: (message: string) => void) {
     this.#location = location;
+    this.#onWarning = onWarning;
     this.directory = path.join(stateDirectory, sha256(Buffer.from(location)).toString('hex').slice(0, 16));
   }
 
@@ -49,18 +54,39 @@ export class LocationState {
   }
 
   remember(memory: Omit<Memory, 'location'>): void {
-    this.makeDirectory();
     const text = `${JSON.stringify({ location: this.#location, ...memory }, undefined, 2)}\n`;
-    replaceFile(path.join(this.directory, 'repository.json'), text);
+    this.#replace('repository.json', text);
   }
 
   /** Where everything here is kept. Errors: 'state.denied'. */
   makeDirectory(): void {
     try {
-      fs.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      makeDirectories(this.directory);
     } catch (error) {
       throw denied(this.directory, error);
     }
+  }
+
+  /** Does what writes into the directory. Undefined, and a warning the first time, where the system does not let it. */
+  attempt<Result>(work: () => Result): Result | undefined {
+    try {
+      makeDirectories(this.directory);
+      return work();
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error;
+      if (!this.#hasWarned)
+        this.#onWarning?.(
+          `${this.directory} cannot be written (${reasonOf(error)}), so this machine does not remember what it sees of the ` +
+            'repository and would not notice a store that is rolled back; make room there and let this user write, or set ' +
+            'XDG_STATE_HOME to another directory',
+        );
+      this.#hasWarned = true;
+      return undefined;
+    }
+  }
+
+  #replace(name: string, text: string): void {
+    this.attempt(() => replaceFile(path.join(this.directory, name), text));
   }
 
   pin(stream: string, pin: Pin): void {
@@ -82,75 +108,80 @@ export class LocationState {
   }
 
   lockPath(stream: string): string {
-    this.makeDirectory();
     return path.join(this.directory, `${stream}.lock`);
   }
 
   /** Names of the packs that a run without a commit has begun to store; undefined if this machine knows of no run at all. */
   journal(stream: string): string[] | undefined {
-    const text = readIfThere(this.#journalPath(stream));
+    const text = readIfThere(path.join(this.directory, journalName(stream)));
     // A line cut short by a crash is a pack that was not sent.
     return text?.split('\n').filter((line) => sha256Pattern.test(line));
   }
 
   /** To be called before the pack is sent. */
   journalAdd(stream: string, pack: string): void {
-    this.makeDirectory();
-    const file = this.#journalPath(stream);
+    const file = path.join(this.directory, journalName(stream));
     const line = `${pack}\n`;
-    // That this machine has begun a run must outlast a power cut: a last pack that nobody knows of looks like a lost history.
-    if (fs.existsSync(file)) return fs.appendFileSync(file, line);
-    replaceFile(file, line);
-    syncDirectory(this.directory);
+    this.attempt(() => {
+      // That this machine has begun a run must outlast a power cut: a last pack that nobody knows of looks like a lost history.
+      if (fs.existsSync(file)) return fs.appendFileSync(file, line);
+      replaceFile(file, line);
+      syncDirectory(this.directory);
+    });
   }
 
   /** After a commit: nothing is under way. */
   journalClear(stream: string): void {
-    this.makeDirectory();
-    replaceFile(this.#journalPath(stream), '');
+    this.#replace(journalName(stream), '');
   }
 
   /** The newest checkpoint of the stream that this machine knows of; the store may have newer ones. */
   newestCheckpoint(stream: string): number | undefined {
-    const text = readIfThere(this.#checkpointPath(stream)) ?? '';
+    const text = readIfThere(path.join(this.directory, checkpointName(stream))) ?? '';
     return /^\d{1,10}\n$/.test(text) ? Number(text) : undefined;
   }
 
   noteCheckpoint(stream: string, sequence: number): void {
-    this.makeDirectory();
-    replaceFile(this.#checkpointPath(stream), `${sequence}\n`);
-  }
-
-  #checkpointPath(stream: string): string {
-    return path.join(this.directory, `${stream}.checkpoint`);
-  }
-
-  #journalPath(stream: string): string {
-    return path.join(this.directory, `${stream}.journal`);
+    this.#replace(checkpointName(stream), `${sequence}\n`);
   }
 }
+
+const checkpointName = (stream: string): string => `${stream}.checkpoint`;
+const journalName = (stream: string): string => `${stream}.journal`;
 
 /** Undefined for what this program cannot have written. */
 function memoryIn(text: string): Memory | undefined {
   try {
     const memory = JSON.parse(text) as Memory;
+    const { location, repositoryId, encryption, pins } = memory;
     const isOurs =
-      repositoryIdPattern.test(memory.repositoryId) &&
-      (memory.encryption === 'password' || memory.encryption === 'none') &&
-      Object.values(memory.pins).every(
-        ({ sequence, hash }) => Number.isSafeInteger(sequence) && sequence > 0 && sha256Pattern.test(hash),
-      );
+      typeof location === 'string' &&
+      isText(repositoryId, repositoryIdPattern) &&
+      (encryption === 'password' || encryption === 'none') &&
+      isObject(pins) &&
+      Object.values(pins).every(isPin);
     return isOurs ? memory : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** A pattern alone would take ['…'] for the text in it. */
+const isText = (value: unknown, pattern: RegExp): boolean => typeof value === 'string' && pattern.test(value);
+
+const isObject = (value: unknown): boolean => value?.constructor === Object;
+
+const isPin = (value: Pin): boolean =>
+  isObject(value) &&
+  Number.isSafeInteger(value.sequence) &&
+  value.sequence > 0 &&
+  isText(value.hash, sha256Pattern);
+
 function readIfThere(file: string): string | undefined {
   try {
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined;
     throw denied(file, error);
   }
 }
@@ -165,7 +196,7 @@ function denied(file: string, error: unknown): RrbackupError {
   });
 }
 
-/** Whole or not at all, also through a power cut. */
+/** Whole or not at all, also through a power cut. Throws as the system does. */
 function replaceFile(file: string, text: string): void {
   const temporary = `${file}.${process.pid}.new`;
   try {
@@ -179,7 +210,7 @@ function replaceFile(file: string, text: string): void {
     fs.renameSync(temporary, file);
   } catch (error) {
     fs.rmSync(temporary, { force: true });
-    throw denied(file, error);
+    throw error;
   }
 }
 

@@ -9,6 +9,7 @@ import { RrbackupError } from '../errors/index.js';
 import { tryLockDescriptor } from '../posix/flock.js';
 import { closeDescriptor, type HeldDirectory, openDirectoryIn, pathIn } from '../posix/at.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
+import { makeDirectories } from '../posix/new-directory.js';
 import { canAnchor, openAnchor, withReachable } from '../posix/long-path.js';
 
 /**
@@ -185,7 +186,7 @@ function openDirectory(parent: HeldDirectory, name: Uint8Array): ClosableDirecto
 
 /** True if it was not there. Parents get the usual mode, the directory itself what the version says, later. */
 function makeDirectory(path: string): boolean {
-  fs.mkdirSync(dirname(path), { recursive: true });
+  makeDirectories(dirname(path), 0o777);
   try {
     fs.mkdirSync(path, { mode: 0o700 });
     return true;

@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Transferable } from 'node:worker_threads';
 
-import { interrupted, RrbackupError } from '../errors/index.js';
+import { interrupted, RrbackupError, toRrbackupError } from '../errors/index.js';
 import type { FromWorker, ToWorker } from './messages.js';
 
 export interface WorkerPoolOptions {
@@ -245,6 +245,8 @@ function closedError(): RrbackupError {
 }
 
 function diedError(cause: unknown): RrbackupError {
+  const known = toRrbackupError(cause);
+  if (known.code === 'files.too_many') return known;
   return new RrbackupError({
     code: 'workers.died',
     kind: 'failure',

@@ -11,6 +11,7 @@ import {
   window_bytes,
 } from '../../lib/backup/file-reader.js';
 import { chunkLimits, Cutter } from '../../lib/chunking/index.js';
+import { systemClock } from '../../lib/clock.js';
 import { randomBytes, sha256 } from '../../lib/crypto/index.js';
 import type { StoredSegment } from '../../lib/manifest/row-stream.js';
 import { OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
@@ -22,8 +23,8 @@ const window = new ReadBuffer(cutter.window);
 
 type StoreChunk = FileReaderOptions['storeChunk'];
 
-function newReader(storeChunk: StoreChunk): FileReader {
-  return new FileReader({ cutter, window, storeChunk });
+function newReader(storeChunk: StoreChunk, clock = systemClock): FileReader {
+  return new FileReader({ cutter, window, storeChunk, clock });
 }
 
 const segmentOf = (plain: Uint8Array): StoredSegment => ({
@@ -33,7 +34,12 @@ const segmentOf = (plain: Uint8Array): StoredSegment => ({
 });
 
 /** Looks at the file, lets `meanwhile` happen, and reads it. */
-function read(root: string, storeChunk: StoreChunk, meanwhile: () => void = () => undefined): ReadResult {
+function read(
+  root: string,
+  storeChunk: StoreChunk,
+  meanwhile: () => void = () => undefined,
+  clock = systemClock,
+): ReadResult {
   const directory = new OpenDirectory(Buffer.from(root));
   try {
     const names = directory.names();
@@ -41,7 +47,7 @@ function read(root: string, storeChunk: StoreChunk, meanwhile: () => void = () =
     const seen = new FileStatus();
     directory.look(names, index, seen);
     meanwhile();
-    return newReader(storeChunk).read(() => directory.open(names, index), seen);
+    return newReader(storeChunk, clock).read(() => directory.open(names, index), seen);
   } finally {
     directory.close();
   }
@@ -132,6 +138,36 @@ void t.test('a file that changes while it is read is read again, and told of if 
     }
   }
 });
+
+void t.test(
+  'a file written to a moment ago is whole if it reads the same twice: its times would not tell',
+  async (t) => {
+    const root = scratchDirectory(t);
+    const file = path.join(root, 'file');
+    fs.writeFileSync(file, 'content');
+    const written_ns = fs.statSync(file, { bigint: true }).ctimeNs;
+    for (const [age_ms, changes, readings, isStable] of [
+      [1000, 9, 1, true],
+      [1, 0, 2, true],
+      [1, 1, 3, true],
+      [1, 9, 3, false],
+    ] as const) {
+      const clock = { ...systemClock, now_ns: () => written_ns + BigInt(age_ms) * 1_000_000n };
+      let count = 0;
+      // As if it had other content each time, and no tick had passed.
+      const storeChunk = (plain: Uint8Array): StoredSegment =>
+        segmentOf(Buffer.concat([plain, Buffer.from(`${Math.min(count++, changes)}`)]));
+      const result = read(
+        root,
+        (plain) => ({ ...storeChunk(plain), size_bytes: plain.length }),
+        undefined,
+        clock,
+      );
+      t.match(result, { isStable, size_bytes: 7 }, `${changes} changes, ${age_ms} ms old`);
+      t.equal(count, readings);
+    }
+  },
+);
 
 void t.test('a file that was written to, or replaced, between the look at it and the reading', async (t) => {
   const root = scratchDirectory(t);

@@ -218,18 +218,6 @@ void t.test('a bucket that cannot be had', async (t) => {
   await refused(t, home, { args: [], status: 2, says: /is no address/, hint: /https:/ });
 });
 
-void t.test('a home that cannot be written: said before a repository is made', async (t) => {
-  const home = newUser(t);
-  fs.writeFileSync(home.at('state'), 'a file');
-  await refused(t, home, {
-    args: [],
-    status: 1,
-    says: /cannot be used: not a directory/,
-    hint: /XDG_STATE_HOME/,
-  });
-  t.notOk(fs.existsSync(home.at('repository', 'rrbackup.json')));
-});
-
 void t.test('full disks', { skip: onlyRoot }, async (t) => {
   const home = newUser(t);
   const small = home.at('small');

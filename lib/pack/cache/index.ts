@@ -2,11 +2,12 @@
 // was fetched, and keeps within its size. It may fail in every way without a read failing: then there is one warning.
 
 import { constants } from 'node:fs';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { printable } from '../../bytes/path.js';
 import { type Clock, systemClock } from '../../clock.js';
+import { makeDirectories } from '../../posix/new-directory.js';
 import { isAbsence } from '../../store/directory/failure.js';
 import type { ChunkPlace, PackName } from '../types.js';
 import { CachedBlocks } from './blocks.js';
@@ -158,7 +159,7 @@ export class DiskCache {
   async #open(file: string): Promise<FileHandle | undefined> {
     const handle = await openIfPossible(file);
     if (handle !== undefined) return handle;
-    await mkdir(this.#options.path, { recursive: true, mode: 0o700 });
+    makeDirectories(this.#options.path);
     return openIfPossible(file);
   }
 }

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { link, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RrbackupError } from '../../errors/index.js';
+import { makeDirectories } from '../../posix/new-directory.js';
 import { throwIfAborted } from '../failures.js';
 import { errnoOf } from './failure.js';
 
@@ -31,7 +32,7 @@ export class DurableDirectories {
 
   /** Makes the root and what is missing above it. Only ever asked for: an unplugged disk is no reason to make it anew. */
   async makeRoot(): Promise<void> {
-    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    makeDirectories(this.#root);
     await syncDirectory(dirname(this.#root)).catch((error: unknown) => {
       // The parent may be one that this user cannot read: then it is not ours to make durable.
       if (errnoOf(error) !== 'EACCES') throw error;
