@@ -4,7 +4,7 @@
 
 import { RrbackupError } from '../errors/index.js';
 import { type StoredPack, packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
-import { decodeRecords, type PackRecords } from '../manifest/records.js';
+import { decodeRecords, type StoredRecords } from '../manifest/records.js';
 import type { PackInfo } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
@@ -70,7 +70,7 @@ export class Orphans {
     }
   }
 
-  async #read(pack: StoredPack, run: Run): Promise<{ info: PackInfo; records: PackRecords } | undefined> {
+  async #read(pack: StoredPack, run: Run): Promise<{ info: PackInfo; records: StoredRecords } | undefined> {
     try {
       const { info, records } = await readPackEnd(this.#repository.context, pack, run.signal);
       return { info, records: decodeRecords(records, info) };

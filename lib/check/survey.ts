@@ -4,7 +4,7 @@
 import { comparePaths } from '../bytes/path.js';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import { decodeRecords, type PackRecords } from '../manifest/records.js';
+import { decodeRecords, type PackRecords, type StoredRecords } from '../manifest/records.js';
 import type { Row, VersionHeader } from '../manifest/types.js';
 import { packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
 import type { PackInfo, PackName } from '../pack/types.js';
@@ -33,7 +33,7 @@ export async function readPack(
   repository: Repository,
   pack: { name: PackName; versionId: string; size_bytes: number },
   run: Run,
-): Promise<{ info: PackInfo; records: PackRecords }> {
+): Promise<{ info: PackInfo; records: StoredRecords }> {
   const { info, records } = await readPackEnd(repository.context, pack, run.signal);
   return { info, records: decodeRecords(records, info) };
 }
@@ -51,16 +51,8 @@ export async function readAllPacks(repository: Repository, run: Run): Promise<Su
       const { records } = await readPack(repository, { name, versionId, size_bytes }, run);
       // Of several objects under one name, each of them a pack of ours, only one has the bytes of the name.
       if (packs.has(name) && !(await hasBytesOfName(repository, name, object, run))) continue;
-      const { run: itsRun, part, last } = records;
-      packs.set(name, {
-        name,
-        versionId,
-        size_bytes,
-        run: itsRun,
-        part,
-        firstPath: records.rows[0]?.path,
-        last,
-      });
+      const { run: itsRun, part, firstPath, last } = records;
+      packs.set(name, { name, versionId, size_bytes, run: itsRun, part, firstPath, last });
     } catch (error) {
       const isOfThePack =
         error instanceof RrbackupError && ['damaged', 'tampered', 'not_found'].includes(error.kind);
@@ -76,10 +68,10 @@ export async function readAllPacks(repository: Repository, run: Run): Promise<Su
 async function hasBytesOfName(
   { store }: Repository,
   name: PackName,
-  { versionId }: StoredObject,
+  { versionId, size_bytes }: StoredObject,
   { signal }: Run,
 ): Promise<boolean> {
-  const call = signal === undefined ? {} : { signal };
+  const call = { ...(signal && { signal }), most_bytes: size_bytes };
   const bytes = await store.get(packKey(name), { ...call, ...(versionId === '' ? {} : { versionId }) });
   return sha256(bytes).toString('hex') === name;
 }
@@ -122,26 +114,25 @@ export async function* mergeRows(
   const waiting = packs
     .flatMap((pack) => (pack.firstPath === undefined ? [] : [{ pack, firstPath: pack.firstPath }]))
     .sort((a, b) => comparePaths(a.firstPath, b.firstPath));
-  const open: { rows: readonly Row[]; next: number }[] = [];
-  const nextOf = (from: { rows: readonly Row[]; next: number }) => from.rows[from.next]!;
+  const open: { row: Row; readonly others: Generator<Row, undefined> }[] = [];
   for (;;) {
     let least = open[0];
     for (const other of open) {
-      if (comparePaths(nextOf(other).path, nextOf(least!).path) < 0) least = other;
+      if (comparePaths(other.row.path, least!.row.path) < 0) least = other;
     }
     const first = waiting[0];
-    if (
-      first !== undefined &&
-      (least === undefined || comparePaths(first.firstPath, nextOf(least).path) < 0)
-    ) {
+    if (first !== undefined && (least === undefined || comparePaths(first.firstPath, least.row.path) < 0)) {
       waiting.shift();
-      open.push({ rows: (await readPack(repository, first.pack, run)).records.rows, next: 0 });
+      const others = (await readPack(repository, first.pack, run)).records.rows();
+      const row = others.next().value;
+      if (row !== undefined) open.push({ row, others });
       continue;
     }
     if (least === undefined) return;
-    yield nextOf(least);
-    least.next++;
-    if (least.next === least.rows.length) open.splice(open.indexOf(least), 1);
+    yield least.row;
+    const next = least.others.next().value;
+    if (next !== undefined) least.row = next;
+    else open.splice(open.indexOf(least), 1);
   }
 }
 

@@ -111,6 +111,7 @@ export function encodeAttributes(writer: ByteWriter, entry: Entry): void {
 
 export function encodeXattrs(writer: ByteWriter, xattrs: readonly Xattr[]): void {
   let total_bytes = 0;
+  if (xattrs.length > manifestLimits.xattrs) throw tooLarge('it has too many extended attributes');
   writer.varint(xattrs.length);
   for (const { name, value } of xattrs) {
     total_bytes += name.length + value.length;
@@ -122,7 +123,7 @@ export function encodeXattrs(writer: ByteWriter, xattrs: readonly Xattr[]): void
 }
 
 export function decodeXattrs(reader: ByteReader): readonly Xattr[] {
-  const count = reader.varint(reader.remaining);
+  const count = reader.varint(manifestLimits.xattrs);
   if (count === 0) return noXattrs;
   const xattrs: Xattr[] = [];
   let total_bytes = 0;
@@ -180,7 +181,7 @@ export function decodeAttributes(reader: ByteReader): Entry {
   };
 }
 
-/** varint count, then segments `from` … `to` - 1. */
+/** varint count, then segments `from` … `to` - 1. Throws 'manifest.entry_too_large' for a content of too many. */
 export function encodeSegments(
   writer: ByteWriter,
   content: readonly Segment[],
@@ -188,6 +189,7 @@ export function encodeSegments(
   from = 0,
   to = content.length,
 ): void {
+  checkSegmentCount(content.length);
   writer.varint(to - from);
   for (let index = from; index < to; index++) {
     const segment = content[index]!;
@@ -201,10 +203,25 @@ export function encodeSegments(
   }
 }
 
-/** Appends what follows to `content` and returns how many bytes of the file it covers. Ids are views. */
-export function decodeSegments(reader: ByteReader, content: Segment[], chunkOf?: ChunkOfNumber): number {
-  const count = reader.varint();
+/** Throws 'manifest.entry_too_large' for a content that no reader would take. */
+export function checkSegmentCount(count: number): void {
+  if (count > manifestLimits.segmentsPerFile) throw tooLarge('it is in too many pieces');
+}
+
+/** How many segments follow those `before` them of the same content. */
+export function decodeSegmentCount(reader: ByteReader, before: number): number {
+  const count = reader.varint(manifestLimits.segmentsPerFile - before);
   if (count * minimumSegment_bytes > reader.remaining) reader.fail(`${count} segments`);
+  return count;
+}
+
+/** Appends so many to `content`, if it is given, and returns how many bytes of the file they cover. Ids are views. */
+export function decodeSegments(
+  reader: ByteReader,
+  count: number,
+  content: Segment[] | undefined,
+  chunkOf?: ChunkOfNumber,
+): number {
   let total_bytes = 0;
   for (let index = 0; index < count; index++) {
     const tag = reader.varint();
@@ -218,7 +235,7 @@ export function decodeSegments(reader: ByteReader, content: Segment[], chunkOf?:
     if (size_bytes === 0) reader.fail('an empty segment');
     total_bytes += size_bytes;
     if (!Number.isSafeInteger(total_bytes)) reader.fail('too large a content');
-    content.push(id === undefined ? { kind: 'hole', size_bytes } : { kind: 'chunk', id, size_bytes });
+    content?.push(id === undefined ? { kind: 'hole', size_bytes } : { kind: 'chunk', id, size_bytes });
   }
   return total_bytes;
 }
@@ -237,7 +254,7 @@ export function decodeEntry(reader: ByteReader, chunkOf?: ChunkOfNumber): Entry 
   const attributes = decodeAttributes(reader);
   if (attributes.type !== 'file') return attributes;
   const content: Segment[] = [];
-  const total_bytes = decodeSegments(reader, content, chunkOf);
+  const total_bytes = decodeSegments(reader, decodeSegmentCount(reader, 0), content, chunkOf);
   if (total_bytes !== attributes.size_bytes)
     reader.fail(`content of ${total_bytes} bytes in a file of ${attributes.size_bytes}`);
   return content.length === 0 ? attributes : { ...attributes, content };

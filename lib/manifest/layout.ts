@@ -31,8 +31,12 @@ export const manifestLimits = {
   xattrName_bytes: 255,
   xattrValue_bytes: mebibyte,
   xattrs_bytes: 8 * mebibyte,
+  /** Linux lists 64 KiB of names at the most. */
+  xattrs: 65_536,
   /** A longer content goes on in the next row. */
   segmentsPerRow: 65_536,
+  /** Of one content, over all its rows. The records of a pack have room for 1.9 million chunks. */
+  segmentsPerFile: 2_097_152,
   rowsPerRecords: 1_048_576,
   pathsPerRecords_bytes: 128 * mebibyte,
   /** Leaves room in a root for the references to parts. */

@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { newerFormat } from '../errors/index.js';
 import { naming } from '../pack/naming.js';
 import type { ChunkId, PackInfo, PackName } from '../pack/types.js';
-import type { ChunkNumber } from './entry.js';
+import type { ChunkNumber, ChunkOfNumber } from './entry.js';
 import { decodeHeader, encodeHeader } from './header.js';
 import { manifestLimits } from './layout.js';
 import type { RecordRows } from './row-stream.js';
@@ -31,6 +31,15 @@ export interface PackRecords {
     /** All other packs that belong to the commit: those of this run, and adopted ones of earlier runs. */
     readonly otherPacks: readonly PackName[];
   };
+}
+
+/** The same as it lies in a pack, whole and checked. Rows become objects one at a time: there may be a million of them. */
+export interface StoredRecords extends Omit<PackRecords, 'rows'> {
+  readonly rowCount: number;
+  /** Path of the first row, if there is one. */
+  readonly firstPath: Uint8Array | undefined;
+  /** All of them, each time anew. */
+  rows(): Generator<Row, undefined>;
 }
 
 /**
@@ -81,7 +90,7 @@ function encodeRows(writer: ByteWriter, rows: readonly Row[], chunkIndex: ChunkN
 }
 
 /** What encodeRecords wrote into the pack `info`. Throws 'manifest.damaged' or newer_format, naming the pack. */
-export function decodeRecords(payload: Uint8Array, info: PackInfo): PackRecords {
+export function decodeRecords(payload: Uint8Array, info: PackInfo): StoredRecords {
   const what = `the records of pack ${info.name}`;
   return naming('manifest.damaged', what, () => {
     const reader = new ByteReader(payload, what);
@@ -99,8 +108,22 @@ export function decodeRecords(payload: Uint8Array, info: PackInfo): PackRecords 
       (header.stream !== stream || header.run !== run || header.sequence !== sequence)
     )
       reader.fail('a header of another commit');
-    const rows = decodeRows(reader, info, what);
-    return { stream, run, sequence, part, rows, ...(last === undefined ? {} : { last }) };
+    const rowCount = reader.varint(manifestLimits.rowsPerRecords);
+    const bytes = reader.raw(reader.remaining);
+    const ids: ChunkId[] = info.blocks.flatMap((block) => block.chunks.map(({ id }) => id));
+    const chunkOf: ChunkOfNumber = (number) => ids[number];
+    const firstPath = checkRows(reader, bytes, rowCount, chunkOf, what);
+    const rows = (): Generator<Row, undefined> => new RowReader(what).read(bytes, chunkOf);
+    return {
+      stream,
+      run,
+      sequence,
+      part,
+      rowCount,
+      firstPath,
+      rows,
+      ...(last === undefined ? {} : { last }),
+    };
   });
 }
 
@@ -108,25 +131,39 @@ function decodeLast(reader: ByteReader): { header: VersionHeader; otherPacks: Pa
   const header = decodeHeader(reader);
   const count = reader.varint();
   if (count * manifestLimits.hash_bytes > reader.remaining) reader.fail(`${count} packs`);
-  const otherPacks = Array.from({ length: count }, () =>
-    reader.raw(manifestLimits.hash_bytes).toString('hex'),
-  );
-  return { header, otherPacks };
+  const names = Buffer.from(reader.raw(count * manifestLimits.hash_bytes));
+  return {
+    header,
+    // Texts only when they are wanted: they take three times the memory.
+    get otherPacks() {
+      return Array.from({ length: count }, (_, index) => nameAt(names, index));
+    },
+  };
 }
 
-function decodeRows(reader: ByteReader, info: PackInfo, what: string): Row[] {
-  const count = reader.varint(manifestLimits.rowsPerRecords);
-  const ids: ChunkId[] = info.blocks.flatMap((block) => block.chunks.map(({ id }) => id));
-  const rowReader = new RowReader(what);
-  const rows: Row[] = [];
+function nameAt(names: Buffer, index: number): PackName {
+  return names.toString('hex', index * manifestLimits.hash_bytes, (index + 1) * manifestLimits.hash_bytes);
+}
+
+/** Returns the first one's path. */
+function checkRows(
+  reader: ByteReader,
+  bytes: Uint8Array,
+  count: number,
+  chunkOf: ChunkOfNumber,
+  what: string,
+): Uint8Array | undefined {
+  const rows = new RowReader(what, { withContent: false });
+  let firstPath: Uint8Array | undefined;
+  let found = 0;
   let paths_bytes = 0;
-  for (const row of rowReader.read(reader.raw(reader.remaining), (number) => ids[number])) {
-    paths_bytes += row.path.length;
-    if (rows.length === count || paths_bytes > manifestLimits.pathsPerRecords_bytes)
-      reader.fail('too many rows');
-    rows.push(row);
+  for (const { path } of rows.read(bytes, chunkOf)) {
+    firstPath ??= path;
+    paths_bytes += path.length;
+    found++;
+    if (found > count || paths_bytes > manifestLimits.pathsPerRecords_bytes) reader.fail('too many rows');
   }
-  rowReader.end();
-  if (rows.length !== count) reader.fail(`${rows.length} rows instead of ${count}`);
-  return rows;
+  rows.end();
+  if (found !== count) reader.fail(`${found} rows instead of ${count}`);
+  return firstPath;
 }

@@ -6,7 +6,7 @@ import { comparePaths, hasSafeNames } from '../bytes/path.js';
 import type { ChunkId } from '../pack/types.js';
 import { manifestLimits } from './layout.js';
 import { badRow, goesOnFlag, ops, sharedBytes } from './rows.js';
-import { encodeAttributes, segmentTags } from './entry.js';
+import { checkSegmentCount, encodeAttributes, segmentTags } from './entry.js';
 import type { Row } from './types.js';
 
 /** A block of the pack that these records are of. Its place among the pack's chunks is known once it is closed. */
@@ -65,6 +65,7 @@ function writeRow(
   writeSegment: (segment: StoredSegment) => void,
 ): void {
   const count = content?.length ?? 0;
+  checkSegmentCount(count);
   let from = 0;
   do {
     const to = Math.min(count, from + manifestLimits.segmentsPerRow);
@@ -96,7 +97,7 @@ export class CommitRows {
     return this.#writer.length;
   }
 
-  /** Throws 'manifest.bad_row' for a row that no commit may hold. */
+  /** Throws 'manifest.bad_row' for a row that no commit may hold, 'manifest.entry_too_large' for too large a content. */
   add(row: EncodedRow): void {
     const { path } = row;
     if (path.length > manifestLimits.path_bytes) throw badRow('its path is too long');

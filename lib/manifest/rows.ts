@@ -6,6 +6,7 @@ import { comparePaths, hasSafeNames } from '../bytes/path.js';
 import { newerFormat, RrbackupError } from '../errors/index.js';
 import {
   decodeAttributes,
+  decodeSegmentCount,
   decodeSegments,
   encodeAttributes,
   encodeSegments,
@@ -105,25 +106,35 @@ export function badRow(why: string): RrbackupError {
   });
 }
 
+interface OpenFile {
+  readonly op: 'added' | 'changed';
+  readonly path: Buffer;
+  readonly entry: Entry;
+  /** Segments as they are stored: of a content that is too much no object is made. */
+  readonly pieces: { readonly bytes: Uint8Array; readonly count: number }[];
+  segmentCount: number;
+  total_bytes: number;
+}
+
 /** Reads the payloads of one sequence of rows, one after another, as one sequence. */
 export class RowReader {
   readonly #what: string;
+  readonly #withContent: boolean;
   #last: Buffer | undefined;
   /** A file whose content goes on. */
-  #open:
-    | { op: 'added' | 'changed'; path: Buffer; entry: Entry; content: Segment[]; total_bytes: number }
-    | undefined;
+  #open: OpenFile | undefined;
 
-  /** `what` names the rows' object in errors. */
-  constructor(what: string) {
+  /** `what` names the rows' object in errors. Without content: it is checked, and left out of the entries. */
+  constructor(what: string, { withContent = true } = {}) {
     this.#what = what;
+    this.#withContent = withContent;
   }
 
   /**
    * The rows of one payload, as views of it (paths are copies). Throws 'format.damaged' for rows out of order, unsafe names,
    * sizes that do not add up; 'format.newer' for operations and types of a later version.
    */
-  *read(payload: Uint8Array, chunkOf?: ChunkOfNumber): Generator<Row> {
+  *read(payload: Uint8Array, chunkOf?: ChunkOfNumber): Generator<Row, undefined> {
     const reader = new ByteReader(payload, this.#what);
     let before: Buffer = Buffer.alloc(0);
     while (reader.remaining > 0) {
@@ -175,7 +186,7 @@ export class RowReader {
     const name = op === ops.added ? 'added' : 'changed';
     const entry = decodeAttributes(reader);
     if (entry.type === 'file') {
-      this.#open = { op: name, path, entry, content: [], total_bytes: 0 };
+      this.#open = { op: name, path, entry, pieces: [], segmentCount: 0, total_bytes: 0 };
       return this.#segments(reader, goesOn, chunkOf);
     }
     if (goesOn) reader.fail(`a ${entry.type} with content`);
@@ -184,12 +195,20 @@ export class RowReader {
 
   #segments(reader: ByteReader, goesOn: boolean, chunkOf?: ChunkOfNumber): Row | undefined {
     const open = this.#open!;
-    open.total_bytes += decodeSegments(reader, open.content, chunkOf);
+    const count = decodeSegmentCount(reader, open.segmentCount);
+    const from = reader.position;
+    open.segmentCount += count;
+    open.total_bytes += decodeSegments(reader, count, undefined, chunkOf);
+    open.pieces.push({ bytes: reader.view(from, reader.position), count });
     if (goesOn) return undefined;
-    const { op, path, entry, content, total_bytes } = open;
+    const { op, path, entry, pieces, segmentCount, total_bytes } = open;
     if (total_bytes !== entry.size_bytes)
       reader.fail(`content of ${total_bytes} bytes in a file of ${entry.size_bytes}`);
     this.#open = undefined;
-    return { op, path, entry: content.length === 0 ? entry : { ...entry, content } };
+    if (segmentCount === 0 || !this.#withContent) return { op, path, entry };
+    const content: Segment[] = [];
+    for (const { bytes, count } of pieces)
+      decodeSegments(new ByteReader(bytes, this.#what), count, content, chunkOf);
+    return { op, path, entry: { ...entry, content } };
   }
 }

@@ -4,7 +4,7 @@
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { comparePaths, hasSafeNames } from '../bytes/path.js';
 import { newerFormat } from '../errors/index.js';
-import { decodeXattrs, encodeEntry, segmentTags } from './entry.js';
+import { decodeSegmentCount, decodeXattrs, encodeEntry, segmentTags } from './entry.js';
 import { manifestLimits } from './layout.js';
 import { goesOnFlag, ops } from './rows.js';
 import { checkStatus, decodeStatus, MutableStatus } from './status.js';
@@ -12,7 +12,8 @@ import type { EntryType, Row, Xattr } from './types.js';
 
 const slash = 0x2f;
 const chunkId_bytes = 32;
-const minimumSegment_bytes = 2;
+/** Of a number of segments, and what ByteWriter wants to have free for a number. */
+const longestCount_bytes = 8;
 const batch_bytes = 1 << 20;
 const least_bytes = 1024;
 /** So few bytes are copied faster one by one. */
@@ -233,7 +234,7 @@ export class StoredRowReader {
       batch.entry(bytes, start, attributesEnd, this.#flags, 0);
       return;
     }
-    const segmentCount = this.#segmentCount(reader);
+    const segmentCount = decodeSegmentCount(reader, 0);
     const segmentsStart = reader.position;
     this.#segments(reader, segmentCount);
     if (!goesOn) {
@@ -252,7 +253,7 @@ export class StoredRowReader {
 
   #goOn(reader: ByteReader, bytes: Buffer, goesOn: boolean, batch: StoredRows): void {
     const open = this.#open!;
-    const segmentCount = this.#segmentCount(reader);
+    const segmentCount = decodeSegmentCount(reader, open.segmentCount);
     const start = reader.position;
     this.#segments(reader, segmentCount);
     open.segments.push(Buffer.from(bytes.subarray(start, reader.position)));
@@ -260,16 +261,12 @@ export class StoredRowReader {
     if (goesOn) return;
     this.#checkSize(reader);
     this.#open = undefined;
-    const writer = new ByteWriter().raw(open.attributes).varint(open.segmentCount);
+    const size_bytes = open.segments.reduce((sum, { length }) => sum + length, open.attributes.length);
+    const writer = new ByteWriter(size_bytes + longestCount_bytes);
+    writer.raw(open.attributes).varint(open.segmentCount);
     for (const segments of open.segments) writer.raw(segments);
     batch.path(open.path, 0, open.path.length, noBytes, 0, 0);
     batch.entry(writer.view(), 0, writer.length, this.#flags, this.#holes_bytes);
-  }
-
-  #segmentCount(reader: ByteReader): number {
-    const count = reader.varint();
-    if (count * minimumSegment_bytes > reader.remaining) reader.fail(`${count} segments`);
-    return count;
   }
 
   #segments(reader: ByteReader, count: number): void {

@@ -34,7 +34,10 @@ t.test('a pack alone tells what it was written for', async (t) => {
     const { bytes, info } = builtWith(expected);
     const { versionId } = await context.store.put(packKey(info.name), bytes);
     const end = await readPackEnd(context, { name: info.name, versionId, size_bytes: bytes.length });
-    t.same(decodeRecords(end.records, end.info), expected);
+    const { firstPath, rowCount, rows, ...decoded } = decodeRecords(end.records, end.info);
+    t.same({ ...decoded, rows: [...rows()] }, expected);
+    t.same([...rows()], expected.rows, 'and once more');
+    t.same([rowCount, firstPath], [expected.rows.length, expected.rows[0]?.path]);
   }
 });
 

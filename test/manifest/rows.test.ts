@@ -92,6 +92,13 @@ t.test('entries that no limit admits are not stored', async (t) => {
     { xattrs: [{ name: Buffer.alloc(2, 1), value: Buffer.alloc(value.length + 1) }] },
     { xattrs: Array.from({ length: 9 }, (_, index) => ({ name: Buffer.of(index + 1), value })) },
     { mtime_ns: 2n ** 90n },
+    { content: Array<Segment>(2 ** 21 + 1).fill({ kind: 'hole', size_bytes: 1 }), size_bytes: 2 ** 21 + 1 },
+    {
+      xattrs: Array.from({ length: 65_537 }, (_, index) => ({
+        name: Buffer.from(String(index).padStart(5, '0')),
+        value: id(0),
+      })),
+    },
   ] satisfies Partial<Entry>[])
     t.throws(() => entryBytes(entryOf(fields)), { code: 'manifest.entry_too_large' });
 });
