@@ -123,8 +123,14 @@ function parseOwn(key: string, bytes: Uint8Array, repositoryId: string): KeySlot
 }
 
 async function listSlots(store: ObjectStore, call: Call): Promise<StoredObject[]> {
-  const objects: StoredObject[] = [];
-  for await (const object of store.list(prefix, call))
+  let objects: StoredObject[] = [];
+  for await (const object of store.list(prefix, call)) {
     if (object.size_bytes <= maximumJson_bytes) objects.push(object);
+    if (objects.length === 2 * maximumSlots) objects = oldestOf(objects);
+  }
+  return oldestOf(objects);
+}
+
+function oldestOf(objects: StoredObject[]): StoredObject[] {
   return objects.sort((a, b) => a.modified_ms - b.modified_ms).slice(0, maximumSlots);
 }

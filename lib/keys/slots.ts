@@ -7,7 +7,8 @@
 //
 // wrapped = XChaCha20-Poly1305 under Argon2id(password in NFC and UTF-8, salt, ops passes, memory_bytes, 1 lane). Associated
 // data: text format, u32 version, text repository, text slot, text name, text created, text algorithm, u32 ops,
-// u64 memory_bytes, 16 bytes salt; texts as varint length and UTF-8, numbers little-endian.
+// u64 memory_bytes, 16 bytes salt; texts as varint length and UTF-8, numbers little-endian. Readers refuse any but 1 to 8
+// passes over 32 to 128 MiB.
 
 import { ByteWriter } from '../bytes/cursor.js';
 import { printable } from '../bytes/path.js';
@@ -34,11 +35,13 @@ const defaultCost: PasswordCost = { ops: 2, memory_bytes: 64 * MiB };
 
 /**
  * What is refused whoever wrote it. Weaker: somebody who can write to the store could otherwise have us use a password in
- * a way that is cheap to guess. Stronger: somebody could have us fill the memory; checked before anything is allocated.
+ * a way that is cheap to guess. Stronger: somebody could have us fill the memory, or wait; checked before anything is
+ * allocated. At the most twice the memory and eight times the work of our own slots: a second on one core, a process of less
+ * than 256 MiB, and room for a dearer default, which a program that does not know it yet then still opens.
  */
 const costLimits = {
   minimum: { ops: 1, memory_bytes: 32 * MiB },
-  maximum: { ops: 16, memory_bytes: 1024 * MiB },
+  maximum: { ops: 8, memory_bytes: 128 * MiB },
 };
 
 export interface NewSlot {
