@@ -1,7 +1,7 @@
 // The errors that every store has in common, in words; those of one kind of store live with it.
 
 import { damaged, interrupted, RrbackupError } from '../errors/index.js';
-import type { ByteRange } from './types.js';
+import { type ByteRange, type GetOptions, largestObject_bytes } from './types.js';
 
 /** No such object or version: 'store.missing'. */
 export function missing(location: string, key: string, versionId = ''): RrbackupError {
@@ -35,6 +35,11 @@ export function shortBody(
     message: `${location} answered ${got_bytes} bytes of ${key} instead of ${expected_bytes}`,
     guidance: 'run the command again; if it stays so, run "rrbackup check"',
   });
+}
+
+/** How much of an object may be read at all; undefined: as much as the range says. */
+export function mostOf({ range, most_bytes }: GetOptions): number | undefined {
+  return most_bytes ?? (range === undefined ? largestObject_bytes : undefined);
 }
 
 /** Throws 'store.too_large' for an object of more than `most_bytes`. */

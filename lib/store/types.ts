@@ -16,6 +16,9 @@ export interface StoredObject {
   readonly modified_ms: number;
 }
 
+/** More than any object has that rrbackup stores. */
+export const largestObject_bytes = 112 * 1024 * 1024;
+
 export interface Call {
   readonly signal?: AbortSignal;
 }
@@ -32,7 +35,10 @@ export interface GetOptions extends Call {
    */
   readonly versionId?: string;
   readonly range?: ByteRange;
-  /** Of the whole object: one that has more is not read, whatever the store sends, but 'store.too_large'. */
+  /**
+   * Of the whole object: one that has more is not read, whatever the store sends, but 'store.too_large'. Without a range at
+   * the most `largestObject_bytes`.
+   */
   readonly most_bytes?: number;
 }
 

@@ -9,6 +9,7 @@ import {
   rm,
   stat,
   symlink,
+  truncate,
   utimes,
   writeFile,
 } from 'node:fs/promises';
@@ -63,6 +64,14 @@ t.test('temporary files are not listed; those of a crash go after a day', async 
     await t.rejects(store.get(key), { code: 'store.failed' });
     await t.rejects(store.put(key, x), { code: 'store.failed' });
   }
+});
+
+t.test('more than any object has is not read, but a part of it', async (t) => {
+  const root = t.testdir({ huge: 'begins like this' });
+  await truncate(join(root, 'huge'), 2 ** 32);
+  const store = await prepared(root);
+  await t.rejects(store.get('huge'), { code: 'store.too_large', kind: 'damaged' });
+  t.equal((await store.get('huge', { range: { offset: 0, length: 6 } })).toString(), 'begins');
 });
 
 t.test('foreign things are not there for it, and nothing leads out of the root', async (t) => {

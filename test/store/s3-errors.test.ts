@@ -153,6 +153,14 @@ t.test('short bodies', async (t) => {
   t.match(error, { code: 'store.short_body', message: /9 bytes of key instead of 100/ });
 });
 
+t.test('more than any object has is not read', async (t) => {
+  const { endpoint } = await answering(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': '5000000000', 'x-amz-request-id': 'tx1' });
+    response.write('x');
+  });
+  t.match(await failure(t, storeAt(t, endpoint).get('key')), { code: 'store.too_large', kind: 'damaged' });
+});
+
 t.test('an answer about another range is no answer', async (t) => {
   const range = { offset: 2, length: 3 };
   for (const handler of [

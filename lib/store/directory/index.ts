@@ -5,7 +5,7 @@ import { lstat, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { printable } from '../../bytes/path.js';
 import { RrbackupError } from '../../errors/index.js';
-import { checkRange, checkSize, exists, missing, shortBody, throwIfAborted } from '../failures.js';
+import { checkRange, checkSize, exists, missing, mostOf, shortBody, throwIfAborted } from '../failures.js';
 import { checkKey, checkPrefix } from '../key.js';
 import { probe } from '../probe.js';
 import type { Call, GetOptions, ObjectStore, StoredObject } from '../types.js';
@@ -72,7 +72,7 @@ export class DirectoryStore implements ObjectStore {
       const file = await openFile(join(this.#root, key));
       if (file === undefined) throw missing(this.location, key);
       try {
-        checkSize(this.location, key, file.size_bytes, options.most_bytes);
+        checkSize(this.location, key, file.size_bytes, mostOf(options));
         const range = options.range ?? { offset: 0, length: file.size_bytes };
         checkRange(this.location, key, range, file.size_bytes);
         const got = await readFully(file.handle, range.offset, range.length);

@@ -4,7 +4,8 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { endpointOf, maximumConnections, regionOf, type S3Configuration } from './address.js';
-import { NodeHttpHandler, S3Client } from './sdk.js';
+import { BoundedHandler } from './handler.js';
+import { S3Client } from './sdk.js';
 
 export interface S3Timeouts {
   /** Without a byte in either direction. */
@@ -45,7 +46,7 @@ export function makeClient(configuration: S3Configuration, timeouts: S3Timeouts)
         ...(accessKey === undefined || secretKey === undefined
           ? {}
           : { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),
-        requestHandler: new NodeHttpHandler({
+        requestHandler: new BoundedHandler({
           connectionTimeout: timeouts.connect_ms,
           socketTimeout: timeouts.idle_ms,
           httpAgent: new HttpAgent(agent),

@@ -3,7 +3,7 @@
 
 import type { Readable } from 'node:stream';
 import { RrbackupError } from '../../errors/index.js';
-import { checkRange, checkSize, exists, missing, shortBody, transient } from '../failures.js';
+import { checkRange, checkSize, exists, missing, mostOf, shortBody, transient } from '../failures.js';
 import { checkKey, checkPrefix } from '../key.js';
 import { probe } from '../probe.js';
 import {
@@ -215,7 +215,8 @@ export class S3Store implements ObjectStore {
 
   async #read(key: string, options: GetOptions): Promise<{ bytes: Buffer; versionId: string }> {
     checkKey(key);
-    const { range, signal, versionId, most_bytes } = options;
+    const { range, signal, versionId } = options;
+    const most_bytes = mostOf(options);
     const command = new GetObjectCommand({
       ...this.#address(key, versionId),
       ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
