@@ -1,9 +1,11 @@
 // Goes on in the background: the same command again as a process of its own, with a channel to the one that the user
-// started, who waits until the other is ready or has said why it is not. A password goes over the channel only: never in
-// arguments, in the environment or in a file. Imports next to nothing: the child is started before the program is loaded, so
-// that both load at the same time.
+// started, who waits until the other is ready or has said why it is not. A password goes through a pipe beside it, whose bytes
+// are wiped on both ends: never in arguments, in the environment, in a file or in a message. Imports next to nothing: the child
+// is started before the program is loaded, so that both load at the same time.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, readSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type PlainError, RrbackupError, interrupted, toRrbackupError } from '../lib/errors/index.js';
 import { makeDirectories } from '../lib/posix/new-directory.js';
@@ -12,9 +14,13 @@ import type { Progress } from '../lib/progress.js';
 /** Marks the process in the background; not for people. */
 export const backgroundOption = '--in-background';
 
+/** Behind the standard ones and the channel. */
+const passwordDescriptor = 4;
+
 interface Begin {
   readonly kind: 'begin';
-  readonly password: string | undefined;
+  /** How many bytes of it come through the pipe. */
+  readonly password_bytes: number | undefined;
   /** Where the child's output goes from then on. */
   readonly logFile: string;
 }
@@ -43,7 +49,7 @@ export function parentProcess(): ParentProcess | undefined {
   return {
     begin: async () => {
       process.chdir('/');
-      const { password, logFile } = await new Promise<Begin>((resolve, reject) => {
+      const { password_bytes, logFile } = await new Promise<Begin>((resolve, reject) => {
         if (!process.connected) reject(interrupted());
         process.once('disconnect', () => reject(interrupted()));
         process.once('message', resolve);
@@ -51,13 +57,26 @@ export function parentProcess(): ParentProcess | undefined {
       });
       const { redirectOutput } = await import('../lib/posix/output.js');
       redirectOutput(logFile);
-      return password;
+      return readPassword(password_bytes);
     },
     progress: (progress) => send({ kind: 'progress', progress }),
     ready: () => send({ kind: 'ready' }, () => process.disconnect()),
     failed: (error) =>
       send({ kind: 'failed', error: toRrbackupError(error).toPlain() }, () => process.disconnect()),
   };
+}
+
+function readPassword(password_bytes: number | undefined): string | undefined {
+  const bytes = Buffer.alloc(password_bytes ?? 0);
+  for (let at = 0; at < bytes.length;) {
+    const count = readSync(passwordDescriptor, bytes, at, bytes.length - at, null);
+    if (count === 0) throw interrupted();
+    at += count;
+  }
+  closeSync(passwordDescriptor);
+  const password = bytes.toString('utf8');
+  bytes.fill(0);
+  return password_bytes === undefined ? undefined : password;
 }
 
 export interface ChildOptions {
@@ -81,8 +100,10 @@ export class BackgroundChild {
       cwd,
       env: { ...environment },
       detached: true,
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc', 'pipe'],
     });
+    // A child that has ended takes nothing: that is told by its end.
+    this.#pipe.on('error', () => undefined);
     this.#ended = new Promise((resolve) => {
       this.#process.on('error', (error) => resolve(error.message));
       this.#process.on('exit', (status, killedBy) => resolve(killedBy ?? `status ${status}`));
@@ -107,9 +128,13 @@ export class BackgroundChild {
           else if (message.kind === 'ready') resolve();
           else if (message.kind === 'failed') reject(RrbackupError.fromPlain(message.error));
         };
-        void this.waiting.then(() =>
-          this.#process.send({ kind: 'begin', password, logFile } satisfies Begin, () => undefined),
-        );
+        void this.waiting.then(() => {
+          const bytes = Buffer.from(password ?? '');
+          const password_bytes = password === undefined ? undefined : bytes.length;
+          const begin: Begin = { kind: 'begin', password_bytes, logFile };
+          this.#process.send(begin, () => undefined);
+          this.#pipe.end(bytes, () => bytes.fill(0));
+        });
         void this.#ended.then((how) => reject(signal.aborted ? interrupted() : ended(how, logFile)));
         if (signal.aborted) stop();
       });
@@ -126,8 +151,13 @@ export class BackgroundChild {
     this.#letGo();
   }
 
+  get #pipe(): Socket {
+    return this.#process.stdio[passwordDescriptor] as Socket;
+  }
+
   #letGo(): void {
     if (this.#process.connected) this.#process.disconnect();
+    this.#pipe.unref();
     this.#process.unref();
   }
 }
