@@ -24,6 +24,7 @@ const gapCodes = new Set([
   'manifest.missing_commit',
   'manifest.damaged_commit',
   'manifest.damaged',
+  'manifest.undecided',
   badCommit,
 ]);
 

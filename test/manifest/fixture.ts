@@ -1,5 +1,6 @@
 // What tests of the manifest share: a store with keys, short ways to write entries and headers, and a small history.
 
+import { type Clock, systemClock } from '../../lib/clock.js';
 import { CommitWriter } from '../../lib/manifest/commit.js';
 import { ChainReader, type KnownCommit } from '../../lib/manifest/chain.js';
 import type { ManifestContext } from '../../lib/manifest/object.js';
@@ -7,6 +8,9 @@ import type { Commit, Entry, Row, VersionHeader } from '../../lib/manifest/types
 import type { PackInfo } from '../../lib/pack/types.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 import { packContext } from '../pack/fixture.js';
+
+/** Waits for nothing. */
+export const restless: Clock = { ...systemClock, pause: () => Promise.resolve() };
 
 export const stream = 'aa'.repeat(16);
 
@@ -115,7 +119,8 @@ export async function readHistory(
   const commits: Commit[] = [];
   let error: unknown;
   try {
-    for await (const commit of new ChainReader(context).commits(stream, after)) commits.push(commit);
+    for await (const commit of new ChainReader(context, restless).commits(stream, after))
+      commits.push(commit);
   } catch (thrown) {
     error = thrown;
   }

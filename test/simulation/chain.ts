@@ -2,11 +2,12 @@
 // seed, and readers look on. So cheap that thousands of schedules run in seconds. What the writers do around a commit is what
 // lib/backup does: read the history, publish, and after an error that may have been a success look whose version it is.
 
-import { cryptoReady, deriveKeys } from '../../lib/crypto/index.js';
+import { cryptoReady, deriveKeys, sha256 } from '../../lib/crypto/index.js';
 import type { Zstd } from '../../lib/compression/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { ChainReader, type KnownCommit } from '../../lib/manifest/chain.js';
 import { CommitWriter } from '../../lib/manifest/commit.js';
+import { commitKey } from '../../lib/manifest/names.js';
 import type { PackContext } from '../../lib/pack/encode.js';
 import type { ObjectStore } from '../../lib/store/types.js';
 import { added, headerOf, stream } from '../manifest/fixture.js';
@@ -198,11 +199,12 @@ async function checkChain(
   writers: readonly Writer[],
   intents: readonly Intent[],
 ): Promise<number> {
-  const { found, hashes } = await readAll(world, intents);
+  const { found, hashes, hasGap } = await readAll(world, intents);
   for (const { name, done } of intents) {
     if (done === undefined) continue;
     const { sequence, hash } = found.get(name) ?? {};
-    if (done.sequence !== sequence || done.hash !== hash)
+    const isBehindGap = hasGap && done.sequence > hashes.size && (await stands(world, done));
+    if (!isBehindGap && (done.sequence !== sequence || done.hash !== hash))
       throw new Finding(`${name} was acknowledged as version ${done.sequence}, which is another one now`);
   }
   let alarms = 0;
@@ -210,7 +212,8 @@ async function checkChain(
     const { name, known } = writer;
     if (known === undefined || hashes.get(known.sequence) === known.hash) continue;
     const alarm = await writer.look(world.store).catch((error: unknown) => error);
-    if (world.createsConditionally || (alarm === undefined && hashes.has(known.sequence)))
+    const isWarned = alarm !== undefined || !hashes.has(known.sequence);
+    if (world.createsConditionally || !isWarned)
       throw new Finding(`${name} has seen a version ${known.sequence} that is no more`);
     if (alarm === undefined) continue;
     if (!isAlarm(alarm)) throw alarm;
@@ -220,11 +223,23 @@ async function checkChain(
   return alarms;
 }
 
-/** The history from its start: the names that were committed, and the hash of each version. */
-async function readAll(
-  world: World,
-  intents: readonly Intent[],
-): Promise<{ found: Map<string, Seen>; hashes: Map<number, string> }> {
+/** Whether its entry is stored: what is behind a gap `rrbackup recover` makes readable. */
+async function stands({ store }: World, { sequence, hash }: Seen): Promise<boolean> {
+  for await (const { key, versionId } of store.list(commitKey(stream, sequence)))
+    if (sha256(await store.get(key, { versionId })).toString('hex') === hash) return true;
+  return false;
+}
+
+interface History {
+  readonly found: Map<string, Seen>;
+  /** By version. */
+  readonly hashes: Map<number, string>;
+  /** Somebody has died after it had withdrawn an entry and before it put it back for who had built upon it. */
+  readonly hasGap: boolean;
+}
+
+/** From its start: the names that were committed, and as which version. */
+async function readAll(world: World, intents: readonly Intent[]): Promise<History> {
   const found = new Map<string, Seen>();
   const hashes = new Map<number, string>();
   const chain = new ChainReader({ ...context, store: world.store }, world.clock);
@@ -241,14 +256,17 @@ async function readAll(
           found.set(name, { sequence, hash: commit.hash });
         }
       }
-      return { found, hashes };
+      return { found, hashes, hasGap: false };
     } catch (error) {
       if (error instanceof Finding) throw error;
-      const isUndecided = error instanceof RrbackupError && error.code === 'manifest.undecided';
-      if (!isUndecided) throw new Finding(`the history cannot be read: ${String(error)}`, error);
+      const code = error instanceof RrbackupError ? error.code : undefined;
+      if (code === 'manifest.missing_commit' && !world.createsConditionally)
+        return { found, hashes, hasGap: true };
+      if (code !== 'manifest.undecided')
+        throw new Finding(`the history cannot be read: ${String(error)}`, error);
       // Whoever was told of success knows which it is.
       const acknowledged = intents.find(({ done }) => done?.sequence === hashes.size + 1);
-      if (acknowledged === undefined) return { found, hashes };
+      if (acknowledged === undefined) return { found, hashes, hasGap: false };
       found.set(acknowledged.name, acknowledged.done!);
       hashes.set(hashes.size + 1, acknowledged.done!.hash);
     }

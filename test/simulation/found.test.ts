@@ -8,7 +8,15 @@ import { backup } from '../../lib/index.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 import { RetryStore } from '../../lib/store/retry.js';
 import type { Call, GetOptions, StoredObject } from '../../lib/store/types.js';
-import { added, headerOf, manifestContext, readHistory, stream, writeHistory } from '../manifest/fixture.js';
+import {
+  added,
+  headerOf,
+  manifestContext,
+  readHistory,
+  restless,
+  stream,
+  writeHistory,
+} from '../manifest/fixture.js';
 import { Machine } from '../repository/fixture.js';
 
 void t.test('a listing that gives a page twice is the same listing', async (t) => {
@@ -48,7 +56,7 @@ void t.test('another writer withdraws its commit while ours looks at it: ours st
   const bytes = Buffer.alloc((await publish(await manifestContext(), 'b')).size_bytes);
   store.foreign = (await store.put(commitKey(stream, 1), bytes)).versionId;
   const { hash } = await publish(context, 'a');
-  const first = await new ChainReader(context).commits(stream).next();
+  const first = await new ChainReader(context, restless).commits(stream).next();
   t.equal(first.value?.hash, hash);
 });
 

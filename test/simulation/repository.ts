@@ -5,8 +5,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type BackupResult, check, type Repository } from '../../lib/index.js';
+import { loadZstd } from '../../lib/compression/index.js';
+import { cryptoReady, deriveKeys, publicSecret } from '../../lib/crypto/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
+import { type BackupResult, check, type Repository } from '../../lib/index.js';
+import { descriptorKey, parseDescriptor } from '../../lib/keys/index.js';
+import { ChainReader } from '../../lib/manifest/chain.js';
 import { describeTree } from '../trees.js';
 import { drawKeysFrom } from './chance-here.js';
 import { Finding } from './finding.js';
@@ -271,17 +275,14 @@ class Schedule {
   async #check(): Promise<void> {
     await this.#world.settle();
     const { weather, store } = this.#world;
-    if (!(await hasDescriptor(store))) return;
+    const context = await contextOf(store);
+    if (context === undefined) return;
     this.#world.weather = fair;
     this.#undecided.clear();
     try {
-      await this.#observer.run(
-        { create: 'never', access: 'read', sync: false },
-        async ({ chain, context }) => {
-          for (const stream of await chain.streams())
-            this.#take(stream, await this.#reader.stream({ ...context, store }, chain, stream));
-        },
-      );
+      const chain = new ChainReader(context, this.#world.clock);
+      for (const stream of await chain.streams())
+        this.#take(stream, await this.#reader.stream(context, chain, stream));
     } catch (error) {
       if (error instanceof Finding) throw error;
       throw new Finding(`the store cannot be read: ${String(error)}`, error);
@@ -362,5 +363,13 @@ class Schedule {
 }
 
 async function hasDescriptor(store: World['store']): Promise<boolean> {
-  return (await store.stat('rrbackup.json')) !== undefined;
+  return (await store.stat(descriptorKey)) !== undefined;
+}
+
+/** Without a catalog, and without a machine that would keep one. Undefined before there is a repository. */
+async function contextOf(store: World['store']): Promise<Repository['context'] | undefined> {
+  if (!(await hasDescriptor(store))) return undefined;
+  const { repository: repositoryId } = parseDescriptor(await store.get(descriptorKey));
+  await cryptoReady();
+  return { store, repositoryId, keys: deriveKeys(publicSecret(repositoryId)), zstd: await loadZstd() };
 }

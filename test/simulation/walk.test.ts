@@ -7,6 +7,7 @@ import { RrbackupError } from '../../lib/errors/index.js';
 import { backup } from '../../lib/index.js';
 import { type Fault, FaultStore } from '../../lib/store/faults.js';
 import { MemoryStore } from '../../lib/store/memory.js';
+import { restless } from '../manifest/fixture.js';
 import { Machine } from '../repository/fixture.js';
 import { runBackupsHere } from './threads-here.js';
 
@@ -29,7 +30,7 @@ for (const ignoresIfNoneMatch of [false, true]) {
     // One repository whose newest version is tried again and again, each time from the same state.
     const machine = new Machine(t, new MemoryStore({ ignoresIfNoneMatch }));
     machine.write('kept', 'kept');
-    const repository = await machine.open();
+    const repository = await machine.open({ clock: restless });
     await backup(repository, machine.source);
     const first = machine.described();
     let version = 1;
@@ -38,7 +39,7 @@ for (const ignoresIfNoneMatch of [false, true]) {
         const what = `${fate}, call ${nth}`;
         machine.write('new', randomBytes(30_000));
         const store = new FaultStore(machine.store);
-        const struck = await machine.open({}, { store });
+        const struck = await machine.open({ clock: restless }, { store });
         const opened = store.calls.length;
         store.add({ ...fault, nth });
         const result = await backup(struck, machine.source).catch((error: unknown) => error as Error);
