@@ -19,7 +19,7 @@ export class CheckCommand extends BaseCommand {
       percentage reads so many packs chosen by chance, \`--read-data-subset=K/N\` the Kth of N parts, which together are all. What
       is interrupted goes on with the same command, within a week.
 
-      Tells what is damaged, and which versions and files that hurts. What is stored is never taken from this machine's catalog.
+      Tells what is damaged, which versions and files that hurts, and what to do now. What is stored is never taken from this machine's catalog.
       It only says which files need a damaged piece, and only where its versions and packs are found to be those of the stored
       history; otherwise, and with \`--fresh\`, the history is read anew into a temporary one (in \`$TMPDIR\`).
 
@@ -59,9 +59,11 @@ export class CheckCommand extends BaseCommand {
       });
       const elapsed_ms = systemClock.monotonic_ms() - began_ms;
       await report.json(toJson(result, repository.id, elapsed_ms));
+      for (const { message } of result.mended) report.note(`${message}: no damage`);
       this.#tellUnneeded(result, report);
       await this.#tellHurt(result, report);
       await report.summary(summaryOf(result, elapsed_ms));
+      for (const remedy of result.remedies) await report.line(`now: rrbackup ${remedy}`);
       return statuses[result.verdict];
     });
   }
@@ -91,9 +93,10 @@ export class CheckCommand extends BaseCommand {
     const { streams, findings, findingCount } = result;
     if (findingCount > findings.length)
       report.warn(`${formatCount(findingCount - findings.length)} more of the kind were found`);
-    for (const { host, source, lost, hurt, hurtFiles } of streams) {
+    for (const { host, source, lost, inPart, hurt, hurtFiles } of streams) {
       const whose = `${source || 'a source'} of ${host || 'a machine that is not known'}`;
       if (lost.length > 0) await report.line(`${whose}: ${versionsText(lost)} LOST`);
+      if (inPart.length > 0) await report.line(`${whose}: ${versionsText(inPart)} recovered in part`);
       if (hurtFiles > 0)
         await report.line(`${whose}: ${counted(hurtFiles, 'file')} DAMAGED in ${versionsText(hurt)}`);
     }
@@ -154,11 +157,12 @@ function toJson(result: CheckResult, repository: string, elapsed_ms: number): Re
   return {
     repository,
     verdict: result.verdict,
-    sources: streams.map(({ host, source, newest, lost, hurt, hurtFiles }) => ({
+    sources: streams.map(({ host, source, newest, lost, inPart, hurt, hurtFiles }) => ({
       host,
       source,
       newest,
       lost: rangesToJson(lost),
+      in_part: rangesToJson(inPart),
       hurt: rangesToJson(hurt),
       hurt_files: hurtFiles,
     })),
@@ -169,6 +173,9 @@ function toJson(result: CheckResult, repository: string, elapsed_ms: number): Re
     read_before: result.read.before,
     findings: result.findings,
     findings_count: result.findingCount,
+    made_up_for: result.mended,
+    made_up_for_count: result.mendedCount,
+    commands: result.remedies.map((remedy) => `rrbackup ${remedy}`),
     files: hurtFilesToJson(result.files, streams),
     files_count: result.fileCount,
     unneeded: {

@@ -53,7 +53,8 @@ export class DownloadCommand extends ReadingCommand {
       refuseInRepository(target, configuration);
       const { catalog } = repository;
       const stream = this.stream(catalog, configuration);
-      const { sequence } = this.version(catalog, stream, this.versionText, report).header;
+      const version = this.version(catalog, stream, this.versionText, report);
+      const { sequence } = version.header;
       // What stands in the version is meant as it is typed; the rest are patterns, or a mistake that restore explains.
       const typed = this.patterns.map((text) => this.find(catalog, stream, sequence, text)?.path ?? text);
       const paths = [...typed, ...listed];
@@ -92,7 +93,8 @@ export class DownloadCommand extends ReadingCommand {
         formatDuration(elapsed_ms),
       ];
       await report.summary(clauses.join('; '));
-      return conflicts + failed === 0 ? 0 : exitStatus.incomplete;
+      const isWhole = conflicts + failed === 0 && !this.isInPart(catalog, stream, version);
+      return isWhole ? 0 : exitStatus.incomplete;
     });
   }
 

@@ -7,6 +7,7 @@ import { resolveVersion, versionNames } from '../lib/catalog/version-argument.js
 import { nearest } from '../lib/config/nearest.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
+import { versionsInPart } from '../lib/manifest/in-part.js';
 import { BaseCommand } from './base.js';
 import { pathGuidance, pathReadings } from './path-argument.js';
 import type { Report } from './presentation/report.js';
@@ -70,7 +71,16 @@ export abstract class ReadingCommand extends BaseCommand {
     const name = `version ${version.header.sequence} (${versionNames(versions).get(version)!})`;
     if (matches > 1) report.note(`${text} fits ${matches} versions: taking the newest of them, ${name}`);
     else report.detail(`${text} is ${name} of ${stream.source}`);
+    if (this.isInPart(catalog, stream, version))
+      report.warn(
+        `${name} was recovered in part: entries may be missing in it, or stand as they were in a version before`,
+      );
     return version;
+  }
+
+  /** Packs that are lost have taken more of the version than contents. */
+  protected isInPart(catalog: CatalogReader, stream: StreamInfo, { header }: VersionInfo): boolean {
+    return versionsInPart(catalog.versions(stream.id).map((version) => version.header)).has(header.sequence);
   }
 
   /** The entry that a path argument means; undefined where the version has none. */

@@ -45,6 +45,9 @@ export async function syncCatalog({
   for (const stream of streams ?? (await chain.streams(call))) {
     if (newestFirst && catalog.stream(stream) === undefined)
       ingested += await beginWithNewest(catalog, chain, stream, run, call);
+    // Of who knows the stream the newest version is remembered: that it is gone comes out anyway.
+    const isNew = catalog.stream(stream) === undefined;
+    let endedAt: number | undefined;
     for (let isBehind = true; isBehind;) {
       const known = catalog.stream(stream);
       const after = known && { sequence: known.head, hash: known.headHash, versionId: known.headVersionId };
@@ -52,8 +55,8 @@ export async function syncCatalog({
       try {
         ingested += await catalog.ingestAll(chain.commits(stream, after, call), run);
         isBehind = false;
-        // Without a single log entry there may still be a checkpoint that stands for them.
-        if (catalog.stream(stream) !== undefined) continue;
+        // Behind the end of the log there may be a checkpoint that stands for its last entries.
+        if (!isNew) continue;
       } catch (error) {
         if (!(error instanceof RrbackupError) || !gapCodes.has(error.code)) throw error;
         gap = error;
@@ -63,7 +66,11 @@ export async function syncCatalog({
       }
       const head = catalog.stream(stream)?.head ?? 0;
       const checkpoint = await checkpointBehind(chain, stream, head, call);
-      if (checkpoint !== undefined) {
+      if (checkpoint !== undefined && gap === undefined && endedAt !== head) {
+        // Or a backup has come to its end since the log was read.
+        endedAt = head;
+        isBehind = true;
+      } else if (checkpoint !== undefined) {
         await catalog.ingestCheckpoint(checkpoint, run);
         ingested++;
         isBehind = true;

@@ -2,6 +2,7 @@
 // versions; times are UTC, the ones that listings and the mount show.
 
 import { RrbackupError } from '../errors/index.js';
+import { versionsInPart } from '../manifest/in-part.js';
 import type { VersionInfo } from './types.js';
 
 export interface ResolvedVersion {
@@ -18,18 +19,23 @@ export function versionTime(version: VersionInfo): string {
   return iso.replace(/\.\d+Z$/, 'Z').replaceAll(':', '-');
 }
 
-/** The names that the mount gives to versions: their times, and from the second one of the same time on '…Z-2'. */
+/**
+ * The names that the mount gives to versions: their times, and from the second one of the same time on '…Z-2'; '.partial'
+ * follows where a version is there in part only.
+ */
 export function versionNames(
   versions: readonly VersionInfo[],
   timeOf: (version: VersionInfo) => string = versionTime,
 ): Map<VersionInfo, string> {
   const taken = new Map<string, number>();
+  const inPart = versionsInPart(versions.map(({ header }) => header));
   return new Map(
     versions.map((version) => {
       const time = timeOf(version);
       const count = (taken.get(time) ?? 0) + 1;
       taken.set(time, count);
-      return [version, count === 1 ? time : `${time}-${count}`];
+      const name = count === 1 ? time : `${time}-${count}`;
+      return [version, inPart.has(version.header.sequence) ? `${name}.partial` : name];
     }),
   );
 }
@@ -57,7 +63,7 @@ function only(
 export function resolveVersion(text: string, versions: readonly VersionInfo[]): ResolvedVersion {
   const fromNewest = /^latest(?:~(\d{1,9}))?$/.exec(text);
   const isNumber = /^\d{1,15}$/.test(text);
-  const isTime = /^\d{4}-[\d-]*(?:[T ][\d:-]*(?:Z(?:-\d+)?)?)?$/.test(text);
+  const isTime = /^\d{4}-[\d-]*(?:[T ][\d:-]*(?:Z(?:-\d+)?(?:\.partial)?)?)?$/.test(text);
   if (fromNewest === null && !isNumber && !isTime)
     throw new RrbackupError({
       code: 'version.syntax',

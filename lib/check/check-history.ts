@@ -19,7 +19,7 @@ import type { Run } from '../progress.js';
 import { isGap } from '../repository/alarm.js';
 import { callOf, type Inventory } from './check-inventory.js';
 import { otherSize, type PackLedger } from './check-packs.js';
-import type { Findings, FindingCode } from './findings.js';
+import type { Finding, Findings, FindingCode } from './findings.js';
 
 /** What a stream's log leads to. */
 export interface History {
@@ -68,18 +68,16 @@ export class HistoryCheck {
     let known: KnownCommit | undefined;
     for (;;) {
       const { reached, failure } = await this.#follow(known);
-      if (failure === undefined) {
-        this.#tellEnd(reached);
-        break;
-      }
-      this.#tell(failure, reached + 1);
-      const next = isGap(failure)
-        ? [...this.#checkpoints.keys()].find((sequence) => sequence > reached)
-        : undefined;
-      if (next === undefined) break;
-      const checkpoint = this.#checkpoints.get(next)!;
-      if (!(await this.#standIn(checkpoint))) break;
-      known = { sequence: next, hash: checkpoint.commitHash };
+      const next =
+        failure === undefined || isGap(failure)
+          ? [...this.#checkpoints.keys()].find((sequence) => sequence > reached)
+          : undefined;
+      const checkpoint = next === undefined ? undefined : this.#checkpoints.get(next)!;
+      const leadsOn = checkpoint !== undefined && (await this.#standIn(checkpoint));
+      if (failure !== undefined || this.#newest > reached)
+        this.#tell(failure, reached, leadsOn ? checkpoint.sequence : undefined);
+      if (!leadsOn) break;
+      known = { sequence: checkpoint.sequence, hash: checkpoint.commitHash };
     }
     return {
       stream: this.#stream,
@@ -120,7 +118,10 @@ export class HistoryCheck {
       const checkpoint = await chain.checkpoint(this.#stream, sequence, callOf(run));
       this.#header ??= checkpoint.header;
       const what = `the checkpoint of version ${sequence} of ${this.#name}`;
-      if (!(await this.#partsAreThere(checkpoint, what))) return;
+      const found: Finding[] = [];
+      const areThere = await this.#partsAreThere(checkpoint, what, found);
+      for (const finding of found) findings.add(finding);
+      if (!areThere) return;
       if (readsRows) await readAll(checkpoint);
       this.#checkpoints.set(sequence, checkpoint);
     } catch (error) {
@@ -159,23 +160,33 @@ export class HistoryCheck {
       current: `version ${sequence} of ${this.#name}`,
     });
     const checkpoint = this.#checkpoints.get(sequence);
-    if (!(await this.#isWhole(commit))) this.#broken.add(sequence);
+    const found: Finding[] = [];
+    const isWhole = await this.#isWhole(commit, found);
+    if (!isWhole) this.#broken.add(sequence);
     else if (sequence === 1 || this.#readable.has(sequence - 1)) this.#readable.set(sequence, hash);
     if (!this.#readable.has(sequence) && checkpoint?.commitHash === hash) await this.#standIn(checkpoint);
+    const isMended = !isWhole && this.#readable.has(sequence);
+    for (const finding of found) this.#add(finding, isMended);
+  }
+
+  #add(finding: Finding, isMended: boolean): void {
+    const { findings } = this.#options;
+    if (!isMended) findings.add(finding);
+    else findings.addMended({ ...finding, message: `${finding.message}; a checkpoint stands in` });
   }
 
   /** Whether the entry's rows and packs are there, with all packs that it names in the ledger. */
-  async #isWhole(commit: Commit): Promise<boolean> {
-    const { findings, packs, readsRows } = this.#options;
+  async #isWhole(commit: Commit, found: Finding[]): Promise<boolean> {
+    const { packs, readsRows } = this.#options;
     const what = `version ${commit.header.sequence} of ${this.#name}`;
-    if (!(await this.#partsAreThere(commit, what))) return false;
+    if (!(await this.#partsAreThere(commit, what, found))) return false;
     try {
       for await (const info of commit.storedPacks!()) await packs.add(info);
       if (readsRows) await readRows(commit);
       return true;
     } catch (error) {
       if (!isDamage(error)) throw error;
-      findings.add({ code: 'part.damaged', message: error.message });
+      found.push({ code: 'part.damaged', message: error.message });
       return false;
     }
   }
@@ -196,8 +207,8 @@ export class HistoryCheck {
     return true;
   }
 
-  async #partsAreThere({ parts }: Commit | Checkpoint, what: string): Promise<boolean> {
-    const { inventory, findings } = this.#options;
+  async #partsAreThere({ parts }: Commit | Checkpoint, what: string, found: Finding[]): Promise<boolean> {
+    const { inventory } = this.#options;
     let areThere = true;
     for (const { hash, versionId, size_bytes } of parts) {
       const object = partKey(this.#stream, hash);
@@ -205,9 +216,9 @@ export class HistoryCheck {
       // What is longer begins with what it should be, as far as can be seen without reading it.
       if (look.state === 'missing' || look.state === 'shorter') areThere = false;
       if (look.state === 'missing')
-        findings.add({ code: 'part.missing', message: `${what} lacks its part ${hash}`, object });
+        found.push({ code: 'part.missing', message: `${what} lacks its part ${hash}`, object });
       else if (look.state !== 'there')
-        findings.add({
+        found.push({
           code: 'part.damaged',
           message: `part ${hash} of ${what} ${otherSize(look, size_bytes)}`,
           object,
@@ -216,22 +227,21 @@ export class HistoryCheck {
     return areThere;
   }
 
-  /** Checkpoints of versions that the log does not come to; no reader looks there. */
-  #tellEnd(reached: number): void {
-    if (this.#newest <= reached) return;
-    const which =
-      this.#newest === reached + 1 ? `version ${reached + 1}` : `versions ${reached + 1} to ${this.#newest}`;
-    this.#options.findings.add({
-      code: 'commit.missing',
-      message: `the manifest of ${which} is missing at the end of ${this.#name}, though there is a checkpoint`,
-      object: commitKey(this.#stream, reached + 1),
-    });
-  }
-
-  #tell(failure: RrbackupError, sequence: number): void {
-    const { findings } = this.#options;
-    const object = commitKey(this.#stream, sequence);
-    findings.add({ code: codeOf(failure), message: `${this.#name}: ${failure.message}`, object });
+  /**
+   * What keeps the log from going on behind `reached`: a failure, or where that is undefined its end, behind which there are
+   * checkpoints. `next`: the version from which a checkpoint leads on.
+   */
+  #tell(failure: RrbackupError | undefined, reached: number, next: number | undefined): void {
+    const object = commitKey(this.#stream, reached + 1);
+    const isMended = next === reached + 1;
+    if (failure !== undefined) {
+      this.#add({ code: codeOf(failure), message: `${this.#name}: ${failure.message}`, object }, isMended);
+      return;
+    }
+    const last = next ?? this.#newest;
+    const which = last === reached + 1 ? `version ${last}` : `versions ${reached + 1} to ${last}`;
+    const message = `the manifest of ${which} is missing at the end of ${this.#name}`;
+    this.#add({ code: 'commit.missing', message, object }, isMended);
   }
 
   get #name(): string {

@@ -49,7 +49,7 @@ async function checkDescriptor(
     if (error.code === 'store.missing')
       findings.add({
         code: 'descriptor.missing',
-        message: `${object}, which begins the repository, is missing`,
+        message: `${object}, which begins the repository, is missing, or hidden by a delete marker`,
         object,
       });
     else if (error.kind === 'damaged' || error.kind === 'tampered')

@@ -1,5 +1,5 @@
 // The packs that the history names, and whether the store lists them as they are named. Whether the catalog of this machine says
-// the same of each is noted on the way. Reads no pack.
+// the same of each is noted on the way, and what is wrong with one is told when the catalog to ask is known. Reads no pack.
 
 import type { Catalog } from '../catalog/index.js';
 import { RrbackupError } from '../errors/index.js';
@@ -7,7 +7,9 @@ import { packKey } from '../pack/index.js';
 import type { FlatPackInfo } from '../pack/table.js';
 import type { PackName } from '../pack/types.js';
 import type { Inventory, Look } from './check-inventory.js';
-import type { Findings } from './findings.js';
+import { withoutHealed } from '../repository/damage.js';
+import type { BadBlocks } from './findings-files.js';
+import type { FindingCode, Findings } from './findings.js';
 
 /** A pack that the store has. */
 export interface NamedPack {
@@ -21,7 +23,6 @@ export interface NamedPack {
 
 export class PackLedger {
   readonly #inventory: Inventory;
-  readonly #findings: Findings;
   readonly #catalog: Catalog | undefined;
   readonly #packs = new Map<PackName, NamedPack | undefined>();
   #named_bytes = 0;
@@ -30,9 +31,8 @@ export class PackLedger {
   #contradicts = false;
 
   /** `catalog`: the one of this machine, if it is to be compared. */
-  constructor(inventory: Inventory, findings: Findings, catalog: Catalog | undefined) {
+  constructor(inventory: Inventory, catalog: Catalog | undefined) {
     this.#inventory = inventory;
-    this.#findings = findings;
     this.#catalog = catalog;
   }
 
@@ -65,17 +65,9 @@ export class PackLedger {
     // Before anything is waited for: a pack is looked at once.
     this.#packs.set(name, undefined);
     this.#named_bytes += size_bytes;
-    const object = packKey(name);
-    const look = await this.#inventory.look({ key: object, versionId, size_bytes });
-    if (look.state === 'missing')
-      this.#findings.add({ code: 'pack.missing', message: `the pack ${name} is missing`, object });
-    else this.#packs.set(name, { name, versionId, size_bytes, stored_bytes: look.stored_bytes });
-    if (look.state === 'shorter' || look.state === 'longer')
-      this.#findings.add({
-        code: 'pack.damaged',
-        message: `the pack ${name} ${otherSize(look, size_bytes)}`,
-        object,
-      });
+    const look = await this.#inventory.look({ key: packKey(name), versionId, size_bytes });
+    if (look.state !== 'missing')
+      this.#packs.set(name, { name, versionId, size_bytes, stored_bytes: look.stored_bytes });
   }
 
   #compare(info: FlatPackInfo): void {
@@ -90,6 +82,20 @@ export class PackLedger {
       this.#contradicts = true;
     }
   }
+}
+
+/** Tells of a pack of which these blocks cannot be had: no damage where all that they held lies in other packs, too. */
+export function tellPack(
+  findings: Findings,
+  catalog: Catalog,
+  { name, code, message }: { name: PackName; code: FindingCode; message: string },
+  bad: BadBlocks,
+): void {
+  const finding = { code, message, object: packKey(name) };
+  const isMended =
+    bad === 'all' || bad.size > 0 ? withoutHealed(new Map([[name, bad]]), catalog).size === 0 : false;
+  if (!isMended) findings.add(finding);
+  else findings.addMended({ ...finding, message: `${message}; all that it held lies in other packs` });
 }
 
 /** Object header and blocks: all but under which version id it was found. */

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Catalog, openCatalog, syncCatalog } from '../catalog/index.js';
 import { RrbackupError } from '../errors/index.js';
+import { versionsInPart } from '../manifest/in-part.js';
 import { parsePackKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
@@ -15,13 +16,14 @@ import type { Repository } from '../repository/index.js';
 import { chainOf, type History, HistoryCheck, isDamage } from './check-history.js';
 import { callOf, Inventory } from './check-inventory.js';
 import { checkKeys } from './check-keys.js';
-import { type NamedPack, PackLedger } from './check-packs.js';
+import { type NamedPack, PackLedger, tellPack } from './check-packs.js';
 import { type BadBlocks, FileSearch } from './findings-files.js';
 import {
   type Finding,
   Findings,
   type HurtFile,
   missingRanges,
+  type Remedy,
   toRanges,
   type VersionRange,
 } from './findings.js';
@@ -48,6 +50,8 @@ export interface CheckedStream {
   readonly newest: number;
   /** Versions that cannot be read at all. */
   readonly lost: readonly VersionRange[];
+  /** Versions that were recovered in part: entries may be missing in them, or stand as they were before. */
+  readonly inPart: readonly VersionRange[];
   /** Versions in which some files cannot be read, and how many files that are in any of them. */
   readonly hurt: readonly VersionRange[];
   readonly hurtFiles: number;
@@ -81,6 +85,11 @@ export interface CheckResult {
   readonly findingCount: number;
   readonly files: readonly HurtFile[];
   readonly fileCount: number;
+  /** What is lost and made up for, by other packs or a checkpoint: no damage. */
+  readonly mended: readonly Finding[];
+  readonly mendedCount: number;
+  /** What to do now, in this order. */
+  readonly remedies: readonly Remedy[];
   /** Which blocks of which packs cannot be had. */
   readonly bad: ReadonlyMap<PackName, BadBlocks>;
   readonly unneeded: Unneeded;
@@ -119,9 +128,8 @@ class Check {
     const inventory = await Inventory.take(repository.store, this.#options);
     await checkKeys(repository, inventory, this.#findings, this.#options);
     const own = await this.#ownCatalog();
-    const packs = new PackLedger(inventory, this.#findings, own);
+    const packs = new PackLedger(inventory, own);
     await this.#readHistories(inventory, packs);
-    for (const name of packs.missing()) this.#bad.set(name, 'all');
     if (own !== undefined && (await this.#isOfHistory(own, packs)))
       return this.#withCatalog(own, packs, inventory);
     if (own !== undefined)
@@ -249,6 +257,11 @@ class Check {
   }
 
   async #withCatalog(catalog: Catalog, packs: PackLedger, inventory: Inventory): Promise<CheckResult> {
+    for (const name of packs.missing()) {
+      this.#bad.set(name, 'all');
+      const finding = { name, code: 'pack.missing', message: `the pack ${name} is missing` } as const;
+      tellPack(this.#findings, catalog, finding, 'all');
+    }
     await this.#readPacks(catalog, [...packs.stored()]);
     const readable = new Map(
       [...this.#histories].map(([stream, history]) => [stream, toRanges(history.readable.keys())]),
@@ -264,6 +277,7 @@ class Check {
       ...this.#namesOf(stream),
       newest,
       lost: missingRanges(readable.get(stream)!, newest),
+      inPart: toRanges(versionsInPart(catalog.versions(stream).map(({ header }) => header))),
       hurt: hurt.streams.get(stream)?.versions ?? [],
       hurtFiles: hurt.streams.get(stream)?.files ?? 0,
     }));
@@ -278,6 +292,9 @@ class Check {
       findingCount: findings.count,
       files: hurt.named,
       fileCount: hurt.count,
+      mended: findings.mended,
+      mendedCount: findings.mendedCount,
+      remedies: findings.remedies,
       bad: this.#bad,
       unneeded: unneeded(inventory),
       copied: inventory.others,

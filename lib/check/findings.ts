@@ -42,6 +42,32 @@ export interface Finding {
   readonly object?: string;
 }
 
+/** What to do about findings: a command without `rrbackup` before it. */
+export type Remedy = 'recover' | 'repair' | 'key add';
+
+const remedies: Readonly<Record<FindingCode, Remedy | undefined>> = {
+  'descriptor.missing': 'recover',
+  'descriptor.damaged': 'recover',
+  'key.damaged': 'key add',
+  'key.none': 'key add',
+  'commit.missing': 'recover',
+  'commit.damaged': 'recover',
+  // Nobody but the user knows whether that may be.
+  'history.forked': undefined,
+  'history.rolled_back': undefined,
+  'part.missing': 'recover',
+  'part.damaged': 'recover',
+  // The log says the same.
+  'checkpoint.damaged': undefined,
+  'pack.missing': 'repair',
+  'pack.damaged': 'repair',
+  'pack.unreadable': 'repair',
+  'chunk.missing': 'repair',
+};
+
+/** In the order in which they are to be typed. */
+const inOrder: readonly Remedy[] = ['recover', 'repair', 'key add'];
+
 /** A file that cannot be read in some versions, though the versions can. */
 export interface HurtFile {
   readonly stream: string;
@@ -57,7 +83,10 @@ export const maximumNamed = 1000;
 export class Findings {
   readonly #onFinding: ((finding: Finding) => void) | undefined;
   readonly #kept: Finding[] = [];
+  readonly #mended: Finding[] = [];
+  readonly #remedies = new Set<Remedy>();
   #count = 0;
+  #mendedCount = 0;
   #isTampered = false;
 
   constructor(onFinding?: (finding: Finding) => void) {
@@ -77,8 +106,29 @@ export class Findings {
     return this.#isTampered;
   }
 
+  /** What is lost and made up for: no damage. */
+  get mended(): readonly Finding[] {
+    return this.#mended;
+  }
+
+  get mendedCount(): number {
+    return this.#mendedCount;
+  }
+
+  /** What can be done about them all; nothing where the store shows another history, which comes first. */
+  get remedies(): readonly Remedy[] {
+    return this.#isTampered ? [] : inOrder.filter((remedy) => this.#remedies.has(remedy));
+  }
+
+  addMended(finding: Finding): void {
+    this.#mendedCount++;
+    if (this.#mended.length < maximumNamed) this.#mended.push(finding);
+  }
+
   add(finding: Finding): void {
     this.#count++;
+    const remedy = remedies[finding.code];
+    if (remedy !== undefined) this.#remedies.add(remedy);
     if (finding.code.startsWith('history.')) this.#isTampered = true;
     if (this.#kept.length === maximumNamed) return;
     this.#kept.push(finding);

@@ -1,25 +1,27 @@
 // A log entry that is lost in the middle of a history: those behind it name it as their parent, so that it can never be made
 // again as it was. What the packs tell of it becomes a checkpoint, which stands for the lost entry under its hash; readers go on
-// behind it. Writes beside what is there.
+// behind it. One that is made of a part says so for all that builds upon it. Writes beside what is there.
 
 import { type Catalog, syncCatalog } from '../catalog/index.js';
 import { walkTree } from '../catalog/changes.js';
 import { randomBytes, sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import type { ChainReader } from '../manifest/chain.js';
+import type { ChainReader, PublishedCommit } from '../manifest/chain.js';
 import { type Checkpoint, writeCheckpoint } from '../manifest/checkpoint.js';
+import { markedInPart } from '../manifest/in-part.js';
 import { commitMagic, maximumObject_bytes } from '../manifest/layout.js';
 import { checkpointKey, commitsPrefix, sequenceOfCommit } from '../manifest/names.js';
 import { openObject, rootBinding } from '../manifest/object.js';
 import { decodeCommitRoot } from '../manifest/root.js';
-import type { Row, VersionHeader } from '../manifest/types.js';
+import type { Commit, Row, VersionHeader } from '../manifest/types.js';
 import type { Run } from '../progress.js';
 import { isGap } from '../repository/alarm.js';
 import type { Repository } from '../repository/index.js';
 import { callOf } from './check-inventory.js';
-import { bestLine, type Candidate } from './line.js';
+import { bestLine, bestLines, type Candidate } from './line.js';
+import { fillHole, fitting, partOf } from './part.js';
 import { keepBeside } from './put-beside.js';
-import { type Survey, versionContents } from './survey.js';
+import { hasAllRows, type Survey, versionContents } from './survey.js';
 
 /** What a gap must end with, so that the log goes on behind it. */
 interface End {
@@ -30,13 +32,22 @@ interface End {
   readonly run: string | undefined;
 }
 
+/** A log entry that the repository's keys prove. */
+interface Entry {
+  readonly header: VersionHeader;
+  readonly published: PublishedCommit;
+}
+
 export interface Bridged {
   readonly rebuilt: number[];
   /** Whether the whole log can be read to its end now. */
   readonly isWhole: boolean;
 }
 
-/** Reads a stream's log into a catalog, and bridges every gap in it that the packs tell enough of. */
+/**
+ * Reads a stream's log into a catalog, and bridges every gap in it that the packs tell enough of. Where they do not, a
+ * checkpoint leads on, and where there is none, what they tell of a part.
+ */
 export async function bridgeGaps(
   repository: Repository,
   scratch: Catalog,
@@ -53,32 +64,69 @@ export async function bridgeGaps(
   for (;;) {
     try {
       await syncCatalog({ catalog: scratch, chain: stepByStep(chain), streams: [stream], run: quiet });
-      return { rebuilt, isWhole: true };
+      const head = scratch.stream(stream)?.head ?? 0;
+      const behind = await firstCheckpoint(chain, stream, head + 1, run);
+      if (behind === undefined) return { rebuilt, isWhole: true };
+      if (behind.sequence === head + 1) {
+        await scratch.ingestCheckpoint(behind, quiet);
+        continue;
+      }
     } catch (error) {
       if (!isGap(error)) throw error;
     }
     const known = scratch.stream(stream);
-    const first = (known?.head ?? 0) + 1;
-    const parentRun = known === undefined ? '' : scratch.version(stream, known.head)!.header.run;
-    const end = await endOfGap(repository, stream, first, run);
+    const before = {
+      sequence: known?.head ?? 0,
+      run: known === undefined ? '' : scratch.version(stream, known.head)!.header.run,
+    };
+    const end = await endOfGap(repository, stream, before.sequence + 1, run);
     const fitting = candidates.filter(
       ({ header }) =>
         header.sequence < end.sequence ||
         (header.sequence === end.sequence && (end.run === undefined || header.run === end.run)),
     );
-    const line = bestLine(fitting, { sequence: first - 1, run: parentRun });
-    if (line.length !== end.sequence - first + 1) {
-      const further = await firstCheckpoint(chain, stream, first, run);
-      if (further === undefined) return { rebuilt, isWhole: false };
+    const told = bestLine(
+      fitting.filter((candidate) => hasAllRows(candidate, survey)),
+      before,
+    );
+    const isFilled = told.length === end.sequence - before.sequence;
+    const further = isFilled ? undefined : await firstCheckpoint(chain, stream, before.sequence + 1, run);
+    if (further !== undefined) {
       await scratch.ingestCheckpoint(further, quiet);
       continue;
     }
-    for (const candidate of line) {
-      const isLast = candidate.header.sequence === end.sequence;
-      const hash = isLast ? end.hash : randomBytes(32).toString('hex');
-      await standIn(repository, scratch, candidate, hash, survey, run);
-      rebuilt.push(candidate.header.sequence);
+    const hashOf = ({ header: { sequence } }: Candidate): string =>
+      sequence === end.sequence ? end.hash : randomBytes(32).toString('hex');
+    if (isFilled) {
+      for (const candidate of told) {
+        const contents = versionContents(repository, candidate, survey, run);
+        await standIn(
+          repository,
+          scratch,
+          { header: candidate.header, hash: hashOf(candidate), contents },
+          run,
+        );
+        rebuilt.push(candidate.header.sequence);
+      }
+      continue;
     }
+    const last = await newestEntry(repository, stream, run);
+    let isInPart = false;
+    for (const candidate of bestLines(fitting, before)) {
+      const { sequence } = candidate.header;
+      isInPart ||= sequence !== (scratch.stream(stream)?.head ?? 0) + 1 || !hasAllRows(candidate, survey);
+      await fillHole(repository, scratch, candidate.header, survey, run);
+      const contents = partOf(repository, scratch, candidate, survey, run);
+      const header = isInPart ? markedInPart(candidate.header, Math.max(last, sequence)) : candidate.header;
+      await standIn(repository, scratch, { header, hash: hashOf(candidate), contents }, run);
+      rebuilt.push(sequence);
+    }
+    const reached = scratch.stream(stream)?.head ?? 0;
+    if (reached >= end.sequence) continue;
+    // Nobody tells of what comes before this entry: it begins anew from what is left.
+    const next = await readableFrom(repository, stream, Math.max(end.sequence, reached + 1), run);
+    const isRead = next !== undefined && (await standInEntry(repository, scratch, next, last, survey, run));
+    if (!isRead) return { rebuilt, isWhole: false };
   }
 }
 
@@ -123,7 +171,7 @@ async function endOfGap(repository: Repository, stream: string, first: number, r
     entry === undefined || (checkpoint !== undefined && checkpoint.sequence <= entry.header.sequence);
   const behind = isCheckpoint
     ? checkpoint && { header: checkpoint.header, hash: checkpoint.commitHash }
-    : entry;
+    : { header: entry.header, hash: entry.published.hash };
   const pin = repository.state.recall()?.pins[stream];
   if (behind === undefined)
     return {
@@ -143,7 +191,7 @@ async function readableFrom(
   stream: string,
   first: number,
   run: Run,
-): Promise<{ header: VersionHeader; hash: string } | undefined> {
+): Promise<Entry | undefined> {
   const call = callOf(run);
   for await (const { key, versionId, size_bytes } of store.list(commitsPrefix(stream), call)) {
     const sequence = sequenceOfCommit(stream, key);
@@ -152,7 +200,8 @@ async function readableFrom(
     try {
       const bytes = await store.get(key, { ...call, ...(versionId === '' ? {} : { versionId }) });
       const plain = openObject(context, commitMagic, rootBinding(stream, sequence), bytes, what);
-      return { header: decodeCommitRoot(plain, what).header, hash: sha256(bytes).toString('hex') };
+      const hash = sha256(bytes).toString('hex');
+      return { header: decodeCommitRoot(plain, what).header, published: { hash, versionId, size_bytes } };
     } catch (error) {
       if (!isUnfit(error)) throw error;
     }
@@ -160,20 +209,45 @@ async function readableFrom(
   return undefined;
 }
 
-/** Takes the version into the catalog as if its log entry were there, and stores the tree that this makes. */
-async function standIn(
+/** A log entry whose parent is lost: in part, with all that its own rows say. False if it cannot be read either. */
+async function standInEntry(
   repository: Repository,
   scratch: Catalog,
-  candidate: Candidate,
-  hash: string,
+  { header, published }: Entry,
+  last: number,
   survey: Survey,
   run: Run,
+): Promise<boolean> {
+  const { stream, sequence } = header;
+  try {
+    const commit = await repository.chain.published(stream, sequence, published, callOf(run));
+    await fillHole(repository, scratch, header, survey, run);
+    const { packs, rows } = fitting(scratch, stream, commit);
+    const of = { header: markedInPart(header, last), hash: commit.hash, contents: { packs, rows } };
+    await standIn(repository, scratch, of, run);
+    return true;
+  } catch (error) {
+    if (!isUnfit(error)) throw error;
+    return false;
+  }
+}
+
+/** Takes the version into the catalog as if its log entry were there, and stores the tree that this makes. */
+export async function standIn(
+  repository: Repository,
+  scratch: Catalog,
+  of: {
+    readonly header: VersionHeader;
+    readonly hash: string;
+    readonly contents: Pick<Commit, 'packs' | 'rows'>;
+  },
+  run: Run,
 ): Promise<void> {
-  const { stream, sequence } = candidate.header;
+  const { hash, contents } = of;
+  const { stream, sequence } = of.header;
   const { store, context } = repository;
   run.onProgress?.({ phase: 'recover', files_done: 0, bytes_done: 0, current: `version ${sequence}` });
-  const header = { ...candidate.header, parentHash: scratch.stream(stream)?.headHash ?? '' };
-  const contents = versionContents(repository, candidate, survey, run);
+  const header = { ...of.header, parentHash: scratch.stream(stream)?.headHash ?? '' };
   await scratch.ingest({ kind: 'version', hash, versionId: '', header, parts: [], ...contents }, run);
   await keepBeside(store, checkpointKey(stream, sequence), callOf(run));
   await writeCheckpoint(
@@ -186,6 +260,14 @@ async function standIn(
     },
     run.signal,
   );
+}
+
+/** The number of the newest log entry, whatever it builds upon. */
+async function newestEntry({ store }: Repository, stream: string, run: Run): Promise<number> {
+  let newest = 0;
+  for await (const { key } of store.list(commitsPrefix(stream), callOf(run)))
+    newest = Math.max(newest, sequenceOfCommit(stream, key) ?? 0);
+  return newest;
 }
 
 function* wholeTree(catalog: Catalog, stream: string, sequence: number): Generator<Row> {

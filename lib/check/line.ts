@@ -1,5 +1,6 @@
 // Which of the versions that packs tell of were the stream's history: pure, by run ids. A run that got as far as its last pack
-// but not to its commit has left a version too, which competes with the one that came in its place.
+// but not to its commit has left a version too, which competes with the one that came in its place. Where the last pack of a
+// version is lost nobody knows it any more, but those behind it go on.
 
 import type { VersionHeader } from '../manifest/types.js';
 import type { PackName } from '../pack/types.js';
@@ -42,4 +43,32 @@ export function bestLine(
   for (let at = best.get(keyOf(from.sequence + 1, from.run)); at !== undefined; at = at.next)
     line.push(at.candidate);
   return line;
+}
+
+/**
+ * The same beyond versions that nobody tells of: where a line ends, the first one behind it whose parent is lost goes on, but
+ * not with the number right behind it, which is another child's.
+ */
+export function bestLines(
+  candidates: readonly Candidate[],
+  from: Parameters<typeof bestLine>[1],
+): Candidate[] {
+  const line = bestLine(candidates, from);
+  const runs = new Set(candidates.map(({ header }) => header.run));
+  const orphans = candidates.filter(({ header }) => !runs.has(header.parentRun));
+  for (;;) {
+    const last = line.at(-1)?.header.sequence ?? from.sequence;
+    const behind = orphans.map(({ header }) => header).filter(({ sequence }) => sequence > last + 1);
+    if (behind.length === 0) return line;
+    const first = Math.min(...behind.map(({ sequence }) => sequence));
+    const lines = behind
+      .filter(({ sequence }) => sequence === first)
+      .map(({ parentRun: run }) => bestLine(candidates, { sequence: first - 1, run }));
+    const end = (some: readonly Candidate[]): bigint => some.at(-1)!.header.finished_ns;
+    line.push(
+      ...lines.reduce((best, other) =>
+        other.length > best.length || (other.length === best.length && end(other) > end(best)) ? other : best,
+      ),
+    );
+  }
 }

@@ -21,6 +21,7 @@ import {
   recallGone,
   rememberGone,
   withoutHealed,
+  withUnknownPack,
 } from '../repository/damage.js';
 import type { Repository } from '../repository/index.js';
 import { check, type CheckOptions } from './check.js';
@@ -64,16 +65,16 @@ export async function repair(repository: Repository, options: RepairOptions = {}
   const wanted = new Set([...untold.values()].flatMap((ids) => [...ids]));
   const { supplies, found } = await findSupplies(repository, gone, wanted, options);
   const added = await tellPlaces(repository, untold, supplies, options);
-  const left = withoutHealed(gone, repository.catalog);
-  repository.state.makeDirectory();
-  rememberGone(repository.state.directory, left);
   const { catalog } = repository;
+  const left = withoutHealed(gone, catalog);
   const readable = new Map(
     catalog
       .streams()
       .map(({ id }) => [id, toRanges(catalog.versions(id).map(({ header }) => header.sequence))]),
   );
   const hurt = await new FileSearch(catalog, left, readable).run(options);
+  repository.state.makeDirectory();
+  rememberGone(repository.state.directory, hurt.withoutPack > 0 ? withUnknownPack(left) : left);
   return {
     damagedPacks: [...gone.keys()],
     chunks: wanted.size,

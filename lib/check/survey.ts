@@ -5,7 +5,7 @@ import { comparePaths } from '../bytes/path.js';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import { decodeRecords, type PackRecords, type StoredRecords } from '../manifest/records.js';
-import type { Row, VersionHeader } from '../manifest/types.js';
+import type { Row } from '../manifest/types.js';
 import { packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
 import type { PackInfo, PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
@@ -20,6 +20,7 @@ export interface PackRecord {
   readonly size_bytes: number;
   readonly run: string;
   readonly part: number;
+  readonly rowCount: number;
   readonly firstPath: Uint8Array | undefined;
   readonly last: PackRecords['last'];
 }
@@ -51,8 +52,8 @@ export async function readAllPacks(repository: Repository, run: Run): Promise<Su
       const { records } = await readPack(repository, { name, versionId, size_bytes }, run);
       // Of several objects under one name, each of them a pack of ours, only one has the bytes of the name.
       if (packs.has(name) && !(await hasBytesOfName(repository, name, object, run))) continue;
-      const { run: itsRun, part, firstPath, last } = records;
-      packs.set(name, { name, versionId, size_bytes, run: itsRun, part, firstPath, last });
+      const { run: itsRun, part, rowCount, firstPath, last } = records;
+      packs.set(name, { name, versionId, size_bytes, run: itsRun, part, rowCount, firstPath, last });
     } catch (error) {
       const isOfThePack =
         error instanceof RrbackupError && ['damaged', 'tampered', 'not_found'].includes(error.kind);
@@ -88,18 +89,30 @@ export function versionsTold({ packs }: Survey): Map<string, Candidate[]> {
   return told;
 }
 
-/** Whether every pack is there and every part of the run's rows is among them: none is another one in disguise. */
-export function isWhole({ header, packs: names }: Candidate, { packs }: Survey): boolean {
-  if (!names.every((name) => packs.has(name))) return false;
-  const own = ownPacks(header, names, packs);
-  return (
-    new Set(own.map(({ part }) => part)).size === own.length && own.every(({ part }) => part < own.length)
-  );
+/**
+ * Whether no row is lost: every pack is there, and every part of the run's rows among them, none another one in disguise; or
+ * packs are lost, but there are as many rows as the version's header says.
+ */
+export function hasAllRows(candidate: Candidate, survey: Survey): boolean {
+  const { run, statistics } = candidate.header;
+  const left = packsLeft(candidate, survey);
+  const own = packsOfRun(left, run);
+  if (left.length === candidate.packs.length && own.every(({ part }) => part < own.length)) return true;
+  const rows = own.reduce((sum, pack) => sum + pack.rowCount, 0);
+  return rows === statistics.added + statistics.changed + statistics.removed;
+}
+
+/** Those that are there, and are not a second copy of another pack of the version under the name of one that is lost. */
+function packsLeft({ header: { run }, packs: names }: Candidate, { packs }: Survey): PackRecord[] {
+  const parts = new Set<number>();
+  return names
+    .flatMap((name) => packs.get(name) ?? [])
+    .filter((pack) => pack.run !== run || (!parts.has(pack.part) && parts.add(pack.part)));
 }
 
 /** Without those that the run adopted: their rows are another run's. */
-function ownPacks(header: VersionHeader, names: readonly PackName[], packs: Survey['packs']): PackRecord[] {
-  return names.map((name) => packs.get(name)!).filter(({ run }) => run === header.run);
+function packsOfRun(packs: Iterable<PackRecord>, run: string): PackRecord[] {
+  return [...packs].filter((pack) => pack.run === run);
 }
 
 /**
@@ -136,17 +149,43 @@ export async function* mergeRows(
   }
 }
 
-/** A version as if its log entry were there: every pack that it added, with its table, and its rows in path order. */
+/** What of a version is stored: every pack that it added, with its table, and its rows in path order. */
+export interface VersionContents {
+  packs(): AsyncGenerator<PackInfo>;
+  rows(): AsyncGenerator<Row>;
+}
+
+/** A version as if its log entry were there, as far as its packs are. */
 export function versionContents(
   repository: Repository,
-  { header, packs: names }: Candidate,
+  candidate: Candidate,
   survey: Survey,
   run: Run,
-): { packs(): AsyncGenerator<PackInfo>; rows(): AsyncGenerator<Row> } {
+): VersionContents {
+  return contentsOf(repository, packsLeft(candidate, survey), candidate.header.run, run);
+}
+
+/** What is left of a run whose last pack is lost. */
+export function headlessContents(
+  repository: Repository,
+  id: string,
+  survey: Survey,
+  run: Run,
+): VersionContents {
+  const parts = new Map(packsOfRun(survey.packs.values(), id).map((pack) => [pack.part, pack]));
+  return contentsOf(repository, [...parts.values()], id, run);
+}
+
+function contentsOf(
+  repository: Repository,
+  packs: readonly PackRecord[],
+  id: string,
+  run: Run,
+): VersionContents {
   return {
     async *packs() {
-      for (const name of names) yield (await readPack(repository, survey.packs.get(name)!, run)).info;
+      for (const pack of packs) yield (await readPack(repository, pack, run)).info;
     },
-    rows: () => mergeRows(repository, ownPacks(header, names, survey.packs), run),
+    rows: () => mergeRows(repository, packsOfRun(packs, id), run),
   };
 }

@@ -12,7 +12,7 @@ import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 import { throwIfAborted } from '../store/failures.js';
 import { WorkerPool } from '../workers/pool.js';
-import type { NamedPack } from './check-packs.js';
+import { type NamedPack, otherSize, tellPack } from './check-packs.js';
 import type { BadBlocks } from './findings-files.js';
 import type { Findings } from './findings.js';
 import type { VerifyRequest, VerifyResponse } from './verify-pack.js';
@@ -130,9 +130,10 @@ class Verification {
         bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [];
       const { problem, badBlocks } = await this.#pool.run({ name, bytes, info }, transfer);
       if (badBlocks.length > 0) this.#options.bad.set(name, new Set(badBlocks));
-      // One of another size has been told already.
-      if (problem !== undefined && stored_bytes === size_bytes) this.#tell('pack.damaged', name, problem);
-      if (problem === undefined && stored_bytes === size_bytes) onGood?.(name);
+      const isOther = stored_bytes !== size_bytes;
+      const what = isOther ? `the pack ${name} ${otherSize(pack, size_bytes)}` : problem;
+      if (what !== undefined) this.#tell('pack.damaged', name, what);
+      else onGood?.(name);
     }
     this.#done++;
     this.#done_bytes += size_bytes;
@@ -172,7 +173,8 @@ class Verification {
   }
 
   #tell(code: 'pack.damaged' | 'pack.missing' | 'pack.unreadable', name: PackName, message: string): void {
-    this.#options.findings.add({ code, message, object: packKey(name) });
+    const { findings, catalog, bad } = this.#options;
+    tellPack(findings, catalog, { name, code, message }, bad.get(name) ?? new Set());
   }
 }
 

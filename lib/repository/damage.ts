@@ -11,6 +11,12 @@ import type { ChunkId, PackName } from '../pack/types.js';
 /** By pack: all of its blocks, or these. Plain data. */
 export type GoneBlocks = ReadonlyMap<PackName, 'all' | ReadonlySet<number>>;
 
+/**
+ * Among packs that are gone: that there are others of which nothing is known any more, not what they held. It stays until a
+ * repair has found that every file has its contents again.
+ */
+const unknownPack: PackName = '0'.repeat(64);
+
 const fileName = 'gone.json';
 const packName = /^[0-9a-f]{64}$/;
 
@@ -77,8 +83,10 @@ export function withoutHealed(gone: GoneBlocks, catalog: Pick<Catalog, 'pack' | 
       if (isMissed) left.set(name, (left.get(name) ?? new Set()).add(block));
     }
   }
-  return left;
+  return gone.has(unknownPack) ? withUnknownPack(left) : left;
 }
+
+export const withUnknownPack = (gone: GoneBlocks): GoneBlocks => new Map([...gone, [unknownPack, 'all']]);
 
 /** The chunks of blocks that are gone, by pack and block; packs that no version names any more are left out. */
 export function* goneChunks(

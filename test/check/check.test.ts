@@ -3,6 +3,7 @@
 
 import t from 'tap';
 import { backup, check } from '../../lib/index.js';
+import { commitKey } from '../../lib/manifest/names.js';
 import type { MemoryStore } from '../../lib/store/memory.js';
 import { Machine } from '../repository/fixture.js';
 import { keysOf, reallyLost, sample, sorted, stranger, told } from './check-sample.js';
@@ -23,6 +24,9 @@ void t.test('each object deleted in turn', async (t) => {
     repository.catalog
       .streams()
       .some(({ id, head }) => key.startsWith(`streams/${id}/commits/`) && Number(key.slice(-10)) === head);
+  // A checkpoint stands for it.
+  const replaced = commitKey(repository.streamId('source'), 3);
+  const isCheckpoint = (key: string): boolean => key.includes('/checkpoints/');
   let filesHurt = 0;
   let versionsLost = 0;
   for (const { key, versionId } of await keysOf(machine.store)) {
@@ -34,12 +38,15 @@ void t.test('each object deleted in turn', async (t) => {
     for (const fresh of [false, true]) {
       const result = await check(elsewhere, { fresh });
       t.strictSame(sorted(told(all, result)), sorted(expected), key);
-      t.equal(result.verdict, isUnseen(key) ? 'fine' : 'damaged', key);
+      const isHarmless = isUnseen(key) || key === replaced;
+      t.equal(result.verdict, isHarmless ? 'fine' : 'damaged', key);
+      const named = key === replaced ? result.mended : result.findings;
       t.equal(
-        result.findings.some(({ object }) => object === key),
+        named.some(({ object }) => object === key),
         !isUnseen(key),
         `${key} is named`,
       );
+      t.equal(result.remedies.length > 0, !isHarmless && !isCheckpoint(key), `${key}: what to do is told`);
     }
     await elsewhere.close();
     for (const name of expected) {
@@ -56,22 +63,23 @@ void t.test('on a machine that has seen all of it, what is gone is missed', asyn
   const { machine, repository } = all;
   const stream = repository.streamId('source');
   await repository.close();
-  const commit = (sequence: number): string => `streams/${stream}/commits/000000000${sequence}`;
+  const commit = (sequence: number): string => commitKey(stream, sequence);
   const cases = [
-    { key: commit(4), code: 'history.rolled_back', lost: [{ from: 4, to: 4 }] },
+    { key: commit(4), code: 'history.rolled_back', lost: [{ from: 4, to: 4 }], isMended: false },
     // There is a checkpoint of the third version.
-    { key: commit(3), code: 'commit.missing', lost: [] },
-    { key: commit(2), code: 'commit.missing', lost: [{ from: 2, to: 2 }] },
-    { key: 'rrbackup.json', code: 'descriptor.missing', lost: [] },
+    { key: commit(3), code: 'commit.missing', lost: [], isMended: true },
+    { key: commit(2), code: 'commit.missing', lost: [{ from: 2, to: 2 }], isMended: false },
+    { key: 'rrbackup.json', code: 'descriptor.missing', lost: [], isMended: false },
   ];
-  for (const { key, code, lost } of cases) {
+  for (const { key, code, lost, isMended } of cases) {
     const store = machine.store.copy();
     const seeing = await machine.open({ sync: false, access: 'read' }, { store });
     await remove(store, key);
     const result = await check(seeing);
-    t.match(result.findings, [{ code }], key);
-    t.equal(result.findings.length, 1);
-    t.equal(result.verdict, code === 'history.rolled_back' ? 'tampered' : 'damaged');
+    const [told, others] = isMended ? [result.mended, result.findings] : [result.findings, result.mended];
+    t.match(told, [{ code }], key);
+    t.strictSame([told.length, others.length], [1, 0]);
+    t.equal(result.verdict, isMended ? 'fine' : code === 'history.rolled_back' ? 'tampered' : 'damaged');
     t.strictSame(result.streams.find(({ source }) => source === 'source')!.lost, lost, key);
     await seeing.close();
   }
@@ -80,12 +88,20 @@ void t.test('on a machine that has seen all of it, what is gone is missed', asyn
 void t.test('a log that ends before its last checkpoint', async (t) => {
   const all = await sample(t, 3);
   const store = all.machine.store.copy();
-  await remove(store, `streams/${all.repository.streamId('source')}/commits/0000000003`);
-  const elsewhere = await stranger(all.machine, store);
-  const expected = await reallyLost(all, elsewhere);
-  const result = await check(elsewhere);
-  t.match(result, { verdict: 'damaged', findings: [{ code: 'commit.missing' }] });
-  t.strictSame(sorted(told(all, result)), sorted(expected));
+  const stream = all.repository.streamId('source');
+  for (const [sequence, expected] of [
+    [3, { verdict: 'fine', findings: [], mended: [{ code: 'commit.missing' }] }],
+    [2, { verdict: 'damaged', findings: [{ code: 'commit.missing' }], mended: [], remedies: ['recover'] }],
+  ] as const) {
+    await remove(store, commitKey(stream, sequence));
+    const elsewhere = await stranger(all.machine, store);
+    const lost = await reallyLost(all, elsewhere);
+    t.equal(elsewhere.catalog.stream(stream)?.head, 3, 'the version of the checkpoint comes out');
+    const result = await check(elsewhere);
+    t.match(result, expected);
+    t.strictSame(sorted(told(all, result)), sorted(lost));
+    t.strictSame(sorted(lost), sequence === 3 ? [] : ['source 2']);
+  }
 });
 
 void t.test('passwords: the last one gone, one that is damaged', async (t) => {

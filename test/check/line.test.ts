@@ -1,7 +1,7 @@
 // Which versions were the history, by run ids alone.
 
 import t from 'tap';
-import { type Candidate, bestLine } from '../../lib/check/line.js';
+import { type Candidate, bestLine, bestLines } from '../../lib/check/line.js';
 import type { VersionHeader } from '../../lib/manifest/types.js';
 
 function candidate(sequence: number, run: string, parentRun: string, finished_ns = 0n): Candidate {
@@ -46,4 +46,31 @@ void t.test('nothing is built upon what is missing', async (t) => {
   t.strictSame(bestLine([], beginning), []);
   t.strictSame(bestLine([candidate(2, 'b', 'a'), candidate(3, 'c', 'b')], beginning), []);
   t.equal(runsOf(bestLine([candidate(1, 'a', ''), candidate(3, 'c', 'b')], beginning)), 'a');
+});
+
+void t.test('behind what is missing the first orphan goes on, and so on', async (t) => {
+  const candidates = [
+    candidate(1, 'a', ''),
+    // Another child of what is lost, and one of it.
+    candidate(3, 'dead', 'b', 90n),
+    candidate(3, 'c', 'b', 20n),
+    candidate(4, 'd', 'c', 30n),
+    candidate(7, 'g', 'f'),
+    candidate(8, 'h', 'g'),
+  ];
+  t.equal(runsOf(bestLines(candidates, beginning)), 'a c d g h');
+  t.equal(runsOf(bestLines(candidates, { sequence: 6, run: 'f' })), 'g h');
+  t.equal(runsOf(bestLines(candidates.slice(1), beginning)), 'c d g h');
+  t.equal(runsOf(bestLines(candidates.slice(0, 1), beginning)), 'a');
+  t.strictSame(bestLines([], beginning), []);
+});
+
+void t.test('no history that was given up is taken for what comes behind a hole', async (t) => {
+  const candidates = [
+    candidate(1, 'a', ''),
+    candidate(2, 'old 2', 'a'),
+    candidate(3, 'old 3', 'old 2'),
+    candidate(4, 'old 4', 'old 3'),
+  ];
+  t.equal(runsOf(bestLines(candidates, { sequence: 2, run: 'new 2' })), '');
 });

@@ -166,7 +166,7 @@ void t.test('a store that was rolled back, and went on: the history that is ther
 });
 
 void t.test(
-  'a lost pack costs its version and those behind it, and that is said; other streams come back',
+  'a lost pack costs its version, and of those behind it what nobody else tells, and that is said; other streams come back',
   async (t) => {
     const machine = new Machine(t);
     const repository = await machine.open();
@@ -197,8 +197,8 @@ void t.test(
     const { streams, damagedPacks } = await recover(elsewhere);
     t.equal(damagedPacks.length, 1);
     const of = (name: string) => streams.find(({ source }) => source === name);
-    t.match(of('source'), { intact: 0, rebuilt: [1], lost: [2, 3] });
-    t.match(of('other'), { intact: 0, rebuilt: [1], lost: [] });
+    t.match(of('source'), { intact: 0, rebuilt: [1, 3], inPart: [3], lost: [2] });
+    t.match(of('other'), { intact: 0, rebuilt: [1], inPart: [], lost: [] });
   },
 );
 
@@ -224,8 +224,8 @@ void t.test(
     const elsewhere = await stranger(machine);
     const { streams } = await recover(elsewhere);
     const of = (name: string) => streams.find(({ source }) => source === name);
-    t.match(of('other'), { intact: 1, rebuilt: [], lost: [2, 3] });
-    t.match(of('source'), { intact: 2, rebuilt: [3], lost: [] });
+    t.match(of('other'), { intact: 2, rebuilt: [], inPart: [3], lost: [2] });
+    t.match(of('source'), { intact: 2, rebuilt: [3], inPart: [], lost: [] });
     t.strictSame(await machine.restored(elsewhere, 3), machine.described());
   },
 );
@@ -279,7 +279,8 @@ void t.test('a pack in the place of another, and the other gone: no version with
         const root = elsewhere.catalog.root(elsewhere.streamId('source'), sequence)!;
         for (const { entry } of elsewhere.catalog.list(root.directory!, sequence))
           if (entry.type === 'file') rows++;
-        if (rows !== files) t.fail(`version ${sequence} has ${rows} of ${files} files`);
+        const isTold = streams[0]!.inPart.includes(sequence);
+        if (!isTold && rows !== files) t.fail(`version ${sequence} has ${rows} of ${files} files`);
       }
       await elsewhere.close();
     }
