@@ -56,7 +56,7 @@ export async function sample(t: Test, versions = 5): Promise<Sample> {
   const common = randomBytes(300_000);
   machine.write('dir/common', common);
   machine.write('dir/empty', '');
-  for (let index = 0; index < 12; index++) machine.write(`big/${index}`, randomBytes(150_000));
+  for (let index = 0; index < 8; index++) machine.write(`big/${index}`, randomBytes(150_000));
   // Long enough for rows in a part of their own.
   for (let index = 0; index < 160; index++)
     fs.symlinkSync(`${index}`.repeat(1300), machine.at('source', `link ${index}`));
@@ -105,6 +105,8 @@ export async function reallyLost({ sources, trees }: Sample, repository: Reposit
   return lost;
 }
 
+const damages = ['damaged', 'tampered', 'not_found'];
+
 async function canBeRead(
   { catalog, packs }: Repository,
   { content }: Entry,
@@ -129,8 +131,6 @@ async function canBeRead(
   }
   return true;
 }
-
-const damages = ['damaged', 'tampered', 'not_found'];
 
 /** The same by what a check says. */
 export function told({ repository, sources }: Sample, { streams, files }: CheckResult): Lost {

@@ -10,6 +10,7 @@ import { checkpointKey, commitKey } from '../../lib/manifest/names.js';
 import type { MemoryStore } from '../../lib/store/memory.js';
 import type { ObjectStore } from '../../lib/store/types.js';
 import { Machine } from '../repository/fixture.js';
+import { runs } from '../runs.js';
 
 const versions = [1, 2, 3, 4, 5];
 const checkpointed = 3;
@@ -64,6 +65,9 @@ async function told(t: Test): Promise<Told> {
   return { machine, stream, trees: versions.map((version) => treeOf(repository, stream, version)) };
 }
 
+/** Made once: what is harmed is a copy of its store. */
+const made = told(t);
+
 /** A machine that has never seen the store. */
 async function stranger(
   machine: Machine,
@@ -91,7 +95,6 @@ async function recovers(
   t.strictSame(result!.lost, [], what);
   for (const version of versions)
     t.strictSame(treeOf(repository, stream, version), trees[version - 1], `${what}: version ${version}`);
-  t.match((await recover(repository)).streams, [{ rebuilt: [], lost: [] }], `${what}: once is enough`);
   t.match(await backup(repository, machine.source), { version: versions.length + 1 }, `${what}: it goes on`);
   for (const [object, bytes] of before) {
     const [key, versionId] = object.split(' ') as [string, string];
@@ -102,11 +105,12 @@ async function recovers(
 }
 
 void t.test('each log entry in turn', async (t) => {
-  const all = await told(t);
+  const all = await made;
   const { machine, stream, trees } = all;
   machine.write('changing', 'more');
   for (const [way, damage] of Object.entries(ways)) {
-    for (const lost of versions) {
+    // Readers do with a damaged one what they do with none: in the middle of a log, at its end, where a checkpoint stands in.
+    for (const lost of way === 'removed' || runs(1).numRuns > 1 ? versions : [2, checkpointed, 5]) {
       const what = `${way}, version ${lost}`;
       const store = machine.store.copy();
       await damage(store, commitKey(stream, lost));
@@ -130,7 +134,7 @@ void t.test('each log entry in turn', async (t) => {
 });
 
 void t.test('each checkpoint in turn, alone and with what it stands for', async (t) => {
-  const all = await told(t);
+  const all = await made;
   const { machine, stream, trees } = all;
   machine.write('changing', 'more');
   const key = checkpointKey(stream, checkpointed);
@@ -148,14 +152,18 @@ void t.test('each checkpoint in turn, alone and with what it stands for', async 
 });
 
 void t.test('stretches of a log, and all of them', async (t) => {
-  const all = await told(t);
+  const all = await made;
   const { machine, stream } = all;
   machine.write('changing', 'more');
-  for (const lost of [[1, 2], [2, 3], [2, 4], [1, 2, 3, 4], [3, 4, 5], versions]) {
+  for (const lost of [[1, 2], [2, 4], [3, 4, 5], versions]) {
     const store = machine.store.copy();
     await remove(store, checkpointKey(stream, checkpointed));
     for (const version of lost) await remove(store, commitKey(stream, version));
-    await recovers(t, all, store, `versions ${lost.join(', ')}`);
+    const what = `versions ${lost.join(', ')}`;
+    await recovers(t, all, store, what);
+    const { repository } = await stranger(machine, store, false);
+    t.match((await recover(repository)).streams, [{ rebuilt: [], lost: [] }], `${what}: once is enough`);
+    await repository.close();
   }
 });
 
