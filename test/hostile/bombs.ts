@@ -1,5 +1,5 @@
 // Objects that somebody with the repository's keys has made to fill the memory of whoever reads them. Each is small and correctly
-// sealed; what is inside lies, or unpacks to as much as the format allows.
+// sealed; what is inside lies, or unpacks to as much as the format allows. What is 'full of' something lies in nothing.
 
 import { ByteWriter } from '../../lib/bytes/cursor.js';
 import { newObjectKey, seal } from '../../lib/crypto/index.js';
@@ -9,6 +9,14 @@ import { rootBinding } from '../../lib/manifest/object.js';
 import { packLimits } from '../../lib/pack/layout.js';
 import type { PackContext } from '../../lib/pack/encode.js';
 import { headerOf, stream } from '../manifest/fixture.js';
+
+/** Files of bombs that are read by one process. Which zstd it has matters to those of frames alone. */
+export const groups = {
+  frames: (file: string): boolean => /unpack|frame|say/.test(file),
+  packs: (file: string): boolean => !groups.frames(file) && file.startsWith('pack-'),
+  others: (file: string): boolean => !groups.frames(file) && !file.startsWith('pack-'),
+};
+export const isGroup = (name: string): name is keyof typeof groups => name in groups;
 
 const none = Buffer.alloc(0);
 const MiB = 2 ** 20;
@@ -73,17 +81,58 @@ const recordsStart = (): ByteWriter =>
   new ByteWriter().varint(1).raw(Buffer.alloc(16)).raw(Buffer.alloc(16)).varint(1).varint(0).u8(0);
 
 /** An added file, up to its extended attributes. */
-const rowStart = (): ByteWriter => {
-  const writer = new ByteWriter().u8(1).varint(0).bytes(Buffer.from('a')).u8(1);
+const rowStart = ({ name = 'a', size_bytes = 0, goesOn = false } = {}): ByteWriter => {
+  const writer = new ByteWriter()
+    .u8(goesOn ? 0x81 : 1)
+    .varint(0)
+    .bytes(Buffer.from(name))
+    .u8(1);
   // mode, uid, gid, two times, inode, device, links, size
-  for (const number of [0o644, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0]) writer.varint(number);
+  for (const number of [0o644, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, size_bytes]) writer.varint(number);
   return writer;
 };
+
+const segmentsPerRow = 65_536;
+
+/** A file of so many times the same segment, of a byte each, in as many rows as writers would make of it. */
+function fileOf(count: number, segment: Uint8Array): ByteWriter {
+  const writer = rowStart({ size_bytes: count, goesOn: count > segmentsPerRow }).varint(0);
+  for (let from = 0; from < count; from += segmentsPerRow) {
+    const to = Math.min(count, from + segmentsPerRow);
+    if (from > 0) writer.u8(to < count ? 0x84 : 4);
+    writer.varint(to - from).raw(Buffer.alloc((to - from) * segment.length, segment));
+  }
+  return writer;
+}
+
+const hole = Buffer.of(1, 1);
+const literal = Buffer.concat([Buffer.alloc(33), Buffer.of(1)]);
+
+/** As many as a body of so many bytes has room for, with a little besides. */
+const room = (body_bytes: number, segment: Uint8Array): number =>
+  Math.floor((body_bytes - 64 * 1024) / segment.length);
+
+/** Small files in a directory, by names of seven digits. */
+function manyFiles(count: number): ByteWriter {
+  const writer = new ByteWriter();
+  for (let index = 0; index < count; index++)
+    writer.raw(
+      rowStart({ name: `${1_000_000 + index}` })
+        .varint(0)
+        .varint(0)
+        .view(),
+    );
+  return writer;
+}
 
 export function packBombs(context: PackContext): Readonly<Record<string, Buffer>> {
   const pack = (parts: PackParts): Buffer => packOf(context, parts);
   const records = (writer: ByteWriter): Buffer => pack({ records: plainBody(writer.view()) });
   const rows = (writer: ByteWriter): Buffer => records(recordsStart().varint(1).raw(writer.view()));
+  const compressed = (writer: ByteWriter): Buffer =>
+    pack({ records: zstdBody(writer.length, context.zstd.compress(writer.view(), 1)) });
+  const manyRows = (count: number, rows: ByteWriter): Buffer =>
+    compressed(recordsStart().varint(count).raw(rows.view()));
   const directory = (writer: ByteWriter): Buffer => pack({ directory: writer.take() });
   const { block_bytes, records_bytes } = packLimits;
   return {
@@ -113,8 +162,22 @@ export function packBombs(context: PackContext): Readonly<Record<string, Buffer>
     'an extended attribute of 4 GiB': rows(rowStart().varint(1).bytes(Buffer.from('user.a')).varint(huge)),
     '2^32 segments': rows(rowStart().varint(0).varint(huge)),
     'a symlink of 4 GiB': rows(symlinkStart().varint(huge)),
+    'a file of 33 million holes': manyRows(1, fileOf(room(records_bytes, hole), hole)),
+    'a file of 2^21 segments and one': manyRows(1, fileOf(2 ** 21 + 1, hole)),
+    '65,537 extended attributes': rows(rowStart().varint(65_537).raw(Buffer.alloc(MiB))),
+    'full of rows': manyRows(2 ** 20, manyFiles(2 ** 20)),
+    'full of holes': manyRows(1, fileOf(2 ** 21, hole)),
+    'full of chunks of other packs': manyRows(1, fileOf(room(records_bytes, literal), literal)),
+    'full of names of packs': compressed(
+      lastRecords(headerBytes())
+        .varint(room(records_bytes, noHash))
+        .raw(Buffer.alloc(room(records_bytes, noHash) * noHash.length))
+        .varint(0),
+    ),
   };
 }
+
+const noHash = Buffer.alloc(32);
 
 const symlinkStart = (): ByteWriter => {
   const writer = new ByteWriter().u8(1).varint(0).bytes(Buffer.from('a')).u8(3);
@@ -149,8 +212,12 @@ export function commitBombs(context: PackContext): Readonly<Record<string, Buffe
     const key = newObjectKey(context.keys, commitMagic, context.repositoryId);
     return Buffer.concat([key.header, seal(key, 1, 0, rootBinding(stream, 1), body)]);
   };
-  const root = (contents: ByteWriter): Buffer =>
-    commit(plainBody(new ByteWriter().u8(1).raw(headerBytes().view()).raw(contents.view()).view()));
+  const root = (contents: ByteWriter): Buffer => {
+    const plain = new ByteWriter().u8(1).raw(headerBytes().view()).raw(contents.view()).view();
+    return commit(zstdBody(plain.length, context.zstd.compress(plain, 1)));
+  };
+  const inRows = (rows: ByteWriter): Buffer =>
+    root(new ByteWriter().varint(0).varint(0).bytes(none).bytes(rows.view()));
   return {
     'a commit that unpacks to 4 GiB': commit(zstdBody(16 * MiB, frame(16 * MiB, 4096 * MiB))),
     'a commit that says 4 GiB': commit(zstdBody(huge, frame(huge, huge))),
@@ -182,11 +249,21 @@ export function commitBombs(context: PackContext): Readonly<Record<string, Buffe
         )
         .bytes(none),
     ),
-    '2^32 segments in a commit': root(
-      new ByteWriter().varint(0).varint(0).bytes(none).bytes(rowStart().varint(0).varint(huge).view()),
+    '2^32 segments in a commit': inRows(rowStart().varint(0).varint(huge)),
+    'a file of 8 million holes in a commit': inRows(fileOf(room(16 * MiB, hole), hole)),
+    'as many parts as a commit has room for': root(
+      new ByteWriter()
+        .varint(room(16 * MiB, noPart))
+        .raw(Buffer.alloc(room(16 * MiB, noPart) * noPart.length, noPart))
+        .varint(0)
+        .bytes(none)
+        .bytes(none),
     ),
   };
 }
+
+/** A reference to a part of one byte. */
+const noPart = Buffer.concat([Buffer.alloc(32), Buffer.of(1, 0)]);
 
 /** Key slots, as JSON. */
 export function slotBombs(repositoryId: string): Readonly<Record<string, Buffer>> {
@@ -216,6 +293,9 @@ export function slotBombs(repositoryId: string): Readonly<Record<string, Buffer>
     'Argon2 of 2^32 - 1 passes': slot({ ops: huge - 1 }),
     'Argon2 of 2^32 passes': slot({ ops: huge }),
     'Argon2 of 2^53 passes': slot({ ops: enormous }),
+    'Argon2 over 128 MiB and one byte': slot({ memory_bytes: 128 * MiB + 1 }),
+    'Argon2 of nine passes': slot({ ops: 9 }),
+    'full of work': slot({ ops: 8, memory_bytes: 128 * MiB }),
     'Argon2 of hardly any memory': slot({ memory_bytes: 8192 }),
     'Argon2 of no pass': slot({ ops: 0 }),
     'a name of a megabyte': slot({ salt: 'A'.repeat(MiB) }),

@@ -17,6 +17,7 @@ import { ChainReader } from '../../lib/manifest/chain.js';
 import { partMagic, partTypes } from '../../lib/manifest/layout.js';
 import { openObject, partBinding } from '../../lib/manifest/object.js';
 import { packKey, readPackEnd } from '../../lib/pack/index.js';
+import { footer_bytes, footerOffsets } from '../../lib/pack/layout.js';
 import { collect } from '../manifest/fixture.js';
 import { Machine } from '../repository/fixture.js';
 import { runs } from '../runs.js';
@@ -104,7 +105,7 @@ for (const [kind, read] of Object.entries(readers) as [Kind, () => Promise<unkno
   });
 }
 
-void t.test('pack: whatever is hit, every file that does not lie there comes out', async (t) => {
+void t.test('pack: whatever is hit or cut off, every file that does not lie there comes out', async (t) => {
   const target = scratchDirectory(t);
   const reading = await new Machine(t, store).open({ access: 'read', create: 'never' }, uncached);
   const pack = (await collect(first!.packs()))[0]!;
@@ -112,21 +113,38 @@ void t.test('pack: whatever is hit, every file that does not lie there comes out
   const intact = await store.get(key, { versionId: pack.versionId });
   const right = new Set(world.trees[0]);
   let offset = objectHeader_bytes;
-  const places = pack.blocks.map(({ stored_bytes }, index) => ({ index, end: (offset += stored_bytes) }));
-  t.ok(places.length >= 3, `${places.length} blocks`);
-  const counts = { header: 0, block: 0, end: 0 };
+  const blocks = pack.blocks.map(({ stored_bytes }) => ({ from: offset, end: (offset += stored_bytes) }));
+  t.ok(blocks.length >= 3, `${blocks.length} blocks`);
+  const ends = blocks.map(({ end }) => end);
+  const directory_bytes = intact.readUInt32LE(intact.length - footer_bytes + footerOffsets.directoryLength);
+  const directoryEnd = intact.length - footer_bytes;
   const spots = [
     5,
     30,
     100,
-    ...places.map(({ end }) => end - 1),
+    ...ends.map((end) => end - 1),
     offset + 3,
     intact.length - 30,
     intact.length - 1,
     ...Array.from({ length: runs(12).numRuns }, () => randomInt(intact.length)),
   ];
-  for (const [count, spot] of spots.entries()) {
-    store.tamper(key, flip(intact, spot * 8 + (count % 8)), pack.versionId);
+  const headerEnds = [8, 12, 28, 60, 84, 116, objectHeader_bytes];
+  const cuts = [0, ...headerEnds, ...ends, directoryEnd - directory_bytes, directoryEnd, intact.length - 1];
+  const harms = [
+    ...spots.map((spot, count) => ({
+      what: `byte ${spot}`,
+      bytes: flip(intact, spot * 8 + (count % 8)),
+      hits: (from: number, end: number) => from <= spot && spot < end,
+    })),
+    ...cuts.map((length) => ({
+      what: `cut to ${length}`,
+      bytes: intact.subarray(0, length),
+      hits: (_from: number, end: number) => length < end,
+    })),
+  ];
+  const counts = { header: 0, block: 0, end: 0 };
+  for (const [count, { what, bytes, hits }] of harms.entries()) {
+    store.tamper(key, bytes, pack.versionId);
     const warnings: string[] = [];
     const into = `${target}/${count}`;
     const onWarning = (message: string): void => void warnings.push(message);
@@ -138,21 +156,16 @@ void t.test('pack: whatever is hit, every file that does not lie there comes out
     );
     t.equal(got.length + failed, right.size);
     t.equal(warnings.filter((warning) => warning.includes(pack.name)).length, failed, 'each is named');
-    const block = spot < objectHeader_bytes ? undefined : places.find(({ end }) => spot < end);
-    if (block !== undefined)
-      t.ok(failed > 0 && failed < right.size, `block ${block.index}, ${failed} failed`);
+    const hurt = blocks.filter(({ from, end }) => hits(from, end));
+    if (hurt.length > 0) t.ok(failed >= hurt.length && failed < right.size, `${what}: ${failed} failed`);
     // The commit repeats the header, and nobody needs the rest while the manifest is there.
-    else t.equal(failed, 0);
-    if (block !== undefined) counts.block++;
-    else {
-      const stored = { name: pack.name, versionId: pack.versionId, size_bytes: intact.length };
-      t.equal(
-        await surprise(() => readPackEnd(context, stored)),
-        undefined,
-        'whoever reads the pack alone notices',
-      );
-      counts[spot < objectHeader_bytes ? 'header' : 'end']++;
-    }
+    else t.equal(failed, 0, what);
+    if (hurt.length > 0) counts.block++;
+    else counts[hits(0, objectHeader_bytes) ? 'header' : 'end']++;
+    if (hurt.length > 0 && bytes.length === intact.length) continue;
+    const stored = { name: pack.name, versionId: pack.versionId, size_bytes: intact.length };
+    const found = await surprise(() => readPackEnd(context, stored));
+    t.equal(found, undefined, `${what}: whoever reads the pack alone notices`);
   }
   store.tamper(key, intact, pack.versionId);
   t.ok(Math.min(...Object.values(counts)) > 0, JSON.stringify(counts));

@@ -143,7 +143,10 @@ const commands: readonly (readonly [string[], number])[] = [
   [['key', 'list'], 0],
   [[evil], 2],
   [['files', `--${evil}`], 2],
-  [['recover', '-v'], 0],
+  [['recover', '-v'], 3],
+  [['check', '-v'], 13],
+  [['check', '--read-data', '--json'], 13],
+  [['repair', '-v'], 13],
 ];
 
 for (const [args, status] of commands) {
