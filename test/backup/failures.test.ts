@@ -83,7 +83,7 @@ void t.test('the source goes away before the workers look at it', async (t) => {
     const store = whenPacksAreListed(machine.store, () => {
       if (isGone !== false) return;
       isGone = true;
-      if (isMount) execFileSync('umount', [path]);
+      if (isMount) execFileSync('umount', ['-l', path]);
       else fs.renameSync(path, machine.at('away'));
     });
     const repository = await machine.open({}, { store });

@@ -1,4 +1,4 @@
-// Files that grow, shrink, vanish and are replaced by things of other kinds while the real command reads them: each comes back
+// Files that grow, shrink, vanish and are replaced by things of other kinds while a backup reads them: each comes back
 // as it was at some moment, or is named.
 
 import { spawn } from 'node:child_process';
@@ -44,7 +44,7 @@ interface Result {
 }
 
 void t.test('what changes all the time is never torn without a word', async (t) => {
-  const home = newHome(t);
+  const home = newHome(t, {}, 'here');
   home.configure(
     `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
   );

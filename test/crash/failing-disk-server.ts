@@ -26,9 +26,11 @@ const writing: readonly number[] = [
 const opening: readonly number[] = [op.OPEN, op.CREATE, op.OPENDIR];
 const reading: readonly number[] = [op.LOOKUP, op.GETATTR, op.READ, op.READDIR, op.READLINK];
 const kinds = { writing, opening, all: [...writing, ...opening, ...reading] };
+const kindNames = ['writing', 'opening', 'all'] as const;
 
 let fault: Fault = { below: '', calls: 'all', nth: 0, errno: EIO };
-let report: FaultReport = { calls: 0, failed: '' };
+const none: FaultReport = { calls: { writing: 0, opening: 0, all: 0 }, failed: '' };
+let report = none;
 
 /** What the kernel knows by a number: paths below `backing`. */
 const paths = new Map<bigint, string>([[1n, '']]);
@@ -264,7 +266,7 @@ function control(opcode: number, node: bigint, body: Buffer): Buffer | undefined
     case op.WRITE: {
       const size_bytes = body.readUInt32LE(16);
       fault = JSON.parse(body.toString('utf8', 40, 40 + size_bytes)) as Fault;
-      report = { calls: 0, failed: '' };
+      report = none;
       const reply = Buffer.alloc(8);
       reply.writeUInt32LE(size_bytes, 0);
       return reply;
@@ -278,14 +280,14 @@ function control(opcode: number, node: bigint, body: Buffer): Buffer | undefined
 
 /** Throws where this call is the one that fails. */
 function count(opcode: number, node: bigint, body: Buffer): void {
-  if (!kinds[fault.calls].includes(opcode)) return;
-  const named =
-    opcode === op.LOOKUP ? path.join(paths.get(node) ?? '', body.toString('utf8', 0, body.length - 1)) : '';
-  const where = named === '' ? (paths.get(node) ?? '') : named;
+  const isLookup = opcode === op.LOOKUP;
+  const here = paths.get(node) ?? '';
+  const where = isLookup ? path.join(here, body.toString('utf8', 0, body.length - 1)) : here;
   if (where !== fault.below && !where.startsWith(`${fault.below}/`)) return;
-  const calls = report.calls + 1;
-  const fails = calls === fault.nth;
-  const name = Object.entries(op).find(([, number]) => number === opcode)![0];
+  const calls = { ...report.calls };
+  for (const kind of kindNames) if (kinds[kind].includes(opcode)) calls[kind]++;
+  const fails = kinds[fault.calls].includes(opcode) && calls[fault.calls] === fault.nth;
+  const name = Object.entries(op).find(([, number]) => number === opcode)?.[0] ?? '';
   report = { calls, failed: fails ? `${name} ${where}` : report.failed };
   if (fails) throw Object.assign(new Error('as told'), { errno: -fault.errno });
 }

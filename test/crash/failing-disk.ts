@@ -28,8 +28,8 @@ export interface Fault {
 }
 
 export interface FaultReport {
-  /** Calls since the fault was told. */
-  readonly calls: number;
+  /** Below, since the fault was told. */
+  readonly calls: Readonly<Record<Fault['calls'], number>>;
   /** The one that failed, in words; empty: none has. */
   readonly failed: string;
 }

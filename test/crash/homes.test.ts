@@ -7,10 +7,11 @@ import path from 'node:path';
 import t, { type Test } from 'tap';
 import { command, type Home, newHome, outcome } from '../e2e/cli.js';
 import { isRoot } from '../trees.js';
+import { umount } from '../umount.js';
 
 /** A home with one file to back up. */
-function user(t: Test, where: 'process' | 'here' = 'here'): Home {
-  const home = newHome(t, {}, where);
+function user(t: Test): Home {
+  const home = newHome(t, {}, 'here');
   fs.mkdirSync(home.at('source'));
   home.configure(
     `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
@@ -19,9 +20,16 @@ function user(t: Test, where: 'process' | 'here' = 'here'): Home {
 }
 
 /** Backs up a new file; answers what was said of it. */
-async function backedUp(t: Test, home: Home, version: number): Promise<string> {
+async function backedUp(
+  t: Test,
+  home: Home,
+  version: number,
+  where: 'process' | 'here' = 'here',
+): Promise<string> {
   fs.writeFileSync(home.at('source', `${version}`), `${version}`);
-  const { status, stdout, stderr } = await home.rr('backup');
+  const { status, stdout, stderr } = await (where === 'here'
+    ? home.rr('backup')
+    : outcome(home.start('backup')));
   t.equal(status, 0, stderr);
   t.match(stdout, new RegExp(`version ${version}`), stderr);
   return stderr;
@@ -36,16 +44,16 @@ async function isWhole(t: Test, home: Home, versions: number): Promise<void> {
 const state = /state\S* cannot be written \(.*would not notice/;
 const cache = /catalog \S* cannot be opened for writing: all of the history is read again/;
 
-/** Of a kind each: names that cannot be made, that nobody may make, below a file. */
-for (const place of ['/proc/nowhere', '/sys/nowhere', 'rrbackup.ini'])
+/** Where no name can be made, though none is there, and below a file. */
+for (const place of ['/proc/nowhere', 'rrbackup.ini'])
   void t.test(`a home in ${place}`, async (t) => {
-    const home = user(t, place === '/proc/nowhere' ? 'process' : 'here');
+    const home = user(t);
     const { environment } = home;
     const { XDG_STATE_HOME, XDG_CACHE_HOME } = environment;
     const at = path.resolve(home.directory, place);
     Object.assign(environment, { HOME: at, XDG_STATE_HOME: `${at}/state`, XDG_CACHE_HOME: `${at}/cache` });
     for (const version of [1, 2]) {
-      const said = await backedUp(t, home, version);
+      const said = await backedUp(t, home, version, version === 1 ? 'process' : 'here');
       t.match(said, state);
       t.match(said, cache);
       t.equal(said.match(/warning/g)?.length, 2, 'each is said once');
@@ -56,16 +64,16 @@ for (const place of ['/proc/nowhere', '/sys/nowhere', 'rrbackup.ini'])
   });
 
 void t.test('without HOME the user database knows', async (t) => {
-  const home = user(t, 'process');
+  const home = user(t);
   delete home.environment['HOME'];
-  t.notMatch(await backedUp(t, home, 1), /warning/);
+  t.notMatch(await backedUp(t, home, 1, 'process'), /warning/);
 });
 
 void t.test('too few descriptors: a version, or words', async (t) => {
-  const home = user(t, 'process');
+  const home = user(t);
   await home.ok('init');
-  const isThere = async (): Promise<boolean> => (await home.rr('versions')).status === 0;
-  for (const limit of [22, 24, 28, 32]) {
+  const isThere = (): boolean => fs.existsSync(home.at('repository', 'streams'));
+  for (const limit of [24, 32]) {
     const child = spawn(
       'bash',
       ['-c', `ulimit -n ${limit}; exec "$@"`, '_', process.execPath, command, '-c', home.at('rrbackup.ini')],
@@ -74,7 +82,7 @@ void t.test('too few descriptors: a version, or words', async (t) => {
     // What it lacks may come back, so it would wait for that for minutes; it has said so.
     child.stderr.once('data', () => child.kill('SIGTERM'));
     const { status, stderr } = await outcome(child);
-    t.equal(status === 0, await isThere(), `${limit}: ${status} ${stderr}`);
+    t.equal(status === 0, isThere(), `${limit}: ${status} ${stderr}`);
     // Node itself may have been ended by a signal; it has no words for that.
     if (status !== null && status !== 0) t.match(stderr, /^rrbackup: /, `${limit}: it says why`);
     t.notMatch(stderr, /^ +at /m, `${limit}: in words`);
@@ -91,7 +99,7 @@ void t.test('a cache that is read-only', asRoot, async (t) => {
   execFileSync('mount', ['-o', 'remount,bind,ro', home.at('cache')]);
   for (const version of [2, 3]) t.match(await backedUp(t, home, version), cache);
   await isWhole(t, home, 3);
-  execFileSync('umount', [home.at('cache')]);
+  await umount(home.at('cache'));
   t.equal((await home.rr('versions')).stderr, '', 'and nothing is said any more');
 });
 

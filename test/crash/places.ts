@@ -10,6 +10,7 @@ import type { Test } from 'tap';
 import { type Home, newHome } from '../e2e/cli.js';
 import type { S3Server } from '../s3-server.js';
 import { scratchDirectory } from '../trees.js';
+import { umount } from '../umount.js';
 import { type End, Rounds } from './rounds.js';
 
 const run = promisify(execFile);
@@ -79,7 +80,7 @@ export class Disk {
 
   /** The power is back. Nobody may use the disk now. */
   async restore(): Promise<void> {
-    await run('umount', [this.path]);
+    await umount(this.path);
     await this.#mount();
   }
 

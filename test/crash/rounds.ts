@@ -41,7 +41,7 @@ const killItself = `
 
 /** What a pack holds beside contents, and a chunk cut in two by a file's new end: none of it is contents stored twice. */
 const slack_bytes = 1024 * 1024;
-const smallFiles = 200;
+const smallFiles = 80;
 
 export class Rounds {
   readonly #home: Home;
@@ -52,7 +52,10 @@ export class Rounds {
   #version = 0;
   #tree: string[] = [];
 
-  /** `forgets`: what is broken may take with it what was not on the disk yet, so that some packs are not known any more. */
+  /**
+   * `forgets`: what is broken may take with it what was not on the disk yet, so that some packs are not known any more; a killed
+   * process alone takes nothing with it.
+   */
   constructor(
     home: Home,
     store: StoreConfiguration,
@@ -97,8 +100,10 @@ export class Rounds {
 
     const next = await this.#home.rr('backup');
     if (next.status !== 0) wrong.push(`the next backup ended with ${next.status}: ${next.stderr}`);
+    wrong.push(...(await this.#check('--read-data=10%')));
     const stored_bytes = (await this.#stored_bytes()) - before_bytes;
-    if (stored_bytes > new_bytes + slack_bytes + (this.#forgets ? left_bytes : 0))
+    const isForgotten = this.#forgets && end !== kill;
+    if (stored_bytes > new_bytes + slack_bytes + (isForgotten ? left_bytes : 0))
       wrong.push(
         `${stored_bytes} bytes were stored of ${new_bytes} new ones, ${left_bytes} of them before the end`,
       );
@@ -109,9 +114,14 @@ export class Rounds {
     return { how, sentence, wrong };
   }
 
-  /** Whether the newest version, too, is what it should be. */
-  end(): Promise<string[]> {
-    return this.#compare(this.#version, this.#tree);
+  /** Whether the newest version, too, is what it should be, and every byte of all of them. */
+  async end(): Promise<string[]> {
+    return [...(await this.#compare(this.#version, this.#tree)), ...(await this.#check('--read-data'))];
+  }
+
+  async #check(how: string): Promise<string[]> {
+    const { status, stdout, stderr } = await this.#home.rr('check', how);
+    return status === 0 ? [] : [`check ${how} ended with ${status}: ${stdout}${stderr}`];
   }
 
   async #ended(end: End): Promise<{ ended: Outcome; after_ms: number; wasEnded: boolean }> {

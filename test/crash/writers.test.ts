@@ -16,7 +16,7 @@ import { s3Server } from '../s3-server.js';
 
 /** A machine of its own that shares a repository in a directory. */
 function machine(t: Test, repository: string, content: string): Home {
-  const home = newHome(t);
+  const home = newHome(t, {}, 'here');
   fs.mkdirSync(home.at('source'));
   fs.writeFileSync(home.at('source', 'file'), content);
   home.configure(
@@ -36,7 +36,7 @@ const versions = async (home: Home): Promise<number[]> =>
 
 void t.test('32 writers race for one commit after the other until each has made its own', async (t) => {
   await cryptoReady();
-  for (let round = 1; round <= runs(2).numRuns; round++) {
+  for (let round = 1; round <= runs(1).numRuns; round++) {
     const context = await manifestContext();
     const told = await Promise.all(Array.from({ length: 32 }, (_, writer) => commitsOwn(context, writer)));
     const { commits, hashes, code } = await readHistory(context);
@@ -123,31 +123,31 @@ void t.test(
   },
 );
 
-void t.test('four commands at once, on four machines of one name', async (t) => {
+void t.test('three commands at once, on three machines of one name', async (t) => {
   const place = newHome(t).at('repository');
-  const homes = ['0', '1', '2', '3'].map((content) => machine(t, place, content));
+  const homes = ['0', '1', '2'].map((content) => machine(t, place, content));
   for (const home of homes) {
     await home.ok('backup');
     fs.appendFileSync(home.at('source', 'file'), ' and more');
   }
-  const results = await Promise.all(homes.map((home) => home.rr('backup')));
+  const results = await Promise.all(homes.map((home) => outcome(home.start('backup'))));
   for (const { status, stderr } of results) t.equal(status, 0, stderr);
-  for (const home of homes) t.strictSame(await versions(home), [1, 2, 3, 4, 5, 6, 7, 8]);
   const [reader] = homes;
+  t.strictSame(await versions(reader!), [1, 2, 3, 4, 5, 6]);
   const found: string[] = [];
-  for (const version of [5, 6, 7, 8]) {
+  for (const version of [4, 5, 6]) {
     const target = reader!.at(`restored-${version}`);
     await reader!.ok('download', `${version}`, target);
     found.push(fs.readFileSync(`${target}/file`, 'utf8'));
   }
-  const wanted = ['0', '1', '2', '3'].map((content) => `${content} and more`);
+  const wanted = ['0', '1', '2'].map((content) => `${content} and more`);
   t.strictSame(found.sort(), wanted, 'every one is there, unchanged');
 });
 
 void t.test(
   'two commands for one source: the second says who is at work, and a dead one is no obstacle',
   async (t) => {
-    const home = newHome(t);
+    const home = newHome(t, {}, 'here');
     fs.mkdirSync(home.at('source'));
     fs.writeFileSync(home.at('source', 'file'), 'content');
     // It says that it holds the lock, and goes no further.
@@ -188,7 +188,7 @@ void t.test(
 );
 
 void t.test('a machine put back from an old image is told, and goes on', async (t) => {
-  const home = newHome(t);
+  const home = newHome(t, {}, 'here');
   const place = newHome(t).at('repository');
   fs.mkdirSync(home.at('source'));
   home.configure(`[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${place}\n`);
@@ -229,9 +229,8 @@ void t.test('repositories under several prefixes of one bucket never meet', asyn
     );
     return { home, prefix };
   });
-  for (const { home } of homes) await home.ok('backup');
+  for (const { home } of homes) t.match(await home.ok('backup'), /version 1:/);
   for (const { home, prefix } of homes) {
-    t.strictSame(await versions(home), [1]);
     await home.ok('download', '1', home.at('restored'));
     t.equal(fs.readFileSync(home.at('restored', 'file'), 'utf8'), prefix);
   }

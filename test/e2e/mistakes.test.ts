@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { isRoot } from '../trees.js';
+import { umount } from '../umount.js';
 import { type Home, command, newHome, outcome } from './cli.js';
 
 const onlyRoot = isRoot ? false : 'mounting a small file system needs root';
@@ -247,7 +248,7 @@ void t.test('full disks', { skip: onlyRoot }, async (t) => {
   configure(home, 'encryption: none');
   t.equal(JSON.parse(await home.ok('versions', '--json')).length, 2, 'elsewhere it works');
 
-  await home.run('umount', small);
+  await umount(small);
   await home.run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small);
   for (let file = 0; file < 8; file++)
     fs.writeFileSync(home.at('source', 'big', `${file}`), await random(40_000));
@@ -258,7 +259,7 @@ void t.test('full disks', { skip: onlyRoot }, async (t) => {
   await home.run('mount', '-o', 'remount,size=8m', small);
   await home.ok();
   t.equal(JSON.parse(await home.ok('versions', '--json')).length, 1);
-  await home.run('umount', small);
+  await umount(small);
 });
 
 async function random(bytes: number): Promise<Buffer> {

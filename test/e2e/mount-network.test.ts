@@ -63,7 +63,10 @@ void t.test('the network hangs while files are copied', { skip: noMount, timeout
     for (const { stdout } of readers) stdout?.resume();
     await underWay(before, readers);
     proxy.hang();
-    t.equal((await home.rr('umount', mnt)).status, 11, 'it is in use');
+    const refused = await home.rr('umount', mnt);
+    t.equal(refused.status, 11, 'it is in use');
+    for (const { pid } of readers)
+      t.match(refused.stderr, new RegExp(`hint: close .*cat \\(process ${pid}\\)`));
     mounted.kill('SIGTERM');
     t.equal(await ended(mounted), 0, 'and taken away nevertheless');
     for (const reader of readers) t.not(await ended(reader), 'SIGKILL', 'a reader need not be killed');

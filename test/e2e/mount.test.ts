@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import t, { type Test } from 'tap';
 import { noMount } from '../mount/live.js';
+import { umount } from '../umount.js';
 import { command, newHome, type Home } from './cli.js';
 
 const skip = noMount;
@@ -144,7 +145,7 @@ void t.test('what is to be seen', { skip }, async (t) => {
       'sh',
       at,
     );
-    await home.run('umount', at);
+    await umount(at);
     return found.trim().split('\n');
   };
   const source = (name: string): string[] => [`./${name}`, `./${name}/current`];

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { live, noMount, run, shell, start } from './live.js';
+import { umount } from '../umount.js';
 import { chunkIdOf, directory, type TestRepository, type TestTree } from './repository.js';
 
 const skip = noMount;
@@ -227,7 +228,7 @@ void t.test('new versions appear, current moves, history grows', { skip }, async
 
 void t.test('unmounting from outside ends it', { skip }, async (test) => {
   const { at, mounted } = await live(test, 'kernel', fillWith({ a: 'one' }));
-  test.equal((await run('umount', [at])).status, 0);
+  await umount(at);
   await mounted.closed;
   await mounted.unmount();
   test.strictSame(fs.readdirSync(at), []);
