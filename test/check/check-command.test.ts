@@ -81,6 +81,7 @@ void t.test('fine, damaged, rolled back, and what cannot be asked for', async (t
   const found = await run('check', '--read-data');
   t.equal(found.status, 13);
   t.match(found.said, new RegExp(`warning: pack ${path.basename(first!)} `));
+  t.match(found.out, /\nnow: rrbackup repair\n$/);
   t.match(
     found.out,
     /^source of here: 1 file DAMAGED in versions 1-2\n {2}source of here, versions 1-2: a\\x1b\[31m.txt\n/,
@@ -107,4 +108,30 @@ void t.test('fine, damaged, rolled back, and what cannot be asked for', async (t
   const back = await run('check');
   t.equal(back.status, 17);
   t.match(back.out, /source of here: version 2 LOST/);
+});
+
+void t.test('after recover: what came back in part is called so wherever it is shown', async (t) => {
+  const streams = path.join(cwd, 'repository', 'streams');
+  fs.rmSync(streams, { recursive: true });
+  const [largest] = packs().sort((a, b) => fs.statSync(b).size - fs.statSync(a).size);
+  fs.rmSync(largest!);
+  const recovered = await run('recover');
+  t.equal(recovered.status, 3);
+  t.match(recovered.out, /source of here: 0 versions intact, 1 rebuilt \(1 in part\), 1 lost/);
+  t.match(recovered.said, /there in part, .*: 2\n/);
+  const listed = await run('versions');
+  const [name] = /\S+Z\.partial/.exec(listed.out) ?? [];
+  t.equal(listed.out.trim().split('\n').length, 2, 'one version');
+  t.equal(typeof name, 'string');
+  const back = await run('download', name!, path.join(cwd, 'back'));
+  t.match(back, { status: 3, said: /recovered in part: entries may be missing/ });
+  t.equal(fs.readFileSync(path.join(cwd, 'back', 'b'), 'utf8'), 'b');
+  const checked = await run('check');
+  t.equal(checked.status, 13);
+  t.match(checked.out, /source of here: version 1 LOST\nsource of here: version 2 recovered in part\n/);
+
+  t.equal((await run('backup')).status, 0);
+  const whole = await run('download', 'latest', path.join(cwd, 'whole'));
+  t.match(whole, { status: 0, said: '' });
+  t.notMatch((await run('versions')).out.trim().split('\n').at(-1), /partial/);
 });

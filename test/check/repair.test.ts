@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { backup, repair, type Repository, type RepairResult, restore } from '../../lib/index.js';
+import { backup, check, repair, type Repository, type RepairResult, restore } from '../../lib/index.js';
 import { randomBytes } from '../../lib/crypto/index.js';
 import { recallGone } from '../../lib/repository/damage.js';
 import { DirectoryStore } from '../../lib/store/directory/index.js';
@@ -147,6 +147,9 @@ void t.test('a single damaged block costs its own files, and these alone are rea
   t.ok(newBytes > 0 && newBytes <= 500_000, String(newBytes));
   t.strictSame(await machine.restored(repository, 1), tree);
   t.equal(recallGone(repository.state.directory).size, 0, 'nothing is left to be remembered');
+  const checked = await check(repository, { readData: { percent: 100 } });
+  t.match(checked, { verdict: 'fine', findings: [], remedies: [] }, 'what is made up for is no damage');
+  t.match(checked.mended, [{ code: 'pack.damaged', message: /other packs/ }]);
 });
 
 void t.test('a pack that is brought back is counted on again', async (t) => {
@@ -219,6 +222,8 @@ void t.test('what an interrupted run has left heals too', async (t) => {
   await t.rejects(backup(dying, machine.source));
   fs.rmSync(machine.at('repository', 'streams'), { recursive: true, force: true });
   fs.renameSync(machine.at('streams away'), machine.at('repository', 'streams'));
+  t.match(await check(repository), { verdict: 'damaged', remedies: ['repair'], mended: [] });
   t.match(await repair(repository), { added: [{ version: 2 }], fileCount: 0 });
+  t.match(await check(repository), { verdict: 'fine', findings: [], mended: [{ code: 'pack.missing' }] });
   t.strictSame(await machine.restored(await disk.open('fresh'), 1), tree);
 });
