@@ -208,10 +208,11 @@ export function checkSegmentCount(count: number): void {
   if (count > manifestLimits.segmentsPerFile) throw tooLarge('it is in too many pieces');
 }
 
-/** How many segments follow those `before` them of the same content. */
-export function decodeSegmentCount(reader: ByteReader, before: number): number {
+/** How many segments follow those `before` them of the same content, in a row that goes on or not. */
+export function decodeSegmentCount(reader: ByteReader, before = 0, goesOn = false): number {
   const count = reader.varint(manifestLimits.segmentsPerFile - before);
-  if (count * minimumSegment_bytes > reader.remaining) reader.fail(`${count} segments`);
+  const isPossible = count * minimumSegment_bytes <= reader.remaining;
+  if (!isPossible || (goesOn && count < manifestLimits.segmentsPerRow)) reader.fail(`${count} segments`);
   return count;
 }
 
@@ -254,7 +255,7 @@ export function decodeEntry(reader: ByteReader, chunkOf?: ChunkOfNumber): Entry 
   const attributes = decodeAttributes(reader);
   if (attributes.type !== 'file') return attributes;
   const content: Segment[] = [];
-  const total_bytes = decodeSegments(reader, decodeSegmentCount(reader, 0), content, chunkOf);
+  const total_bytes = decodeSegments(reader, decodeSegmentCount(reader), content, chunkOf);
   if (total_bytes !== attributes.size_bytes)
     reader.fail(`content of ${total_bytes} bytes in a file of ${attributes.size_bytes}`);
   return content.length === 0 ? attributes : { ...attributes, content };

@@ -195,7 +195,7 @@ export class RowReader {
 
   #segments(reader: ByteReader, goesOn: boolean, chunkOf?: ChunkOfNumber): Row | undefined {
     const open = this.#open!;
-    const count = decodeSegmentCount(reader, open.segmentCount);
+    const count = decodeSegmentCount(reader, open.segmentCount, goesOn);
     const from = reader.position;
     open.segmentCount += count;
     open.total_bytes += decodeSegments(reader, count, undefined, chunkOf);

@@ -234,7 +234,7 @@ export class StoredRowReader {
       batch.entry(bytes, start, attributesEnd, this.#flags, 0);
       return;
     }
-    const segmentCount = decodeSegmentCount(reader, 0);
+    const segmentCount = decodeSegmentCount(reader, 0, goesOn);
     const segmentsStart = reader.position;
     this.#segments(reader, segmentCount);
     if (!goesOn) {
@@ -253,7 +253,7 @@ export class StoredRowReader {
 
   #goOn(reader: ByteReader, bytes: Buffer, goesOn: boolean, batch: StoredRows): void {
     const open = this.#open!;
-    const segmentCount = decodeSegmentCount(reader, open.segmentCount);
+    const segmentCount = decodeSegmentCount(reader, open.segmentCount, goesOn);
     const start = reader.position;
     this.#segments(reader, segmentCount);
     open.segments.push(Buffer.from(bytes.subarray(start, reader.position)));

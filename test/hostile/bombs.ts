@@ -251,6 +251,18 @@ export function commitBombs(context: PackContext): Readonly<Record<string, Buffe
     ),
     '2^32 segments in a commit': inRows(rowStart().varint(0).varint(huge)),
     'a file of 8 million holes in a commit': inRows(fileOf(room(16 * MiB, hole), hole)),
+    'a file in 8 million pieces of nothing': inRows(
+      rowStart({ goesOn: true })
+        .varint(0)
+        .varint(0)
+        .raw(Buffer.alloc(15 * MiB, Buffer.of(0x84, 0))),
+    ),
+    'a file in 4 million pieces': inRows(
+      rowStart({ goesOn: true })
+        .varint(0)
+        .varint(0)
+        .raw(Buffer.alloc(15 * MiB, Buffer.of(0x84, 1, 1, 1))),
+    ),
     'as many parts as a commit has room for': root(
       new ByteWriter()
         .varint(room(16 * MiB, noPart))
