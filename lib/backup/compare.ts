@@ -117,10 +117,12 @@ export class Comparison {
     const { previousStarted_ns: started_ns } = options;
     this.#started = started_ns === undefined ? undefined : new ScanStart(started_ns);
     if (options.oneFileSystem) {
-      const root = new OpenDirectory(options.root, { follow: true });
       this.#rootDevice = new FileStatus();
-      root.status(this.#rootDevice);
-      root.close();
+      try {
+        new OpenDirectory(options.root, { follow: true, status: this.#rootDevice }).close();
+      } catch (error) {
+        throw sourceUnreadable(options.root, error);
+      }
     }
   }
 
@@ -161,7 +163,7 @@ export class Comparison {
     const absolute = isRoot ? root : Buffer.concat([root.length === 1 ? nothing : root, slash, path]);
     let directory: OpenDirectory;
     try {
-      directory = new OpenDirectory(absolute, { follow: isRoot });
+      directory = new OpenDirectory(absolute, { follow: isRoot, status: this.#own });
     } catch (error) {
       if (isRoot) throw sourceUnreadable(root, error);
       if (place.isTop && isGone(error)) throw sourceWentAway(absolute);
@@ -169,7 +171,6 @@ export class Comparison {
       return;
     }
     try {
-      directory.status(this.#own);
       const own = { deviceHigh: this.#own.deviceHigh, deviceLow: this.#own.deviceLow };
       if (place.above !== undefined && this.#own.isSameDevice(place.above)) throw sourceWentAway(absolute);
       const entry = isRoot && place.rest === undefined ? this.#rootEntry(directory, findings) : undefined;

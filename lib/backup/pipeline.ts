@@ -336,9 +336,7 @@ function checkStillThere({ absolute, device }: Extract<Finding, { kind: 'still-t
   const path = Buffer.from(absolute);
   const status = new FileStatus();
   try {
-    const directory = new OpenDirectory(path, { follow: true });
-    directory.status(status);
-    directory.close();
+    new OpenDirectory(path, { follow: true, status }).close();
   } catch {
     throw sourceWentAway(path);
   }

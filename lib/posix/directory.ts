@@ -78,11 +78,20 @@ export class OpenDirectory {
   readonly #path: string;
   readonly #absolute: Buffer;
 
-  /** Opens the directory at an absolute path; `follow` a symlink in the last place. Throws what open(2) says. */
-  constructor(absolute: Buffer, { follow = false }: { follow?: boolean } = {}) {
+  /**
+   * Opens the directory at an absolute path; `follow` a symlink in the last place; its own status goes into `status`. Throws
+   * what open(2) and stat(2) say.
+   */
+  constructor(absolute: Buffer, { follow = false, status }: { follow?: boolean; status?: FileStatus } = {}) {
     this.#absolute = absolute;
     this.#fd = openLong(absolute, O_RDONLY | O_DIRECTORY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW));
     this.#path = `/proc/self/fd/${this.#fd}`;
+    try {
+      if (status !== undefined) this.status(status);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   close(): void {
