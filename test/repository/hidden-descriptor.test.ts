@@ -45,7 +45,9 @@ const harms: Record<string, Harm> = {
 void t.test('it opens as before', async (t) => {
   const all = { none: await made(t, 'none'), password: await made(t, 'password') };
   for (const [what, harm] of Object.entries(harms)) {
-    for (const { machine, configuration, id } of Object.values(all)) {
+    // A password is dear, and of no consequence but where somebody else's would have to open it.
+    const worlds = what === 'deleted' || what.includes('else') ? [all.none, all.password] : [all.none];
+    for (const { machine, configuration, id } of worlds) {
       const store = machine.store.copy();
       await harm(store, id);
       for (const [who, changes] of Object.entries({
