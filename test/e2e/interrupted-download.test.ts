@@ -43,19 +43,19 @@ async function ended(home: Home, target: string, signal: NodeJS.Signals): Promis
   return status;
 }
 
-for (const signal of ['SIGKILL', 'SIGINT'] as const) {
-  void t.test(
-    `${signal} in the middle of a download`,
-    { skip: !fs.existsSync('/proc/sys/kernel/random/boot_id') },
-    async (t) => {
-      const home = newHome(t);
-      home.configure(
-        `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
-      );
-      fs.mkdirSync(home.at('source'));
-      const size_bytes = fill(home.at('source'));
-      await home.ok('backup');
-      const target = home.at('out');
+const skip = !fs.existsSync('/proc/sys/kernel/random/boot_id');
+
+void t.test('a signal in the middle of a download', { skip }, async (t) => {
+  const home = newHome(t);
+  home.configure(
+    `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
+  );
+  fs.mkdirSync(home.at('source'));
+  const size_bytes = fill(home.at('source'));
+  await home.ok('backup');
+  for (const signal of ['SIGKILL', 'SIGINT'] as const)
+    await t.test(signal, async (t) => {
+      const target = home.at(signal);
       t.equal(await ended(home, target, signal), signal === 'SIGKILL' ? null : 130);
 
       let there_bytes = 0;
@@ -74,6 +74,5 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
       >;
       t.ok(result['written_bytes']! <= size_bytes - there_bytes, 'what is there is not written again');
       t.equal(await difference(home, home.at('source'), target), '');
-    },
-  );
-}
+    });
+});

@@ -31,7 +31,7 @@ async function killed(home: Home, signal: NodeJS.Signals, afterPacks: number): P
   return status;
 }
 
-for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGKILL', 'SIGINT'] as const) {
   void t.test(`${signal} in the middle of a backup`, async (t) => {
     const home = newHome(t);
     home.configure(
@@ -79,15 +79,18 @@ void t.test('a signal that comes while the program is being loaded', async (t) =
   }
 });
 
-void t.test('without the journal the packs are found by listing', async (t) => {
-  const home = newHome(t);
-  home.configure(
-    `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
-  );
-  fill(home.at('source'), 100);
-  t.equal(await killed(home, 'SIGKILL', 3), null);
-  fs.rmSync(home.at('state'), { recursive: true });
-  fs.rmSync(home.at('cache'), { recursive: true });
-  const result = JSON.parse(await home.ok('--json', 'backup')) as { sources: { new_bytes: number }[] };
-  t.ok(result.sources[0]!.new_bytes < 100 * 1024 * 1024 - 2 * 15 * 1024 * 1024);
-});
+void t.test(
+  'SIGTERM in the middle of the first one; without the journal the packs are found by listing',
+  async (t) => {
+    const home = newHome(t);
+    home.configure(
+      `[main]\nbase_path: ${home.at('source')}\nencryption: none\n[directory]\npath: ${home.at('repository')}\n`,
+    );
+    fill(home.at('source'), 100);
+    t.equal(await killed(home, 'SIGTERM', 3), 130);
+    fs.rmSync(home.at('state'), { recursive: true });
+    fs.rmSync(home.at('cache'), { recursive: true });
+    const result = JSON.parse(await home.ok('--json', 'backup')) as { sources: { new_bytes: number }[] };
+    t.ok(result.sources[0]!.new_bytes < 100 * 1024 * 1024 - 2 * 15 * 1024 * 1024);
+  },
+);
