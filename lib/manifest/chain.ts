@@ -94,11 +94,13 @@ export class ChainReader {
       try {
         for await (const { chosen, isSettled } of this.#look(stream, known, signal)) {
           const { hash, versionId, header } = chosen;
-          if (!isSettled && hash !== seen) head = hash;
-          else {
-            yield this.#commit(stream, chosen, signal);
-            known = { sequence: header.sequence, hash, versionId };
+          if (!isSettled && hash !== seen) {
+            head = hash;
+            break;
           }
+          yield this.#commit(stream, chosen, signal);
+          known = { sequence: header.sequence, hash, versionId };
+          look = 1;
         }
         if (head === undefined || look === looks) return;
       } catch (error) {
@@ -134,7 +136,9 @@ export class ChainReader {
       if (chosen === undefined && following === undefined) return;
       if (chosen === undefined) throw missingCommits(stream, sequence, sequence);
       const { hash, modified_ms } = chosen;
-      const isSettled = !mayRace || isParent(hash, following) || this.#isOld(modified_ms);
+      // What follows one of several may be withdrawn itself.
+      const isAlone = entrants.candidates.length === 1;
+      const isSettled = !mayRace || (isAlone && (isParent(hash, following) || this.#isOld(modified_ms)));
       yield { chosen, isSettled };
       before = { sequence, hash };
       entrants = following;

@@ -7,7 +7,7 @@ import type { EncodedPackInfo, PackInfo } from '../pack/types.js';
 import { tellOurs, versionsOf } from '../store/read-back.js';
 import type { Call } from '../store/types.js';
 import { ChainReader } from './chain.js';
-import { isParent } from './choice.js';
+import { type Entrants, isParent } from './choice.js';
 import { ContentsWriter } from './contents.js';
 import { type Group, hasVersion, listGroups, readEntrants } from './entrants.js';
 import { commitMagic } from './layout.js';
@@ -119,13 +119,17 @@ export class CommitWriter {
    */
   async #withdrawIfLost(header: VersionHeader, root: StoredRoot, call: Call): Promise<void> {
     const { store } = this.#options;
-    const key = commitKey(header.stream, header.sequence);
     const { before, here, behind } = await this.#around(header, call);
-    const { ours, others } = await tellOurs(store, here.objects, root, call);
     const following = await readEntrants(this.#options, header.stream, behind, call);
+    const told = await tellOurs(store, here.objects, root, call);
+    // Some of it is gone by now: what was listed says nothing about what is.
+    if (told === undefined || (behind.objects.length > 0 && isEmpty(following)))
+      return this.#withdrawIfLost(header, root, call);
     if (isParent(root.hash, following)) return;
+    const { ours, others } = told;
     const isAlone = ours.length > 0 && others.length === 0 && following.candidates.length === 0;
     if (isAlone && (await this.#holdsParent(header, before, call))) return;
+    const key = commitKey(header.stream, header.sequence);
     for (const { versionId } of ours) await store.remove(key, versionId, call);
     // Who had seen ours may have built upon it before it was gone, and stays.
     const then = await this.#around(header, call);
@@ -161,3 +165,6 @@ export class CommitWriter {
     return checkpoints[0] === sequence - 1;
   }
 }
+
+const isEmpty = ({ candidates, failure }: Entrants): boolean =>
+  candidates.length === 0 && failure === undefined;

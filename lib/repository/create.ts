@@ -68,11 +68,14 @@ async function putAlone(store: ObjectStore, bytes: Buffer, call: Call): Promise<
   const hidden = new Set((await versionsOf(store, descriptorKey, call)).map(({ versionId }) => versionId));
   if ((await store.stat(descriptorKey, call)) !== undefined) throw madeMeanwhile(store);
   const { versionId } = await store.create(descriptorKey, bytes, call);
-  const versions = await versionsOf(store, descriptorKey, call);
-  const added = versions.filter((version) => !hidden.has(version.versionId));
-  const { ours, others } = await tellOurs(store, added, { bytes, versionId }, call);
-  if (others.length === 0) return;
-  for (const own of ours) await store.remove(descriptorKey, own.versionId, call);
+  let told: Awaited<ReturnType<typeof tellOurs>>;
+  do {
+    const versions = await versionsOf(store, descriptorKey, call);
+    const added = versions.filter((version) => !hidden.has(version.versionId));
+    told = await tellOurs(store, added, { bytes, versionId }, call);
+  } while (told === undefined);
+  if (told.others.length === 0) return;
+  for (const own of told.ours) await store.remove(descriptorKey, own.versionId, call);
   throw madeMeanwhile(store);
 }
 

@@ -13,21 +13,22 @@ export async function versionsOf(store: ObjectStore, key: string, call: Call = {
 
 /**
  * Those of the versions that hold these bytes, and those that hold others: a put that was repeated after a lost answer leaves two
- * of ours. What is gone since it was listed is neither.
+ * of ours. Undefined where one is gone since they were listed: much may have happened, and they are to be listed again.
  */
 export async function tellOurs(
   store: ObjectStore,
   versions: readonly StoredObject[],
   put: { readonly bytes: Uint8Array; readonly versionId: string },
   call: Call = {},
-): Promise<{ ours: StoredObject[]; others: StoredObject[] }> {
+): Promise<{ ours: StoredObject[]; others: StoredObject[] } | undefined> {
   const ours: StoredObject[] = [];
   const others: StoredObject[] = [];
   for (const version of versions) {
     const isOurs =
       (isExactVersion(put.versionId) && version.versionId === put.versionId) ||
       (await holds(store, version, put.bytes, call));
-    if (isOurs !== undefined) (isOurs ? ours : others).push(version);
+    if (isOurs === undefined) return undefined;
+    (isOurs ? ours : others).push(version);
   }
   return { ours, others };
 }

@@ -3,6 +3,7 @@
 // lib/backup does: read the history, publish, and after an error that may have been a success look whose version it is.
 
 import { cryptoReady, deriveKeys, sha256 } from '../../lib/crypto/index.js';
+import type { Clock } from '../../lib/clock.js';
 import type { Zstd } from '../../lib/compression/index.js';
 import { RrbackupError } from '../../lib/errors/index.js';
 import { ChainReader, type KnownCommit } from '../../lib/manifest/chain.js';
@@ -47,8 +48,12 @@ interface Seen {
   readonly hash: string;
 }
 
+const tenYears_ns = 3650n * 24n * 3600n * 10n ** 9n;
+
 class Writer {
   readonly #world: World;
+  /** May be years off. */
+  readonly #clock: Clock;
   readonly #patience_ms: number;
   readonly name: string;
   #line!: Line;
@@ -61,6 +66,13 @@ class Writer {
     this.#world = world;
     this.name = name;
     this.#patience_ms = world.random.pick([0, 0, 5_000, 300_000]);
+    const { clock } = world;
+    const off_ns = world.random.pick([0n, 0n, tenYears_ns, -tenYears_ns]);
+    this.#clock = {
+      now_ns: () => clock.now_ns() + off_ns,
+      monotonic_ms: () => clock.monotonic_ms(),
+      pause: clock.pause,
+    };
     this.restart();
   }
 
@@ -80,7 +92,7 @@ class Writer {
 
   /** Brings what it knows up to date. */
   async look(store = this.#store): Promise<void> {
-    const chain = new ChainReader({ ...context, store }, this.#world.clock);
+    const chain = new ChainReader({ ...context, store }, this.#clock);
     for await (const { hash, header, versionId } of chain.commits(stream, this.known)) {
       this.#seen.set(header.run, { sequence: header.sequence, hash });
       this.known = { sequence: header.sequence, hash, versionId };
@@ -103,8 +115,7 @@ class Writer {
       const { sequence, hash, versionId = '' } = this.known ?? { sequence: 0, hash: '' };
       const run = runOf(intent.name, runs.length + 1);
       runs.push(run);
-      const { clock } = this.#world;
-      const writer = new CommitWriter({ ...context, store: this.#store, stream, clock });
+      const writer = new CommitWriter({ ...context, store: this.#store, stream, clock: this.#clock });
       await writer.addRow(added(intent.name));
       try {
         const header = { run, parentRun: '', parentVersionId: versionId };
@@ -174,7 +185,9 @@ export async function simulateChain(seed: number, { writers = 5 }: ChainOptions 
       }),
     );
     await world.settle();
-    alarms += await checkChain(world, machines, intents);
+    const checked = await checkChain(world, machines, intents);
+    alarms += checked.alarms;
+    if (checked.hasGap) break;
     for (const writer of machines) if (writer.isDead) writer.restart();
   }
   return {
@@ -193,13 +206,14 @@ async function attempt(world: World, act: () => Promise<unknown>): Promise<void>
   }
 }
 
-/** What was acknowledged stands where it was, once; nothing stands twice; whose memory is wrong is told. Returns how many. */
+/** What was acknowledged stands where it was, once; nothing stands twice; whose memory is wrong is told. */
 async function checkChain(
   world: World,
   writers: readonly Writer[],
   intents: readonly Intent[],
-): Promise<number> {
-  const { found, hashes, hasGap } = await readAll(world, intents);
+): Promise<{ alarms: number; hasGap: boolean }> {
+  const someDied = writers.some(({ isDead }) => isDead);
+  const { found, hashes, hasGap } = await readAll(world, intents, someDied);
   for (const { name, done } of intents) {
     if (done === undefined) continue;
     const { sequence, hash } = found.get(name) ?? {};
@@ -220,7 +234,7 @@ async function checkChain(
     writer.adopt();
     alarms++;
   }
-  return alarms;
+  return { alarms, hasGap };
 }
 
 /** Whether its entry is stored: what is behind a gap `rrbackup recover` makes readable. */
@@ -239,7 +253,7 @@ interface History {
 }
 
 /** From its start: the names that were committed, and as which version. */
-async function readAll(world: World, intents: readonly Intent[]): Promise<History> {
+async function readAll(world: World, intents: readonly Intent[], someDied: boolean): Promise<History> {
   const found = new Map<string, Seen>();
   const hashes = new Map<number, string>();
   const chain = new ChainReader({ ...context, store: world.store }, world.clock);
@@ -260,8 +274,8 @@ async function readAll(world: World, intents: readonly Intent[]): Promise<Histor
     } catch (error) {
       if (error instanceof Finding) throw error;
       const code = error instanceof RrbackupError ? error.code : undefined;
-      if (code === 'manifest.missing_commit' && !world.createsConditionally)
-        return { found, hashes, hasGap: true };
+      const isGap = code === 'manifest.missing_commit' || code === 'manifest.forked';
+      if (isGap && someDied && !world.createsConditionally) return { found, hashes, hasGap: true };
       if (code !== 'manifest.undecided')
         throw new Finding(`the history cannot be read: ${String(error)}`, error);
       // Whoever was told of success knows which it is.
