@@ -8,7 +8,7 @@ import { randomBytes, sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import type { ChainReader, PublishedCommit } from '../manifest/chain.js';
 import { type Checkpoint, writeCheckpoint } from '../manifest/checkpoint.js';
-import { markedInPart } from '../manifest/in-part.js';
+import { markedInPart, versionsInPart } from '../manifest/in-part.js';
 import { commitMagic, maximumObject_bytes } from '../manifest/layout.js';
 import { checkpointKey, commitsPrefix, sequenceOfCommit } from '../manifest/names.js';
 import { openObject, rootBinding } from '../manifest/object.js';
@@ -21,7 +21,7 @@ import { callOf } from './check-inventory.js';
 import { bestLine, bestLines, type Candidate } from './line.js';
 import { fillHole, fitting, partOf } from './part.js';
 import { keepBeside } from './put-beside.js';
-import { hasAllRows, type Survey, versionContents } from './survey.js';
+import { hasAllRows, type Survey } from './survey.js';
 
 /** What a gap must end with, so that the log goes on behind it. */
 interface End {
@@ -97,22 +97,10 @@ export async function bridgeGaps(
     }
     const hashOf = ({ header: { sequence } }: Candidate): string =>
       sequence === end.sequence ? end.hash : randomBytes(32).toString('hex');
-    if (isFilled) {
-      for (const candidate of told) {
-        const contents = versionContents(repository, candidate, survey, run);
-        await standIn(
-          repository,
-          scratch,
-          { header: candidate.header, hash: hashOf(candidate), contents },
-          run,
-        );
-        rebuilt.push(candidate.header.sequence);
-      }
-      continue;
-    }
     const last = await newestEntry(repository, stream, run);
-    let isInPart = false;
-    for (const candidate of bestLines(fitting, before)) {
+    // What builds upon a part is one, and may have rows that nothing is there for.
+    let isInPart = versionsInPart(scratch.versions(stream).map(({ header }) => header)).has(before.sequence);
+    for (const candidate of isFilled ? told : bestLines(fitting, before)) {
       const { sequence } = candidate.header;
       isInPart ||= sequence !== (scratch.stream(stream)?.head ?? 0) + 1 || !hasAllRows(candidate, survey);
       await fillHole(repository, scratch, candidate.header, survey, run);
@@ -121,12 +109,14 @@ export async function bridgeGaps(
       await standIn(repository, scratch, { header, hash: hashOf(candidate), contents }, run);
       rebuilt.push(sequence);
     }
-    const reached = scratch.stream(stream)?.head ?? 0;
-    if (reached >= end.sequence) continue;
-    // Nobody tells of what comes before this entry: it begins anew from what is left.
-    const next = await readableFrom(repository, stream, Math.max(end.sequence, reached + 1), run);
-    const isRead = next !== undefined && (await standInEntry(repository, scratch, next, last, survey, run));
-    if (!isRead) return { rebuilt, isWhole: false };
+    if ((scratch.stream(stream)?.head ?? 0) >= end.sequence) continue;
+    // Nobody tells of what comes before the next entry: it begins anew from what is left.
+    for (let from = (scratch.stream(stream)?.head ?? 0) + 1, isRead = false; !isRead;) {
+      const next = await readableFrom(repository, stream, from, run);
+      if (next === undefined) return { rebuilt, isWhole: false };
+      isRead = await standInEntry(repository, scratch, next, last, survey, run);
+      from = next.header.sequence + 1;
+    }
   }
 }
 
