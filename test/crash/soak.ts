@@ -1,5 +1,5 @@
 // What scripts/soak-crash runs: rounds of a backup that is ended by force, of every kind that this machine can have, in turn,
-// until so many of each are done. Says what happens in each; ends with counts, and with 1 if anything was wrong.
+// until so many of each are done, or a signal comes. Says what happens in each; ends with counts, and with 1 if anything was wrong.
 
 import { Disk, bucketRounds, directoryRounds, diskRounds, gatewayRestart, powerCut } from './places.js';
 import { type End, kill, type Round, type Rounds } from './rounds.js';
@@ -45,6 +45,9 @@ async function kinds(): Promise<Kind[]> {
   return found;
 }
 
+let isStopped = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (isStopped = true));
+
 let wrong = 0;
 const counts: Record<string, Record<Round['how'], number>> = {};
 const complain = (name: string, complaints: readonly string[]): void => {
@@ -58,7 +61,7 @@ try {
     counts[name] = { ended: 0, late: 0, done: 0 };
     await rounds.begin();
   }
-  for (let number = 1; number <= count; number++) {
+  for (let number = 1; number <= count && !isStopped; number++) {
     for (const { name, rounds, end } of all) {
       const round = await rounds.one(end);
       counts[name]![round.how]++;
