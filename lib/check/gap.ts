@@ -98,6 +98,10 @@ export async function bridgeGaps(
     const hashOf = ({ header: { sequence } }: Candidate): string =>
       sequence === end.sequence ? end.hash : randomBytes(32).toString('hex');
     const last = await newestEntry(repository, stream, run);
+    // An entry that only has nothing to build upon says more than packs of which some are lost.
+    const own = isFilled ? undefined : await readableFrom(repository, stream, before.sequence + 1, run);
+    const isOwn = own?.header.sequence === before.sequence + 1;
+    if (isOwn && (await standInEntry(repository, scratch, own, last, survey, run))) continue;
     // What builds upon a part is one, and may have rows that nothing is there for.
     let isInPart = versionsInPart(scratch.versions(stream).map(({ header }) => header)).has(before.sequence);
     for (const candidate of isFilled ? told : bestLines(fitting, before)) {
