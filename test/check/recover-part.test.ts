@@ -244,7 +244,8 @@ void t.test(
         const wrong = await complaints(t, losses);
         if (wrong.length > 0) throw new Error(wrong.join('\n'));
       }),
-      { ...runs(15), endOnFailure: true },
+      // The same losses in every short run.
+    { ...runs(15), ...(runs(1).numRuns === 1 && { seed: 22 }), endOnFailure: true },
     );
   },
 );
