@@ -245,7 +245,7 @@ void t.test(
         if (wrong.length > 0) throw new Error(wrong.join('\n'));
       }),
       // The same losses in every short run.
-    { ...runs(15), ...(runs(1).numRuns === 1 && { seed: 22 }), endOnFailure: true },
+      { ...runs(15), ...(runs(1).numRuns === 1 && { seed: 22 }), endOnFailure: true },
     );
   },
 );
