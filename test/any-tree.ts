@@ -55,10 +55,12 @@ const size_bytes = fc.oneof(
   { weight: 4, arbitrary: fc.nat({ max: 20_000 }) },
   { weight: 1, arbitrary: fc.nat({ max: 2_000_000 }) },
 );
-/** A backup looks for holes where a file takes less of the disk than it is long, and that counts a block of attributes, too. */
 const hole_bytes = fc.oneof(
   { weight: 5, arbitrary: fc.constant(0) },
-  { weight: 1, arbitrary: fc.integer({ min: 16 << 10, max: 3 << 20 }) },
+  {
+    weight: 1,
+    arbitrary: fc.oneof(fc.integer({ min: 1, max: 16 << 10 }), fc.integer({ min: 16 << 10, max: 3 << 20 })),
+  },
 );
 const piece = fc.record({
   hole_bytes,

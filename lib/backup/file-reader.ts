@@ -45,6 +45,8 @@ export type ReadResult =
 export const replaced = 'it was replaced by something else while the backup ran';
 const none: readonly never[] = [];
 const margin_s = 3;
+/** A smaller file's extents lie in its inode. */
+const manyExtents_bytes = 64 * 1024;
 const noId = new Uint8Array();
 
 type Content = readonly StoredSegment[];
@@ -124,8 +126,8 @@ export class FileReader {
   }
 
   #readOnce(fd: number, status: FileStatus): ReadResult {
-    const content = status.size_bytes === 0 ? none : this.#content(fd, status);
     const attributes = xattrsOf(fd);
+    const content = status.size_bytes === 0 ? none : this.#content(fd, status, attributes.xattrs.length > 0);
     statusOfFile(fd, this.#after);
     // A status before and one behind that are the same say that nothing came between: neither name nor content.
     const isStable = status.isSameState(this.#after);
@@ -135,9 +137,10 @@ export class FileReader {
     return { content, size_bytes, ...attributes, status, isStable };
   }
 
-  #content(fd: number, { size_bytes, allocated_bytes }: FileStatus): StoredSegment[] {
+  #content(fd: number, { size_bytes, allocated_bytes }: FileStatus, hasXattrs: boolean): StoredSegment[] {
     const segments: StoredSegment[] = [];
-    const mayHaveHoles = allocated_bytes < size_bytes;
+    // Blocks of extended attributes and of a long list of extents count as allocated, too, and hide a small hole.
+    const mayHaveHoles = allocated_bytes < size_bytes || hasXattrs || size_bytes >= manyExtents_bytes;
     const extents = mayHaveHoles ? dataExtents(fd, 0, size_bytes) : [{ offset: 0, size_bytes }];
     let position = 0;
     for (const extent of extents) {

@@ -98,6 +98,20 @@ void t.test('every size around the limits of a chunk comes back, holes too', asy
   }
 });
 
+void t.test('a hole is found where attributes take as much of the disk as it saves', (t) => {
+  const root = scratchDirectory(t);
+  const file = path.join(root, 'file');
+  fs.writeFileSync(file, '');
+  fs.truncateSync(file, 4096);
+  execFileSync('setfattr', ['-n', 'user.large', '-v', 'x'.repeat(1000), file]);
+  const result = read(root, () => {
+    throw new Error('there is nothing to store');
+  });
+  if ('reason' in result) throw new Error(result.reason);
+  t.match(result.content, [{ size_bytes: 4096, id: undefined }]);
+  t.end();
+});
+
 void t.test('a file that changes while it is read is read again, and told of if it goes on', async (t) => {
   const root = scratchDirectory(t);
   const file = path.join(root, 'file');
