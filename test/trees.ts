@@ -284,7 +284,9 @@ function sparseFile(file: Buffer, size_bytes: number, dataAt: readonly number[])
 }
 
 /** The stored form of a POSIX ACL: version 2, then tag, permissions and id of each entry (linux/posix_acl_xattr.h). */
-export function posixAcl(entries: readonly (readonly [tag: number, permissions: number, id?: number])[]): Buffer {
+export function posixAcl(
+  entries: readonly (readonly [tag: number, permissions: number, id?: number])[],
+): Buffer {
   const bytes = Buffer.alloc(4 + entries.length * 8);
   bytes.writeUInt32LE(2, 0);
   entries.forEach(([tag, permissions, id], index) => {

@@ -52,14 +52,18 @@ export async function readEntrants(
 ): Promise<Entrants> {
   const candidates = new Map<string, Candidate>();
   let failure: RrbackupError | undefined;
+  let denied: RrbackupError | undefined;
   for (const object of objects) {
     try {
       const candidate = await readEntry(context, stream, sequence, object, call);
       candidates.set(candidate.hash, candidate);
     } catch (error) {
-      failure = unfit(error) ?? failure;
+      // Something that another account has put there, and keeps to itself.
+      if (error instanceof RrbackupError && error.code === 'store.denied') denied = error;
+      else failure = unfit(error) ?? failure;
     }
   }
+  if (candidates.size === 0 && denied !== undefined) throw denied;
   return { sequence, candidates: [...candidates.values()], failure };
 }
 

@@ -35,8 +35,8 @@ export const manifestLimits = {
   xattrs: 65_536,
   /** A longer content goes on in the next row. */
   segmentsPerRow: 65_536,
-  /** Of one content, over all its rows. The records of a pack have room for 1.9 million chunks. */
-  segmentsPerFile: 2_097_152,
+  /** Of one content, over all its rows: so many fit in the records of one pack, whatever else stands there. */
+  segmentsPerFile: 1_572_864,
   rowsPerRecords: 1_048_576,
   pathsPerRecords_bytes: 128 * mebibyte,
   /** Leaves room in a root for the references to parts. */

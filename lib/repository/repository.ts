@@ -145,8 +145,15 @@ export class Repository {
     run: Run & { readonly newestFirst?: boolean; readonly sources?: readonly string[] | undefined } = {},
   ): Promise<void> {
     const { catalog, state } = this;
+    const wasAsSeen = holdsPins(catalog, state);
     await this.#syncStreams(catalog, run, { newestFirst: run.newestFirst, only: this.#known(run.sources) });
-    checkPins(catalog, state);
+    try {
+      checkPins(catalog, state);
+    } catch (error) {
+      // What has come in here would stand in the way of the true history when that is back.
+      if (!wasAsSeen) await this.#emptyCatalog();
+      throw error;
+    }
     if (run.newestFirst !== true) await this.completePast(run);
     this.#isSynced = true;
     if (this.#parts.scratch !== undefined) return;
@@ -173,13 +180,16 @@ export class Repository {
     const lacking = catalog.streams().filter((stream) => stream.lacksPast);
     if (lacking.length > 0) {
       const { catalog: past } = await openCatalog({ path, repositoryId: this.id });
+      let isOther = false;
       try {
         await this.#syncStreams(past, run, {});
         // Before any of it shows.
+        isOther = !holdsPins(past, state);
         checkPins(past, state);
         for (const { id } of lacking) await catalog.takePast(past, id, run);
       } finally {
         await past.close();
+        if (isOther) removeCatalog(path);
       }
       catalog.refresh();
       if (!this.hasPast) return;
@@ -256,12 +266,16 @@ export class Repository {
 
   /** Makes the catalog anew from the store. The pins still hold. */
   async rebuildCatalog(run: Run = {}): Promise<void> {
+    await this.#emptyCatalog();
+    await this.sync(run);
+  }
+
+  async #emptyCatalog(): Promise<void> {
     const { path } = this.#catalog;
     await this.#catalog.close();
     removeCatalog(path);
     removeCatalog(pastPath(path));
     ({ catalog: this.#catalog } = await openCatalog({ path, repositoryId: this.id }));
-    await this.sync(run);
   }
 
   /** Forgets what this machine has seen and takes what the store shows now. */

@@ -1,11 +1,12 @@
 import t from 'tap';
 import { ByteWriter } from '../../lib/bytes/cursor.js';
+import { RrbackupError } from '../../lib/errors/index.js';
 import { ChainReader } from '../../lib/manifest/chain.js';
 import { writeCheckpoint } from '../../lib/manifest/checkpoint.js';
 import { commitMagic } from '../../lib/manifest/layout.js';
 import { checkpointKey, commitKey } from '../../lib/manifest/names.js';
 import { rootBinding, sealObject } from '../../lib/manifest/object.js';
-import type { StoredObject } from '../../lib/store/types.js';
+import type { GetOptions, StoredObject } from '../../lib/store/types.js';
 import { MemoryStore } from '../../lib/store/memory.js';
 import { noise } from '../pack/fixture.js';
 import {
@@ -195,6 +196,25 @@ t.test('an entry withdrawn between listing and reading never was', async (t) => 
   const { hashes: read, code } = await readHistory(context);
   t.same(read, hashes.slice(0, -1));
   t.equal(code, undefined);
+});
+
+t.test('what another account has put over an entry, for nobody else to read, hides nothing', async (t) => {
+  class Denying extends MemoryStore {
+    denied: string | undefined;
+    override async get(key: string, options: GetOptions = {}): Promise<Buffer> {
+      const denial = { code: 'store.denied', kind: 'store', message: 'the store denied it' } as const;
+      if (key === commitKey(stream, 5) && options.versionId === this.denied) throw new RrbackupError(denial);
+      return super.get(key, options);
+    }
+  }
+  const store = new Denying();
+  const { context, hashes } = await history(store);
+  const own = (await store.stat(commitKey(stream, 5)))!.versionId;
+  ({ versionId: store.denied } = await store.put(commitKey(stream, 5), noise(100)));
+  t.same((await readHistory(context)).hashes, hashes);
+  await store.remove(commitKey(stream, 5), store.denied);
+  store.denied = own;
+  t.equal((await readHistory(context)).code, 'store.denied', 'a denial is no damage');
 });
 
 t.test('entries of other places, streams and repositories are refused', async (t) => {

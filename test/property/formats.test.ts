@@ -126,7 +126,12 @@ t.test('records come back', async () => {
   const property = fc.property(firstHeader(stream), rows, fc.boolean(), (header, expected, isLast) => {
     const last = isLast ? { last: { header, otherPacks: [info.name] } } : {};
     const records = { stream, run: header.run, sequence: 1, part: 7, rows: expected, ...last };
-    const { firstPath, rowCount, rows: read, ...decoded } = decodeRecords(
+    const {
+      firstPath,
+      rowCount,
+      rows: read,
+      ...decoded
+    } = decodeRecords(
       encodeRecords(records, () => undefined),
       info,
     );

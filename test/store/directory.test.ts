@@ -20,6 +20,7 @@ import t from 'tap';
 import { DirectoryStore } from '../../lib/store/directory/index.js';
 import { directoryFailure } from '../../lib/store/directory/failure.js';
 import type { RrbackupError } from '../../lib/errors/index.js';
+import { umount } from '../umount.js';
 
 const run = promisify(execFile);
 const x = Buffer.from('x');
@@ -170,7 +171,7 @@ t.test('a full and a read-only file system', async (t) => {
     await t.rejects(store.remove('kept', ''), { code: 'store.read_only' });
     t.equal((await store.get('kept')).toString(), 'x');
   } finally {
-    if (isMounted) await run('umount', [path]);
+    if (isMounted) await umount(path);
     await rm(path, { recursive: true });
   }
   return undefined;
