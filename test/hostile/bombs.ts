@@ -4,7 +4,7 @@
 import { ByteWriter } from '../../lib/bytes/cursor.js';
 import { newObjectKey, seal } from '../../lib/crypto/index.js';
 import { encodeHeader } from '../../lib/manifest/header.js';
-import { commitMagic } from '../../lib/manifest/layout.js';
+import { commitMagic, manifestLimits } from '../../lib/manifest/layout.js';
 import { rootBinding } from '../../lib/manifest/object.js';
 import { packLimits } from '../../lib/pack/layout.js';
 import type { PackContext } from '../../lib/pack/encode.js';
@@ -135,6 +135,7 @@ export function packBombs(context: PackContext): Readonly<Record<string, Buffer>
     compressed(recordsStart().varint(count).raw(rows.view()));
   const directory = (writer: ByteWriter): Buffer => pack({ directory: writer.take() });
   const { block_bytes, records_bytes } = packLimits;
+  const { segmentsPerFile } = manifestLimits;
   return {
     'a block that unpacks to 4 GiB': pack({ block: frame(block_bytes, 4096 * MiB) }),
     'a block whose frame says 4 GiB': pack({ block: frame(4096 * MiB, 4096 * MiB) }),
@@ -163,11 +164,11 @@ export function packBombs(context: PackContext): Readonly<Record<string, Buffer>
     '2^32 segments': rows(rowStart().varint(0).varint(huge)),
     'a symlink of 4 GiB': rows(symlinkStart().varint(huge)),
     'a file of 33 million holes': manyRows(1, fileOf(room(records_bytes, hole), hole)),
-    'a file of 2^21 segments and one': manyRows(1, fileOf(2 ** 21 + 1, hole)),
+    'a file of one segment too many': manyRows(1, fileOf(segmentsPerFile + 1, hole)),
     '65,537 extended attributes': rows(rowStart().varint(65_537).raw(Buffer.alloc(MiB))),
     'full of rows': manyRows(2 ** 20, manyFiles(2 ** 20)),
-    'full of holes': manyRows(1, fileOf(2 ** 21, hole)),
-    'full of chunks of other packs': manyRows(1, fileOf(room(records_bytes, literal), literal)),
+    'full of holes': manyRows(1, fileOf(segmentsPerFile, hole)),
+    'full of chunks of other packs': manyRows(1, fileOf(segmentsPerFile, literal)),
     'full of names of packs': compressed(
       lastRecords(headerBytes())
         .varint(room(records_bytes, noHash))
