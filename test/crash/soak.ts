@@ -63,6 +63,7 @@ try {
   }
   for (let number = 1; number <= count && !isStopped; number++) {
     for (const { name, rounds, end } of all) {
+      if (isStopped) break;
       const round = await rounds.one(end);
       counts[name]![round.how]++;
       say(`${number}/${count}  ${name}: ${round.sentence}`);
@@ -71,7 +72,9 @@ try {
   }
   for (const { name, rounds } of all) complain(name, await rounds.end());
 } catch (error) {
-  complain('soak', [String(error)]);
+  // A signal may have come to the S3 server, too.
+  if (isStopped) say(`stopped: ${String(error)}`);
+  else complain('soak', [String(error)]);
 }
 for (const action of teardowns.reverse()) await action();
 for (const [name, { ended, late, done }] of Object.entries(counts))
