@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { commandWords, createCli } from '../../commands/cli.js';
@@ -15,6 +16,24 @@ import { runCommandLine } from '../../commands/usage.js';
 export const command = fileURLToPath(new URL('../../commands/main.js', import.meta.url));
 /** Nothing that a test runs takes this long; a hanging mount must not take the suite with it. */
 const patience_ms = 120_000;
+
+/** A process in the background that has just been told to end: Node writes its compiled code into the caches at its very end. */
+const ending_ms = 5000;
+
+/** Waits for the processes that were started with this home. */
+async function untilNobodyRuns(home: string): Promise<void> {
+  const runs = (id: string): boolean => {
+    try {
+      return id !== String(process.pid) && fs.readFileSync(`/proc/${id}/environ`).includes(`${home}/`);
+    } catch {
+      return false;
+    }
+  };
+  for (let waited_ms = 0; waited_ms < ending_ms; waited_ms += 20) {
+    if (!fs.readdirSync('/proc').some((id) => /^\d+$/.test(id) && runs(id))) return;
+    await pause(20);
+  }
+}
 
 export interface Outcome {
   readonly status: number | null;
@@ -64,6 +83,7 @@ export function newHome(
       const mountpoint = line.split(' ')[1];
       if (mountpoint?.startsWith(`${directory}/`)) await outcome(spawn('umount', ['-l', mountpoint]));
     }
+    await untilNobodyRuns(directory);
     await outcome(spawn('rm', ['-rf', directory]));
   });
   const configuration = at('rrbackup.ini');
