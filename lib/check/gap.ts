@@ -4,15 +4,13 @@
 
 import { type Catalog, syncCatalog } from '../catalog/index.js';
 import { walkTree } from '../catalog/changes.js';
-import { randomBytes, sha256 } from '../crypto/index.js';
+import { randomBytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import type { ChainReader, PublishedCommit } from '../manifest/chain.js';
 import { type Checkpoint, writeCheckpoint } from '../manifest/checkpoint.js';
 import { markedInPart, versionsInPart } from '../manifest/in-part.js';
-import { commitMagic, maximumObject_bytes } from '../manifest/layout.js';
 import { checkpointKey, commitsPrefix, sequenceOfCommit } from '../manifest/names.js';
-import { openObject, rootBinding } from '../manifest/object.js';
-import { decodeCommitRoot } from '../manifest/root.js';
+import { readEntry } from '../manifest/entrants.js';
 import type { Commit, Row, VersionHeader } from '../manifest/types.js';
 import type { Run } from '../progress.js';
 import { isGap } from '../repository/alarm.js';
@@ -187,15 +185,13 @@ async function readableFrom(
   run: Run,
 ): Promise<Entry | undefined> {
   const call = callOf(run);
-  for await (const { key, versionId, size_bytes } of store.list(commitsPrefix(stream), call)) {
-    const sequence = sequenceOfCommit(stream, key);
-    if (sequence === undefined || sequence < first || size_bytes > maximumObject_bytes) continue;
-    const what = `version ${sequence} of stream ${stream}`;
+  for await (const object of store.list(commitsPrefix(stream), call)) {
+    const sequence = sequenceOfCommit(stream, object.key);
+    if (sequence === undefined || sequence < first) continue;
     try {
-      const bytes = await store.get(key, { ...call, ...(versionId === '' ? {} : { versionId }) });
-      const plain = openObject(context, commitMagic, rootBinding(stream, sequence), bytes, what);
-      const hash = sha256(bytes).toString('hex');
-      return { header: decodeCommitRoot(plain, what).header, published: { hash, versionId, size_bytes } };
+      const { hash, header } = await readEntry(context, stream, sequence, object, call);
+      const { versionId, size_bytes } = object;
+      return { header, published: { hash, versionId, size_bytes } };
     } catch (error) {
       if (!isUnfit(error)) throw error;
     }

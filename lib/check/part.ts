@@ -3,7 +3,7 @@
 // that it is a part (lib/manifest/in-part.ts).
 
 import type { Catalog } from '../catalog/index.js';
-import type { Entry, Row, VersionHeader } from '../manifest/types.js';
+import { blankEntry, type Entry, type Row, type VersionHeader } from '../manifest/types.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 import { randomBytes } from '../crypto/index.js';
@@ -13,23 +13,7 @@ import { headlessContents, type Survey, type VersionContents, versionContents } 
 const slash = 0x2f;
 
 /** What was lost of a directory is all but its name. */
-const unknownDirectory: Entry = {
-  type: 'directory',
-  mode: 0o700,
-  uid: 0,
-  gid: 0,
-  mtime_ns: 0n,
-  ctime_ns: 0n,
-  inode: 0n,
-  device: 0n,
-  links: 1,
-  size_bytes: 0,
-  rdevMajor: 0,
-  rdevMinor: 0,
-  target: new Uint8Array(0),
-  xattrs: [],
-  content: [],
-};
+const unknownDirectory: Entry = { ...blankEntry, type: 'directory', mode: 0o700 };
 
 /** As versionContents; the directories that the rows need and that neither they nor the version before have are made up. */
 export function partOf(

@@ -2,15 +2,14 @@
 // of another machine or of an interrupted run. What no pack holds is remembered on this machine, so that the next backup reads
 // the files that need it again and stores it anew. Writes new objects only; deletes and overwrites nothing.
 
-import { PackBuilder, packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
+import { blockPlaces, PackBuilder, packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
 import { randomBytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import { CommitWriter } from '../manifest/commit.js';
 import { encodeRecordsOf } from '../manifest/records.js';
 import { RecordRows } from '../manifest/row-stream.js';
 import type { VersionHeader } from '../manifest/types.js';
-import { objectHeader_bytes } from '../crypto/index.js';
-import type { ChunkId, ChunkPlace, PackInfo, PackName } from '../pack/types.js';
+import type { ChunkId, PackInfo, PackName } from '../pack/types.js';
 import { programVersion } from '../program.js';
 import type { Run } from '../progress.js';
 import { isGap } from '../repository/alarm.js';
@@ -191,27 +190,13 @@ async function soundChunks(
   { signal }: Run,
 ): Promise<string[]> {
   const found: string[] = [];
-  let blockOffset_bytes = objectHeader_bytes;
-  for (const [block, { chunks, stored_bytes, plain_bytes, codec }] of info.blocks.entries()) {
-    const at = blockOffset_bytes;
-    blockOffset_bytes += stored_bytes;
+  for (const placed of blockPlaces(info)) {
+    const wantedHere = placed.filter(({ id }) => wanted.has(hexOf(id)));
+    const [first] = wantedHere;
+    if (first === undefined) continue;
+    const { block } = first.place;
     if (isGone(gone, { pack: info.name, block })) continue;
-    let offset_bytes = 0;
-    for (const { id, size_bytes } of chunks) {
-      const place: ChunkPlace = {
-        pack: info.name,
-        packVersionId: info.versionId,
-        packHeader: info.header,
-        block,
-        blockOffset_bytes: at,
-        blockStored_bytes: stored_bytes,
-        blockPlain_bytes: plain_bytes,
-        codec,
-        offset_bytes,
-        size_bytes,
-      };
-      offset_bytes += size_bytes;
-      if (!wanted.has(hexOf(id))) continue;
+    for (const { id, place } of wantedHere) {
       try {
         const plain = (await packs.readBlocks([place], signal)).get(block)!;
         packs.chunkFrom(plain, place, id);

@@ -54,6 +54,24 @@ export interface Entry {
   readonly content: readonly Segment[];
 }
 
+/** What an entry is of which nothing is known. */
+export const blankEntry: Omit<Entry, 'type'> = {
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  mtime_ns: 0n,
+  ctime_ns: 0n,
+  inode: 0n,
+  device: 0n,
+  links: 1,
+  size_bytes: 0,
+  rdevMajor: 0,
+  rdevMinor: 0,
+  target: new Uint8Array(0),
+  xattrs: [],
+  content: [],
+};
+
 /** One change of one path. Rows are sorted by comparePaths; no path stands twice. The root of the source has path ''. */
 export type Row =
   | { readonly op: 'added' | 'changed'; readonly path: Uint8Array; readonly entry: Entry }

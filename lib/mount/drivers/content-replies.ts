@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache';
 import { joinPath, printable } from '../../bytes/path.js';
 import type { CatalogReader } from '../../catalog/types.js';
-import type { Entry } from '../../manifest/types.js';
+import { blankEntry, type Entry } from '../../manifest/types.js';
 import { errno } from '../protocol/constants.js';
 import { replyHeader } from '../protocol/reply.js';
 import { entryRow, nodeKinds, type NodeId } from '../tree/node.js';
@@ -127,20 +127,4 @@ export function readFailure(path: Buffer | undefined, error: unknown): string {
 }
 
 /** The content of a deletion's marker. */
-const nothing: Entry = {
-  type: 'file',
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  mtime_ns: 0n,
-  ctime_ns: 0n,
-  inode: 0n,
-  device: 0n,
-  links: 1,
-  size_bytes: 0,
-  rdevMajor: 0,
-  rdevMinor: 0,
-  target: Buffer.alloc(0),
-  xattrs: [],
-  content: [],
-};
+const nothing: Entry = { ...blankEntry, type: 'file' };
