@@ -58,6 +58,7 @@ void t.test('what is none', async (test) => {
     '%D',
     'local:',
     'UTC',
+    'valueOf',
     'x\0%Y',
     `%Y${'x'.repeat(200)}`,
   ])

@@ -4,11 +4,11 @@
 import { RrbackupError } from '../../errors/index.js';
 
 /** By name, or a pattern as of strftime(3) in UTC; `local:` before a pattern makes it one in local time. */
-const presets: Readonly<Record<string, string>> = {
-  utc: '%Y-%m-%dT%H-%M-%SZ',
-  local: 'local:%Y-%m-%dT%H-%M-%S%z',
-  samba: '@GMT-%Y.%m.%d-%H.%M.%S',
-};
+const presets: ReadonlyMap<string, string> = new Map([
+  ['utc', '%Y-%m-%dT%H-%M-%SZ'],
+  ['local', 'local:%Y-%m-%dT%H-%M-%S%z'],
+  ['samba', '@GMT-%Y.%m.%d-%H.%M.%S'],
+]);
 
 export const defaultTimeFormat = 'utc';
 
@@ -56,7 +56,7 @@ const conversions: Readonly<Record<string, (moment: Moment) => string>> = {
 
 /** A function from nanoseconds since 1970 to a name. Throws 'mount.time_format' (kind usage) for what names no time. */
 export function timeFormatter(format: string): (time_ns: bigint) => string {
-  const pattern = presets[format] ?? format;
+  const pattern = presets.get(format) ?? format;
   const isLocal = pattern.startsWith(localPrefix);
   const text = isLocal ? pattern.slice(localPrefix.length) : pattern;
   checkPattern(text, format);
@@ -87,7 +87,7 @@ function refuse(message: string): never {
     code: 'mount.time_format',
     kind: 'usage',
     message,
-    guidance: `write ${Object.keys(presets).join(', ')}, or a pattern such as %Y-%m-%d_%H.%M or local:%Y-%m-%d_%H.%M, of ${Object.keys(conversions).join('')}`,
+    guidance: `write ${[...presets.keys()].join(', ')}, or a pattern such as %Y-%m-%d_%H.%M or local:%Y-%m-%d_%H.%M, of ${Object.keys(conversions).join('')}`,
   });
 }
 
