@@ -9,18 +9,18 @@ import { HelpCommand, VersionCommand } from './help.js';
 type Commands = readonly CommandClass<CommandContext>[];
 
 /** Commands that are one class each; every other word, and none, has all of them loaded. */
-const loaders: Readonly<Record<string, () => Promise<CommandClass<CommandContext>>>> = {
-  backup: async () => (await import('./backup.js')).BackupCommand,
-  mount: async () => (await import('./mount.js')).MountCommand,
-  umount: async () => (await import('./umount.js')).UmountCommand,
-  cat: async () => (await import('./cat.js')).CatCommand,
-  files: async () => (await import('./files.js')).FilesCommand,
-  versions: async () => (await import('./versions.js')).VersionsCommand,
-  changes: async () => (await import('./changes.js')).ChangesCommand,
-  history: async () => (await import('./history.js')).HistoryCommand,
-  check: async () => (await import('./check.js')).CheckCommand,
-  download: async () => (await import('./download.js')).DownloadCommand,
-};
+const loaders = new Map<string, () => Promise<CommandClass<CommandContext>>>([
+  ['backup', async () => (await import('./backup.js')).BackupCommand],
+  ['mount', async () => (await import('./mount.js')).MountCommand],
+  ['umount', async () => (await import('./umount.js')).UmountCommand],
+  ['cat', async () => (await import('./cat.js')).CatCommand],
+  ['files', async () => (await import('./files.js')).FilesCommand],
+  ['versions', async () => (await import('./versions.js')).VersionsCommand],
+  ['changes', async () => (await import('./changes.js')).ChangesCommand],
+  ['history', async () => (await import('./history.js')).HistoryCommand],
+  ['check', async () => (await import('./check.js')).CheckCommand],
+  ['download', async () => (await import('./download.js')).DownloadCommand],
+]);
 
 /** `colors`: for help on a terminal. */
 export function newCli(commands: Commands, options: { readonly colors: boolean }): Cli<CommandContext> {
@@ -37,6 +37,6 @@ export async function loadCli(
   const word = argv[commandIndex(argv, commandWords)];
   // No command is a backup, unless somebody looks for what there is.
   const asksForHelp = ['--help', '-h', '--version'].some((option) => argv.includes(option));
-  const load = loaders[word ?? (asksForHelp ? '' : 'backup')];
+  const load = loaders.get(word ?? (asksForHelp ? '' : 'backup'));
   return newCli(load === undefined ? (await import('./cli.js')).commands : [await load()], options);
 }

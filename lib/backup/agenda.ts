@@ -1,7 +1,7 @@
 // What a run has yet to do, in path order: places to compare, findings that wait for what comes before them. Places are taken
 // from the front, so that what the commit needs next is always under way; findings leave at the front only.
 
-import type { Place } from './compare.js';
+import type { Place } from './findings.js';
 import type { Finding } from './messages.js';
 
 /** One position in path order. */
@@ -38,17 +38,20 @@ export class Agenda {
     return this.#head?.finding?.kind === 'place' && !this.#head.isTaken;
   }
 
-  /** Takes up to `limit` of the next places that nobody is at. Each is to be settled. */
-  take(limit: number): Taken[] {
-    const taken: Taken[] = [];
-    for (let step = this.#head; step && taken.length < limit; step = step.next) {
-      const { finding } = step;
-      if (step.isTaken || finding?.kind !== 'place') continue;
-      step.isTaken = true;
-      const at = step;
-      taken.push({ place: finding.place, settle: (findings) => settle(at, findings) });
+  /**
+   * Takes the next places that nobody is at, up to `most` and no more than leave as many for each of the other `takers`. Each
+   * is to be settled.
+   */
+  take(most: number, takers: number): Taken[] {
+    const free: { readonly step: Step; readonly place: Place }[] = [];
+    for (let step = this.#head; step && free.length < most * takers; step = step.next) {
+      const { finding, isTaken } = step;
+      if (!isTaken && finding?.kind === 'place') free.push({ step, place: finding.place });
     }
-    return taken;
+    return free.slice(0, Math.ceil(free.length / takers)).map(({ step, place }) => {
+      step.isTaken = true;
+      return { place, settle: (findings) => settle(step, findings) };
+    });
   }
 
   /** Takes off what stands at the front, unless it is a place. */

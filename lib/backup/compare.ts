@@ -11,6 +11,7 @@ import { NameList } from '../posix/name-list.js';
 import { FileStatus } from '../posix/status.js';
 import { cacheTagIn } from './cache-tag.js';
 import type { Excludes } from './exclude.js';
+import type { Device, Findings, Place } from './findings.js';
 import type { Skipped } from './skipped.js';
 import { sourceIsOurs, sourceUnreadable, sourceWentAway } from './source.js';
 import { isSameState, isSameThing, ScanStart, statusOf } from './same-state.js';
@@ -38,71 +39,10 @@ export interface CompareOptions {
   isWhole?(entry: Entry): boolean;
 }
 
-/**
- * A directory that is still to be compared. `scan`: with what is on the disk. `removed`: it is gone, and all that lay below it.
- * `kept`: it cannot be seen, and stays as it was. Plain data, so that any thread may go on with it.
- */
-export interface Place {
-  readonly kind: 'scan' | 'removed' | 'kept';
-  /** Relative to the source; '' is its root, whose own entry is compared too. */
-  readonly path: Uint8Array;
-  /** What stood there in the previous version, if that was a directory. */
-  readonly directory: DirectoryId | undefined;
-  /** It lies on another file system than the directory above it; or it is the root. */
-  readonly isTop: boolean;
-  /** Of a top below the root: the device of the directory above it, on which it stands once it is unmounted. */
-  readonly above?: Device;
-  /** Only these names are left (as in NameList), of previous entries those behind this position of the catalog. */
-  readonly rest?: { readonly names: Uint8Array; readonly position: number };
-}
-
-export const rootPlace: Place = {
-  kind: 'scan',
-  path: new Uint8Array(0),
-  directory: undefined,
-  isTop: true,
-};
-
-export type Device = Pick<FileStatus, 'deviceHigh' | 'deviceLow'>;
-
-/** What the catalog knows of an entry. */
-export type Previous = Pick<DirectoryCursor, 'status' | 'directory' | 'entry'>;
-
-/** An entry as it is on the disk; valid during the call only. */
-export interface Found {
-  readonly path: Buffer;
-  readonly status: FileStatus;
-  /** Of a symlink; else empty. */
-  readonly target: Buffer;
-  readonly directory: OpenDirectory;
-  /** Undefined for the root, which is `directory` itself. */
-  readonly at: { readonly names: NameList; readonly index: number } | undefined;
-}
-
-/** Told what a directory holds, in path order; what is below a place belongs where `below` was called. */
-export interface Findings {
-  /** A file whose content must be read; or something with another type, target or device number than before. */
-  changed(found: Found, previous: Previous): void;
-  /** Anything but a file: only its attributes differ. */
-  metadata(found: Found, previous: Previous): void;
-  added(found: Found): void;
-  removed(path: Buffer, previous: Previous): void;
-  unchanged(previous: Previous): void;
-  /** Below or at something unreadable: stays as it was. */
-  kept(previous: Previous): void;
-  /** For the user, and for the exit status. */
-  unreadable(path: Buffer, reason: string): void;
-  below(place: Place): void;
-  /** Once everything before is done, a file system with this device must still stand there: else it went away meanwhile. */
-  stillThere(absolute: Buffer, device: Device): void;
-  /** Asked between two entries: true leaves the rest of the directory to somebody else, as a place below. */
-  isEnough(): boolean;
-}
-
 const nothing: Buffer = Buffer.alloc(0);
 const slash = Buffer.of(0x2f);
-/** Of a directory that is new as a whole, so many names may be somebody else's. */
-const namesPerPlace = 4096;
+/** So many places become of what is left of a directory at the most, so that all workers find some. */
+const placesLeft = 8;
 
 /** Compares directories of one source, one after another. */
 export class Comparison {
@@ -133,16 +73,16 @@ export class Comparison {
   }
 
   #previousOnly({ kind, path, rest }: Place, directory: DirectoryId, findings: Findings): void {
-    const previous = this.#options.catalog.cursor(directory, this.#options.previous, rest?.position);
-    for (let position: number | undefined; previous.next(); position = previous.position) {
-      if (position !== undefined && findings.isEnough()) {
-        previous.close();
-        const left = { names: new Uint8Array(0), position };
-        findings.below({ kind, path, directory, isTop: false, rest: left });
-        return;
-      }
+    const previous = this.#options.catalog.cursor(directory, this.#options.previous, rest?.after);
+    const last = rest?.isEnd === false ? lastOf(NameList.of(rest.names)) : undefined;
+    while (previous.next() && (last === undefined || previous.compareName(last) <= 0)) {
       this.#without(kind, path, previous, findings);
+      if (!findings.isEnough()) continue;
+      const after = Buffer.from(nameOf(previous));
+      findings.below({ kind, path, directory, isTop: false, rest: { ...nothingElse, ...rest, after } });
+      break;
     }
+    previous.close();
   }
 
   /** A previous entry with nothing to compare it with. */
@@ -226,49 +166,48 @@ export class Comparison {
   #merge(level: Level, findings: Findings): void {
     const { names, before, rest } = level;
     const { catalog, previous: sequence } = this.#options;
-    const previous = before === undefined ? undefined : catalog.cursor(before, sequence, rest?.position);
-    let position = rest?.position ?? 0;
+    const previous = before === undefined ? undefined : catalog.cursor(before, sequence, rest?.after);
+    let after = rest?.after ?? nothing;
     let isThere = previous?.next() ?? false;
     for (let index = 0; index < names.count; index++) {
       if (index > 0 && findings.isEnough()) {
         previous?.close();
-        this.#leave(level, index, position, findings);
+        this.#leave(level, index, names.name(index - 1), findings);
         return;
       }
       let order = 1;
       while (isThere && (order = compareName(previous!, names, index)) < 0) {
         this.#without('removed', level.path, previous!, findings);
-        position = previous!.position;
-        isThere = previous!.next();
-        if (isThere && findings.isEnough()) {
+        if (findings.isEnough()) {
+          after = Buffer.from(nameOf(previous!));
           previous!.close();
-          this.#leave(level, index, position, findings);
+          this.#leave(level, index, after, findings);
           return;
         }
+        isThere = previous!.next();
       }
       const isKnown = isThere && order === 0;
       this.#entry(level, index, isKnown ? previous : undefined, findings);
-      if (isKnown) {
-        position = previous!.position;
-        isThere = previous!.next();
-      }
+      if (isKnown) isThere = previous!.next();
     }
-    if (!isThere) return;
-    previous!.close();
-    const left = { names: new Uint8Array(0), position };
-    this.#previousOnly(
-      { kind: 'removed', path: level.path, directory: before, isTop: false, rest: left },
-      before!,
-      findings,
-    );
+    previous?.close();
+    if (!isThere || rest?.isEnd === false) return;
+    if (names.count > 0) after = lastOf(names);
+    const left = { path: level.path, directory: before, isTop: false, rest: { ...nothingElse, after } };
+    this.#previousOnly({ kind: 'removed', ...left }, before!, findings);
   }
 
-  /** The names from `index` on become places of their own: several where no order of the catalog has to be kept. */
-  #leave({ path, names, before }: Level, index: number, position: number, findings: Findings): void {
-    const step = before === undefined ? namesPerPlace : names.count;
+  /** The names from `index` on become places of their own, of about as many as it took to be enough. */
+  #leave({ path, names, before, rest }: Level, index: number, after: Uint8Array, findings: Findings): void {
+    const step = Math.max(index, Math.ceil((names.count - index) / placesLeft));
     for (let from = index; from < names.count; from += step) {
-      const rest = { names: names.slice(from, Math.min(from + step, names.count)), position };
-      findings.below({ kind: 'scan', path, directory: before, isTop: false, rest });
+      const to = Math.min(from + step, names.count);
+      const left = {
+        names: names.slice(from, to),
+        after: Buffer.from(from === index ? after : names.name(from - 1)),
+        isEnd: to === names.count && rest?.isEnd !== false,
+      };
+      findings.below({ kind: 'scan', path, directory: before, isTop: false, rest: left });
     }
   }
 
@@ -381,6 +320,11 @@ function compareName(previous: DirectoryCursor, names: NameList, index: number):
   }
   return nameEnd - nameStart - length;
 }
+
+/** Of a directory only previous entries are left, to its end. */
+const nothingElse = { names: nothing, isEnd: true };
+
+const lastOf = (names: NameList): Buffer => names.name(names.count - 1);
 
 const nameOf = ({ nameBytes, nameStart, nameEnd }: DirectoryCursor): Uint8Array =>
   nameBytes.subarray(nameStart, nameEnd);

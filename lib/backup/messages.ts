@@ -6,7 +6,7 @@ import type { EncodedRows } from '../manifest/row-stream.js';
 import type { Entry, Row, VersionHeader } from '../manifest/types.js';
 import type { EncodedPackInfo, PackName } from '../pack/types.js';
 import type { GoneBlocks } from '../repository/damage.js';
-import type { Device, Place } from './compare.js';
+import type { Device, Place } from './findings.js';
 import type { Figures } from './tally.js';
 
 /** What of a source is compared, and how; plain data. */
@@ -141,8 +141,8 @@ export interface WorkerResponse {
   readonly storedBytes: number;
 }
 
-/** Over the pack port, its memory goes to and fro: a pack to the main thread, the memory of one that is stored back. */
+/** Over the pack port: to the main thread, which sends the memory back once the pack is stored. */
 export interface FinishedPack {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly info: EncodedPackInfo;
 }

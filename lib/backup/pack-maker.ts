@@ -36,7 +36,7 @@ export interface PackMakerOptions extends PackContext {
   /** May wait. */
   send(pack: FinishedPack): void;
   /** Memory of a pack that was sent and is stored, if there is any. */
-  spareMemory(): ArrayBuffer | undefined;
+  spareMemory(): SharedArrayBuffer | undefined;
 }
 
 export class PackMaker {

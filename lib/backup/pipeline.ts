@@ -114,7 +114,7 @@ export class Pipeline {
   #dispatch(agenda: Agenda): void {
     const width = this.#options.workers * requestsPerWorker;
     while (this.#underWay < width && (this.#waiting_bytes < maximumWaiting_bytes || agenda.isIdle)) {
-      const taken = agenda.take(placesPerRequest);
+      const taken = agenda.take(placesPerRequest, width - this.#underWay);
       if (taken.length === 0) return;
       const places = taken.map(({ place }) => place);
       this.#underWay++;
@@ -285,8 +285,7 @@ export class Pipeline {
       })
       .finally(() => {
         this.#uploads.delete(upload);
-        const memory = pack.bytes.buffer as ArrayBuffer;
-        from.postMessage(memory, [memory]);
+        from.postMessage(pack.bytes.buffer);
         Atomics.add(this.#credits, 0, 1);
         Atomics.notify(this.#credits, 0);
       });

@@ -10,7 +10,7 @@ import { encodeStatus, MutableStatus } from '../manifest/status.js';
 import type { Segment, Xattr } from '../manifest/types.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import type { FileStatus } from '../posix/status.js';
-import type { Device, Findings, Found, Place, Previous } from './compare.js';
+import type { Device, Findings, Found, Place, Previous } from './findings.js';
 import type { FileReader } from './file-reader.js';
 import type { Finding, Remarks } from './messages.js';
 import type { PackMaker } from './pack-maker.js';

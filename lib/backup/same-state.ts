@@ -5,7 +5,7 @@ import type { CatalogEntry } from '../catalog/types.js';
 import { encodeEntry } from '../manifest/entry.js';
 import { decodeStatus, MutableStatus, type SourceStatus } from '../manifest/status.js';
 import type { FileStatus } from '../posix/status.js';
-import type { Found, Previous } from './compare.js';
+import type { Found, Previous } from './findings.js';
 import { typeOf } from './status-entry.js';
 
 export function isSameState(now: FileStatus, before: SourceStatus): boolean {

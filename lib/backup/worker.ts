@@ -12,7 +12,8 @@ import { hasSoundChunk } from '../repository/damage.js';
 import { serve } from '../workers/serve.js';
 import { BigFileWork, UnreadableError } from './big-file-work.js';
 import { ChunkTable } from './chunk-table.js';
-import { Comparison, type Place } from './compare.js';
+import { Comparison } from './compare.js';
+import type { Place } from './findings.js';
 import { compareOptions } from './compare-options.js';
 import { FileReader, window_bytes } from './file-reader.js';
 import type { FinishedPack, Finding, WorkerRequest, WorkerResponse, WorkerSetup } from './messages.js';
@@ -45,10 +46,9 @@ const packs = new PackMaker({
   nextPart: () => Atomics.add(credits, 1, 1),
   send(pack: FinishedPack) {
     takeCredit();
-    const { bytes, info } = pack;
-    packPort.postMessage(pack, [bytes.buffer as ArrayBuffer, info.blockTable.buffer as ArrayBuffer]);
+    packPort.postMessage(pack, [pack.info.blockTable.buffer as ArrayBuffer]);
   },
-  spareMemory: () => (receiveMessageOnPort(packPort) as { message: ArrayBuffer } | undefined)?.message,
+  spareMemory: () => (receiveMessageOnPort(packPort) as { message: SharedArrayBuffer } | undefined)?.message,
 });
 const files = new FileReader({
   cutter,

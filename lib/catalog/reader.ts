@@ -123,8 +123,9 @@ export class Reader implements CatalogReader {
     this.rows.visit(directory, sequence, position, expected, visit);
   }
 
-  cursor(directory: DirectoryId, sequence: number, position = 0): DirectoryCursor {
-    return this.rows.cursor(directory, sequence, position, firstRows);
+  cursor(directory: DirectoryId, sequence: number, after?: Uint8Array): DirectoryCursor {
+    const start = after === undefined ? directoryStart(directory) : afterName(directory, after);
+    return this.rows.cursor(directory, sequence, start, firstRows);
   }
 
   *list(directory: DirectoryId, sequence: number, after?: Uint8Array): IterableIterator<CatalogEntry> {

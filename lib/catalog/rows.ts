@@ -94,9 +94,8 @@ export class Rows {
     return state && new MutableRow().set(state, 0).setName(name, 0, name.length);
   }
 
-  /** As many rows as `expected` are read at the first go. */
-  cursor(directory: DirectoryId, sequence: number, position: number, expected: number): RowCursor {
-    const start = this.#startOf(directory, position);
+  /** From the key `start` on; as many rows as `expected` are read at the first go. */
+  cursor(directory: DirectoryId, sequence: number, start: Buffer | undefined, expected: number): RowCursor {
     return new RowCursor(this.#tables.nodes, this.#spare, { directory, sequence, start, expected });
   }
 
@@ -107,7 +106,7 @@ export class Rows {
     expected: number,
     visit: (row: CatalogRow) => boolean,
   ): void {
-    const rows = this.cursor(directory, sequence, position, expected);
+    const rows = this.cursor(directory, sequence, this.#startOf(directory, position), expected);
     while (rows.next()) if (visit(rows)) break;
     rows.close();
   }

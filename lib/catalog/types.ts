@@ -124,9 +124,8 @@ export interface CatalogReader {
     expected: number,
     visit: (row: CatalogRow) => boolean,
   ): void;
-  /** The same without a visitor. */
-  /** `position`: that of a row, to go on behind it. */
-  cursor(directory: DirectoryId, sequence: number, position?: number): DirectoryCursor;
+  /** The same without a visitor. `after`: a name, to begin behind it. */
+  cursor(directory: DirectoryId, sequence: number, after?: Uint8Array): DirectoryCursor;
   /** By path from the source's root ('' is the root itself). Symlinks are not followed. */
   find(stream: string, sequence: number, path: Uint8Array): CatalogEntry | undefined;
   /** Every state that the path ever had, oldest first; gaps between `to` and the next `from` are deletions. */

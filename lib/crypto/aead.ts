@@ -26,7 +26,7 @@ export function aeadSeal(
   const sealed_bytes = plain.length + tag_bytes;
   if (room !== undefined && room.length < sealed_bytes) throw new RangeError('too little room to seal into');
   const fast = openssl();
-  if (fast !== undefined && !isShared(plain) && !isShared(room)) {
+  if (fast !== undefined) {
     const sealed = room?.subarray(0, sealed_bytes) ?? Buffer.allocUnsafe(sealed_bytes);
     fast.cipher.seal(key, nonce, associated, plain, sealed);
     return sealed;
@@ -59,7 +59,7 @@ export function aeadOpen(
   const plain_bytes = sealed.length - tag_bytes;
   if (plain_bytes < 0) return undefined;
   const fast = openssl();
-  if (fast !== undefined && !isShared(sealed) && !isShared(room)) {
+  if (fast !== undefined) {
     const isRoomy = room !== undefined && room.length >= plain_bytes;
     const opened = isRoomy ? room.subarray(0, plain_bytes) : Buffer.allocUnsafe(plain_bytes);
     return fast.cipher.open(key, nonce, associated, sealed, opened) ? opened : undefined;
@@ -82,8 +82,4 @@ export function aeadOpen(
     return undefined;
   }
   return plain;
-}
-
-function isShared(bytes: Uint8Array | undefined): boolean {
-  return bytes !== undefined && bytes.buffer instanceof SharedArrayBuffer;
 }

@@ -115,7 +115,7 @@ export class KeyedHash {
   }
 }
 
-/** ChaCha20-Poly1305, from memory to memory. Nothing may be in shared memory. */
+/** ChaCha20-Poly1305, from memory to memory. */
 export class ChaCha20Poly1305 {
   readonly #evp: Evp;
   readonly #context: Pointer;

@@ -35,11 +35,6 @@ function expectLengths(given: Partial<Record<keyof typeof lengths, Uint8Array>>)
       throw new RangeError(`${bytes.length} bytes are not the length of a ${what}`);
 }
 
-/** C cannot be given memory that threads share. */
-function own(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(bytes) : bytes;
-}
-
 function bind(library: ReturnType<typeof koffi.load>): Sodium {
   const initialize = library.func('int sodium_init()');
   const derive = library.func(
@@ -72,17 +67,16 @@ function bind(library: ReturnType<typeof koffi.load>): Sodium {
     seal: (key, nonce, associated, plain) => {
       expectLengths({ key, nonce });
       const sealed = Buffer.allocUnsafeSlow(plain.length + tag_bytes);
-      const [about, from] = [own(associated), own(plain)];
-      if (encrypt(sealed, null, from, from.length, about, about.length, null, nonce, key) !== 0)
+      const { length } = plain;
+      if (encrypt(sealed, null, plain, length, associated, associated.length, null, nonce, key) !== 0)
         throw new Error('libsodium refuses');
       return sealed;
     },
-    open: (key, givenNonce, associated, sealed) => {
-      const nonce = own(givenNonce);
+    open: (key, nonce, associated, sealed) => {
       expectLengths({ key, nonce });
       const plain = stillMemory(sealed.length - tag_bytes);
-      const [about, from] = [own(associated), own(sealed)];
-      const status = decrypt(plain, null, null, from, from.length, about, about.length, nonce, key);
+      const { length } = sealed;
+      const status = decrypt(plain, null, null, sealed, length, associated, associated.length, nonce, key);
       return status === 0 ? plain : undefined;
     },
     passwordKey: (password, salt, { ops, memory_bytes }) => {

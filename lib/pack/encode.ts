@@ -35,8 +35,8 @@ export interface PackContext {
 }
 
 export interface BuiltPack {
-  /** Alone in its ArrayBuffer: may be transferred to another thread. */
-  readonly bytes: Buffer;
+  /** In memory that all threads share. */
+  readonly bytes: Buffer<SharedArrayBuffer>;
   /** `versionId` is '' until the store has given one. */
   readonly encodedInfo: EncodedPackInfo;
   /** The same, decoded when it is asked for. */
@@ -57,7 +57,10 @@ function workRoom(): NonNullable<typeof workshop> {
   });
 }
 
-/** Memory of a pack that is begun, and of one that has outgrown that: room for most packs, of which nothing unused costs memory. */
+/**
+ * Memory of a pack that is begun, and of one that has outgrown that: room for most packs, of which nothing unused costs memory.
+ * Threads share it: memory that is handed over has the engine of each look for garbage, again and again.
+ */
 const beginning_bytes = 1 << 20;
 const usual_bytes = packLimits.target_bytes + packLimits.block_bytes;
 
@@ -66,7 +69,7 @@ export class PackBuilder {
   readonly #context: PackContext;
   readonly #key: ObjectKey;
   /** The object as far as it is written. */
-  #bytes: Buffer;
+  #bytes: Buffer<SharedArrayBuffer>;
   #length = objectHeader_bytes;
   /** The directory's part about blocks, as far as they are known. */
   readonly #table = new ByteWriter();
@@ -74,8 +77,8 @@ export class PackBuilder {
   #chunkCount = 0;
 
   /** `memory`: of a pack that is done with, to be used again: fresh memory costs a page fault every 4 KiB. */
-  constructor(context: PackContext, memory?: ArrayBuffer) {
-    this.#bytes = memory === undefined ? Buffer.allocUnsafeSlow(beginning_bytes) : Buffer.from(memory);
+  constructor(context: PackContext, memory = new SharedArrayBuffer(beginning_bytes)) {
+    this.#bytes = Buffer.from(memory);
     this.#context = context;
     this.#key = newObjectKey(context.keys, packMagic, context.repositoryId);
     this.#bytes.set(this.#key.header);
@@ -133,7 +136,7 @@ export class PackBuilder {
   #room(size: number): Buffer {
     const from = this.#length;
     if (from + size > this.#bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(usual_bytes, 2 * (from + size)));
+      const grown = Buffer.from(new SharedArrayBuffer(Math.max(usual_bytes, 2 * (from + size))));
       this.#bytes.copy(grown, 0, 0, from);
       this.#bytes = grown;
     }

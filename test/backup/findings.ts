@@ -1,14 +1,13 @@
 // Everything that comparing a tree finds, in path order, as plain data for tests.
 
+import { Comparison, type CompareOptions } from '../../lib/backup/compare.js';
 import {
-  Comparison,
-  type CompareOptions,
   type Findings,
   type Found,
   type Place,
   type Previous,
   rootPlace,
-} from '../../lib/backup/compare.js';
+} from '../../lib/backup/findings.js';
 import { makeExcludes } from '../../lib/backup/exclude.js';
 import { Skipped } from '../../lib/backup/skipped.js';
 import { fileEntryOf, typeOf } from '../../lib/backup/status-entry.js';

@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import t, { type Test } from 'tap';
-import type { Found, Previous } from '../../lib/backup/compare.js';
+import type { Found, Previous } from '../../lib/backup/findings.js';
 import type { FileReader } from '../../lib/backup/file-reader.js';
 import type { PackMaker } from '../../lib/backup/pack-maker.js';
 import { bigFile_bytes, noRemarks, Recorder } from '../../lib/backup/recorder.js';

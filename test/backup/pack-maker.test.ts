@@ -36,7 +36,7 @@ class Making {
   readonly rows: Row[] = [];
   readonly maker: PackMaker;
   #parts = 0;
-  readonly #spare: ArrayBuffer[] = [];
+  readonly #spare: SharedArrayBuffer[] = [];
 
   constructor(of: { known?: ReadonlySet<string>; compressionLevel?: number | null } = {}) {
     this.maker = new PackMaker({
@@ -50,8 +50,8 @@ class Making {
       compressionLevel: of.compressionLevel ?? null,
       nextPart: () => this.#parts++,
       send: (pack) => {
-        this.packs.push(opened({ ...pack, bytes: Buffer.from(pack.bytes) }));
-        this.#spare.push(pack.bytes.buffer as ArrayBuffer);
+        this.packs.push(opened(Buffer.from(pack.bytes), pack.info));
+        this.#spare.push(pack.bytes.buffer);
       },
       spareMemory: () => this.#spare.pop(),
     });
@@ -88,7 +88,7 @@ class Making {
 }
 
 /** Checks the pack down to its last byte, and that what a commit will say of it is true. */
-function opened({ bytes, info }: FinishedPack): Made {
+function opened(bytes: Uint8Array, info: FinishedPack['info']): Made {
   const end = verifyPack(context, bytes, info.name);
   const writer = new ByteWriter();
   encodePackInfo(writer, info);

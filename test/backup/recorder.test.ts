@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import type { FileReader } from '../../lib/backup/file-reader.js';
-import type { Previous } from '../../lib/backup/compare.js';
+import type { Previous } from '../../lib/backup/findings.js';
 import type { PackMaker } from '../../lib/backup/pack-maker.js';
 import { Recorder } from '../../lib/backup/recorder.js';
 import { manifestLimits } from '../../lib/manifest/layout.js';

@@ -34,7 +34,7 @@ t.test(
     for (const argv of [['-c', 'backup', 'mount', '/m'], [], ['-c', 'mount'], ['-n']])
       t.equal(await known(...argv), 1, argv.join(' '));
     const all = createCli(colors).definitions().length;
-    for (const argv of [['frobnicate'], ['--help'], ['key'], ['-c', 'mount', '--version']])
+    for (const argv of [['frobnicate'], ['constructor'], ['--help'], ['key'], ['-c', 'mount', '--version']])
       t.equal(await known(...argv), all, argv.join(' '));
   },
 );

@@ -72,9 +72,9 @@ export class MemoryCatalog implements Answers {
     }
   }
 
-  cursor(directory: number, sequence: number, position = 0): DirectoryCursor {
-    const entries = [...this.list(directory, sequence)];
-    let at = position - 1;
+  cursor(directory: number, sequence: number, after?: Uint8Array): DirectoryCursor {
+    const entries = [...this.list(directory, sequence, after)];
+    let at = -1;
     const cursor = {
       ...row(entries[0], 0),
       next: (): boolean => {

@@ -4,7 +4,8 @@
 import { EventEmitter } from 'node:events';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
-import { Comparison, type Place } from '../../lib/backup/compare.js';
+import { Comparison } from '../../lib/backup/compare.js';
+import type { Place } from '../../lib/backup/findings.js';
 import { compareOptions } from '../../lib/backup/compare-options.js';
 import { ChunkTable } from '../../lib/backup/chunk-table.js';
 import { FileReader, window_bytes } from '../../lib/backup/file-reader.js';
@@ -106,10 +107,10 @@ class Work {
       stream: setup.source.stream,
       nextPart: () => Atomics.add(this.#credits, 1, 1),
       send: (pack: FinishedPack) => {
-        const { bytes, info } = pack;
-        this.#port.postMessage(pack, [bytes.buffer as ArrayBuffer, info.blockTable.buffer as ArrayBuffer]);
+        this.#port.postMessage(pack, [pack.info.blockTable.buffer as ArrayBuffer]);
       },
-      spareMemory: () => (receiveMessageOnPort(this.#port) as { message: ArrayBuffer } | undefined)?.message,
+      spareMemory: () =>
+        (receiveMessageOnPort(this.#port) as { message: SharedArrayBuffer } | undefined)?.message,
     });
     const files = new FileReader({
       cutter,

@@ -98,6 +98,8 @@ class FuseNativeDriver implements Driver {
         else reject(mountFailed(this.#options.mountpoint, error));
       });
     });
+    // The package's threads may go on after the mount has gone, in memory that a Node which is taken down frees under them.
+    process.once('exit', (status) => process.exit(status));
     this.#watch = setInterval(() => {
       if (mountAt(this.#options.mountpoint) === undefined) void this.unmount();
     }, watch_ms);
