@@ -9,6 +9,7 @@ import { OpenDirectory } from '../posix/directory.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { NameList } from '../posix/name-list.js';
 import { FileStatus } from '../posix/status.js';
+import { alone } from '../workers/alone.js';
 import { cacheTagIn } from './cache-tag.js';
 import type { Excludes } from './exclude.js';
 import type { Device, Findings, Place } from './findings.js';
@@ -78,7 +79,7 @@ export class Comparison {
     while (previous.next() && (last === undefined || previous.compareName(last) <= 0)) {
       this.#without(kind, path, previous, findings);
       if (!findings.isEnough()) continue;
-      const after = Buffer.from(nameOf(previous));
+      const after = alone(nameOf(previous));
       findings.below({ kind, path, directory, isTop: false, rest: { ...nothingElse, ...rest, after } });
       break;
     }
@@ -93,7 +94,7 @@ export class Comparison {
     else findings.removed(path, previous);
     const { directory } = previous;
     if (directory !== undefined)
-      findings.below({ kind: isKept ? 'kept' : 'removed', path, directory, isTop: false });
+      findings.below({ kind: isKept ? 'kept' : 'removed', path: alone(path), directory, isTop: false });
   }
 
   #scan(place: Place, findings: Findings): void {
@@ -179,7 +180,7 @@ export class Comparison {
       while (isThere && (order = compareName(previous!, names, index)) < 0) {
         this.#without('removed', level.path, previous!, findings);
         if (findings.isEnough()) {
-          after = Buffer.from(nameOf(previous!));
+          after = alone(nameOf(previous!));
           previous!.close();
           this.#leave(level, index, after, findings);
           return;
@@ -192,7 +193,7 @@ export class Comparison {
     }
     previous?.close();
     if (!isThere || rest?.isEnd === false) return;
-    if (names.count > 0) after = lastOf(names);
+    if (names.count > 0) after = alone(lastOf(names));
     const left = { path: level.path, directory: before, isTop: false, rest: { ...nothingElse, after } };
     this.#previousOnly({ kind: 'removed', ...left }, before!, findings);
   }
@@ -204,7 +205,7 @@ export class Comparison {
       const to = Math.min(from + step, names.count);
       const left = {
         names: names.slice(from, to),
-        after: Buffer.from(from === index ? after : names.name(from - 1)),
+        after: alone(from === index ? after : names.name(from - 1)),
         isEnd: to === names.count && rest?.isEnd !== false,
       };
       findings.below({ kind: 'scan', path, directory: before, isTop: false, rest: left });
@@ -250,9 +251,9 @@ export class Comparison {
     if (isEntered) {
       const isTop = !status.isSameDevice(level.own);
       const above = isTop ? { above: level.own } : {};
-      findings.below({ kind: 'scan', path: pathOf(), directory: before, isTop, ...above });
+      findings.below({ kind: 'scan', path: alone(pathOf()), directory: before, isTop, ...above });
     } else if (before !== undefined) {
-      findings.below({ kind: 'removed', path: pathOf(), directory: before, isTop: false });
+      findings.below({ kind: 'removed', path: alone(pathOf()), directory: before, isTop: false });
     }
   }
 

@@ -10,7 +10,7 @@ import type { PublishedCommit } from '../manifest/chain.js';
 import { CommitWriter } from '../manifest/commit.js';
 import type { VersionHeader } from '../manifest/types.js';
 import { lockHolder, tryLock } from '../posix/flock.js';
-import { returnFreedMemory } from '../posix/memory.js';
+import { saveMemory } from '../posix/memory.js';
 import type { Run } from '../progress.js';
 import { programVersion } from '../program.js';
 import { recallGone, rememberGone, withoutHealed } from '../repository/damage.js';
@@ -58,14 +58,13 @@ export async function backup(
   options: BackupOptions = {},
 ): Promise<BackupResult> {
   checkSource(source, options);
-  // Packs are large, and a run that is short of memory is often on a small machine.
-  returnFreedMemory();
   const stream = repository.streamId(source.name);
   const { state } = repository;
   const lockPath = state.lockPath(stream);
   // Where this machine cannot keep a lock, the store alone keeps two runs apart.
   const lock = state.attempt(() => tryLock(lockPath) ?? 'taken');
   if (lock === 'taken') throw busy(source, lockHolder(lockPath));
+  const letGo = saveMemory();
   try {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -79,6 +78,7 @@ export async function backup(
       }
     }
   } finally {
+    letGo();
     lock?.release();
   }
 }

@@ -4,6 +4,7 @@
 import { ByteWriter } from '../bytes/cursor.js';
 import { comparePaths, hasSafeNames } from '../bytes/path.js';
 import type { ChunkId } from '../pack/types.js';
+import { alone } from '../workers/alone.js';
 import { manifestLimits } from './layout.js';
 import { badRow, goesOnFlag, ops, sharedBytes } from './rows.js';
 import { checkSegmentCount, encodeAttributes, segmentTags } from './entry.js';
@@ -122,8 +123,8 @@ export class CommitRows {
     const rows = {
       bytes,
       count: this.#count,
-      first: Buffer.from(this.#first),
-      last: Buffer.from(this.#last),
+      first: alone(this.#first),
+      last: alone(this.#last),
     };
     this.#writer.reset();
     this.#count = 0;

@@ -9,6 +9,7 @@ import type { Entry, Segment } from '../manifest/types.js';
 import type { ChunkPlace } from '../pack/types.js';
 import { preallocate } from '../posix/allocate.js';
 import { closeDescriptor, type HeldDirectory, pathIn, removeIn, renameIfFree } from '../posix/at.js';
+import { alone } from '../workers/alone.js';
 import type { Attributes } from './attributes.js';
 import { createTemporary } from './content.js';
 import type { Dispatcher } from './dispatch.js';
@@ -190,7 +191,7 @@ export class LargeFiles {
       const request = {
         kind: 'piece',
         descriptor,
-        path,
+        path: alone(path),
         offset_bytes,
         does,
         ...packSegments(segments),

@@ -3,6 +3,7 @@
 
 import { damaged } from '../errors/index.js';
 import type { CatalogReader } from '../catalog/types.js';
+import { alone } from '../workers/alone.js';
 import type { Frame } from './directories.js';
 import type { Dispatcher } from './dispatch.js';
 import { explain, isOfOneEntry } from './failure.js';
@@ -128,13 +129,13 @@ function toDirectory({ frame, places, firsts }: UnitPart): UnitDirectory {
   const { catalog, path, isNew, isPlain } = frame;
   const first = (place: Place): FirstName => ({
     directory: held(place.frame),
-    name: place.row.name,
-    path: place.path,
+    name: alone(place.row.name),
+    path: alone(place.path),
   });
   return {
     held: held(frame),
     catalog,
-    path,
+    path: alone(path),
     isNew,
     isPlain,
     names: joinNames(places.map(({ row }) => row.name)),
@@ -150,5 +151,5 @@ function onlyOne(directory: UnitDirectory, part: UnitPart, at: number): UnitDire
 /** Without what cannot be sent to another thread. */
 function held({ directory }: Frame): UnitDirectory['held'] {
   const { descriptor, path } = directory.held();
-  return { descriptor, path };
+  return { descriptor, path: alone(path) };
 }
