@@ -168,7 +168,6 @@ export class Comparison {
     const { names, before, rest } = level;
     const { catalog, previous: sequence } = this.#options;
     const previous = before === undefined ? undefined : catalog.cursor(before, sequence, rest?.after);
-    let after = rest?.after ?? nothing;
     let isThere = previous?.next() ?? false;
     for (let index = 0; index < names.count; index++) {
       if (index > 0 && findings.isEnough()) {
@@ -180,7 +179,7 @@ export class Comparison {
       while (isThere && (order = compareName(previous!, names, index)) < 0) {
         this.#without('removed', level.path, previous!, findings);
         if (findings.isEnough()) {
-          after = alone(nameOf(previous!));
+          const after = alone(nameOf(previous!));
           previous!.close();
           this.#leave(level, index, after, findings);
           return;
@@ -193,7 +192,7 @@ export class Comparison {
     }
     previous?.close();
     if (!isThere || rest?.isEnd === false) return;
-    if (names.count > 0) after = alone(lastOf(names));
+    const after = names.count > 0 ? alone(lastOf(names)) : (rest?.after ?? nothing);
     const left = { path: level.path, directory: before, isTop: false, rest: { ...nothingElse, after } };
     this.#previousOnly({ kind: 'removed', ...left }, before!, findings);
   }

@@ -94,12 +94,19 @@ t.test('however small the pieces: the same, and no piece is large', (t) => {
   const options = optionsFor(root, { catalog, previous: 1 });
   const whole = piecewise(options, Infinity).told;
   t.ok(whole.includes('removed dirs/059/file') && whole.includes('removed file/a'));
+  let isAlone = true;
+  const checkMemory = ({ path, rest }: Place): void => {
+    // A message to another thread takes along all of the memory that a view is of.
+    for (const bytes of [path, rest?.names, rest?.after])
+      isAlone &&= bytes === undefined || bytes.buffer.byteLength <= bytes.length;
+  };
   for (const enough of [1, 2, 7, 100]) {
-    const { told, most } = piecewise(options, enough);
+    const { told, most } = piecewise(options, enough, checkMemory);
     t.strictSame(told, whole, `pieces of ${enough}`);
     // The last entry may be a row and two places, and the rest is eight places.
     t.ok(most <= enough + 2 + 8, `${most} at once for pieces of ${enough}`);
   }
+  t.ok(isAlone, 'no place holds more memory than its bytes');
   t.end();
 });
 
