@@ -1,7 +1,7 @@
 // How much a source holds, for the progress of a first backup: counted beside the run that reads it, a little at a time.
 
 import { setImmediate } from 'node:timers/promises';
-import { type Comparison } from './compare.js';
+import type { Comparison } from './compare.js';
 import { type Findings, type Found, type Place, rootPlace } from './findings.js';
 import { typeOf } from './status-entry.js';
 

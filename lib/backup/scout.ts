@@ -1,7 +1,7 @@
 // The main thread's look at a source before it has workers: most runs find nothing to do, or next to nothing, and are over
 // before a thread is up. Reads no file, keeps what differs for the workers.
 
-import { type Comparison } from './compare.js';
+import type { Comparison } from './compare.js';
 import { type Device, type Findings, type Place, type Previous, rootPlace } from './findings.js';
 import type { Finding } from './messages.js';
 import { addFigures, countEntry, type Figures, noFigures } from './tally.js';

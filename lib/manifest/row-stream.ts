@@ -119,7 +119,7 @@ export class CommitRows {
   /** What was added since the last time, alone in its memory; undefined if that is nothing. */
   take(): EncodedRows | undefined {
     if (this.#count === 0) return undefined;
-    const bytes = new Uint8Array(this.#writer.view());
+    const bytes = alone(this.#writer.view());
     const rows = {
       bytes,
       count: this.#count,

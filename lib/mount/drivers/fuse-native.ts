@@ -66,6 +66,11 @@ async function loadFuseNative(): Promise<FuseConstructor> {
   }
 }
 
+/** The package's threads may go on after the mount has gone, in memory that a Node which is taken down frees under them. */
+function endAtOnce(): void {
+  process.exit();
+}
+
 class FuseNativeDriver implements Driver {
   readonly closed: Promise<void>;
   readonly #options: MountOptions;
@@ -98,8 +103,7 @@ class FuseNativeDriver implements Driver {
         else reject(mountFailed(this.#options.mountpoint, error));
       });
     });
-    // The package's threads may go on after the mount has gone, in memory that a Node which is taken down frees under them.
-    process.once('exit', (status) => process.exit(status));
+    if (!process.listeners('beforeExit').includes(endAtOnce)) process.on('beforeExit', endAtOnce);
     this.#watch = setInterval(() => {
       if (mountAt(this.#options.mountpoint) === undefined) void this.unmount();
     }, watch_ms);
