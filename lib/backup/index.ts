@@ -23,7 +23,7 @@ import { Comparison } from './compare.js';
 import { Orphans } from './orphans.js';
 import { Pipeline } from './pipeline.js';
 import { type BackupResult, summarize } from './result.js';
-import { scout } from './scout.js';
+import { isWorthHelp, scout } from './scout.js';
 import { sourceSettings } from './settings.js';
 import { checkRoot, checkSource } from './source.js';
 import { Tracker } from './tracker.js';
@@ -115,8 +115,6 @@ async function runOnce(
   const newComparison = (): Comparison => new Comparison(compareOptions(settings, catalog));
   const before = previous === 0 ? undefined : catalog.version(stream, previous);
   tracker.expect(before?.header.statistics, newComparison);
-  const scouted = scout(newComparison());
-  tracker.add(scouted.figures, undefined);
 
   const table = new ChunkTable();
   const orphans = new Orphans(repository);
@@ -146,6 +144,9 @@ async function runOnce(
     onRemarks: (remarks, path) => tracker.remark(remarks, path),
   });
   try {
+    if (isWorthHelp(before?.header.statistics)) pipeline.begin();
+    const scouted = scout(newComparison());
+    tracker.add(scouted.figures, undefined);
     await orphans.find(stream, previous, table, options);
     await pipeline.drain(scouted.findings);
     const result = (committed?: VersionHeader) =>

@@ -89,6 +89,11 @@ export class Pipeline {
     Atomics.store(this.#credits, 0, packsInAir(options.workers));
   }
 
+  /** Workers come up, for work that is about to be there. */
+  begin(): void {
+    this.#wholePool();
+  }
+
   /** Does all that is left to do: everything is read, and its rows are in the commit, when it settles. */
   async drain(findings: readonly Finding[]): Promise<void> {
     const agenda = new Agenda(findings);

@@ -3,11 +3,17 @@
 
 import type { Comparison } from './compare.js';
 import { type Device, type Findings, type Place, type Previous, rootPlace } from './findings.js';
+import type { VersionStatistics } from '../manifest/types.js';
 import type { Finding } from './messages.js';
 import { addFigures, countEntry, type Figures, noFigures } from './tally.js';
 
 /** So many entries are seen before help is worth its start. */
 const enoughEntries = 16_384;
+
+/** Whether there will be more to look at than one thread does before others are up. */
+export function isWorthHelp(before: VersionStatistics | undefined): boolean {
+  return before === undefined || before.files + before.directories + before.others > 2 * enoughEntries;
+}
 
 class Scouting implements Findings {
   figures: Figures = noFigures();

@@ -30,8 +30,12 @@ interface Request {
   readonly places: ChunkPlace[];
 }
 
-/** What is kept of a stored block, which is valid only during the call. */
-type TakeBlock = (place: ChunkPlace, stored: Buffer) => Buffer;
+interface Use {
+  /** What is fetched goes into the disk cache. */
+  readonly caches: boolean;
+  /** What the caller gets of a stored block, which is valid only during the call. */
+  take(place: ChunkPlace, stored: Buffer): Buffer;
+}
 
 /** Call cryptoReady once before the first. */
 export class PackReader {
@@ -48,20 +52,25 @@ export class PackReader {
    * for at once, all of it is held in memory. Errors: 'pack.damaged' and the store's.
    */
   async readBlocks(places: readonly ChunkPlace[], signal?: AbortSignal): Promise<Map<number, Buffer>> {
-    return this.#readAll(places, (place, stored) => this.#decoder.decode(place, stored), signal);
+    const take: Use['take'] = (place, stored) => this.#decoder.decode(place, stored);
+    return this.#readAll(places, { caches: true, take }, signal);
   }
 
   /**
    * The same blocks as they are stored, for threads that decode: whoever finds one damaged asks `readBlocks`, which says so in
-   * words, or has it whole from where it comes from.
+   * words, or has it whole from where it comes from. `caches`: what is fetched goes into the disk cache, too.
    */
-  async readStored(places: readonly ChunkPlace[], signal?: AbortSignal): Promise<Map<number, Buffer>> {
-    return this.#readAll(places, (_place, stored) => Buffer.from(stored), signal);
+  async readStored(
+    places: readonly ChunkPlace[],
+    caches: boolean,
+    signal?: AbortSignal,
+  ): Promise<Map<number, Buffer>> {
+    return this.#readAll(places, { caches, take: (_place, stored) => Buffer.from(stored) }, signal);
   }
 
   async #readAll(
     places: readonly ChunkPlace[],
-    take: TakeBlock,
+    use: Use,
     signal: AbortSignal | undefined,
   ): Promise<Map<number, Buffer>> {
     const blocks = new Map<number, Buffer>();
@@ -70,22 +79,22 @@ export class PackReader {
     if (places.some(({ pack }) => pack !== first.pack)) throw new RangeError('places of several packs');
     throwIfAborted(signal);
     const sorted = distinctBlocks(places);
-    for (const place of sorted) this.#takeCached(place, take, blocks);
+    for (const place of sorted) this.#takeCached(place, use, blocks);
     const requests = planRequests(sorted, blocks);
     const worker = async () => {
       for (let request = requests.pop(); request !== undefined; request = requests.pop())
-        await this.#read(first, request, take, blocks, signal);
+        await this.#read(first, request, use, blocks, signal);
     };
     await Promise.all(Array.from({ length: Math.min(parallelRequests, requests.length) }, worker));
     return blocks;
   }
 
-  #takeCached(place: ChunkPlace, take: TakeBlock, blocks: Map<number, Buffer>): void {
+  #takeCached(place: ChunkPlace, use: Use, blocks: Map<number, Buffer>): void {
     const { cache } = this.#options;
     const stored = cache?.read(place);
     if (stored === undefined) return;
     try {
-      blocks.set(place.block, take(place, stored));
+      blocks.set(place.block, use.take(place, stored));
     } catch {
       // A crash or the disk spoiled it, or the store's own is no better: then that one says so.
       cache?.reject(place);
@@ -95,7 +104,7 @@ export class PackReader {
   async #read(
     { pack, packVersionId }: ChunkPlace,
     { offset, length, places }: Request,
-    take: TakeBlock,
+    use: Use,
     blocks: Map<number, Buffer>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -107,10 +116,10 @@ export class PackReader {
     for (const place of places) {
       const from = place.blockOffset_bytes - offset;
       const stored = bytes.subarray(from, from + place.blockStored_bytes);
-      blocks.set(place.block, take(place, stored));
+      blocks.set(place.block, use.take(place, stored));
     }
     // With the blocks in between, which nobody asked for yet: fetched once is enough.
-    cache?.keep(pack, offset, bytes);
+    if (use.caches) cache?.keep(pack, offset, bytes);
   }
 
   /** The bytes of one chunk, a view of its plain block, proven to be the ones that the id names. Throws 'pack.damaged' otherwise. */

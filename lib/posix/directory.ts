@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { systemClock } from '../clock.js';
+import { blocksFetched } from './disk-reads.js';
 import {
   addressOf,
   AT_FDCWD,
@@ -201,6 +202,7 @@ export class ReadBuffer {
   readonly #address: number;
   /** Reads that took so long that they must have waited for a disk. */
   waits = 0;
+  #fetched = blocksFetched();
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
@@ -212,8 +214,15 @@ export class ReadBuffer {
     const began_ms = systemClock.monotonic_ms();
     const count = this.#read(fd, offset, size_bytes, position);
     const took_ms = systemClock.monotonic_ms() - began_ms;
-    if (took_ms > patience_ms + count / memory_bytesPerMs) this.waits++;
+    if (took_ms > patience_ms + count / memory_bytesPerMs) this.#tookLong();
     return count;
+  }
+
+  /** Where nothing came from a disk the thread only had no core. */
+  #tookLong(): void {
+    const fetched = blocksFetched();
+    if (fetched > this.#fetched) this.waits++;
+    this.#fetched = fetched;
   }
 
   #read(fd: number, offset: number, size_bytes: number, position: number): number {

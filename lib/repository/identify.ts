@@ -11,7 +11,7 @@ import {
   Unlocker,
   verifyDescriptor,
 } from '../keys/index.js';
-import { commitKey, commitsPrefix } from '../manifest/names.js';
+import { commitKey, commitsPrefix, streamsPrefix } from '../manifest/names.js';
 import type { AheadStore } from '../store/ahead.js';
 import type { Call, ObjectStore } from '../store/types.js';
 import { createRepository } from './create.js';
@@ -134,19 +134,27 @@ async function fromStore(
   return { descriptor, secret, keys, created };
 }
 
-/** What a backup's look at the store begins with, asked as lib/manifest/chain asks it. */
+/** More histories than that are asked for one after another. */
+const maximumBegun = 32;
+
+/** What a command's look at the store begins with, asked as `Repository.sync` and lib/manifest/chain ask it. */
 function beginHistories(
   store: AheadStore,
-  streams: Opening['streams'],
+  known: Opening['streams'],
   { pins }: Memory,
-  options: OpenOptions,
+  { sync = true, sources, signal }: OpenOptions,
 ): void {
-  for (const source of options.sources ?? []) {
-    const stream = streams[source];
-    const pin = stream === undefined ? undefined : pins[stream];
-    if (stream === undefined || pin === undefined) continue;
-    const after = commitKey(stream, Math.max(0, pin.sequence - 1));
-    store.beginList(commitsPrefix(stream), { ...callOf(options), after });
+  if (sync !== true) return;
+  const call = signal === undefined ? {} : { signal };
+  const own = sources?.map((source) => known[source]);
+  const pinned = Object.entries(pins);
+  const isNew = (stream: string | undefined): boolean => stream !== undefined && pins[stream] === undefined;
+  const asksForAll = own === undefined || own.some(isNew) || pinned.length === 0;
+  if (asksForAll) store.beginPrefixes(streamsPrefix, call);
+  const wanted = pinned.filter(([stream]) => asksForAll || own.includes(stream));
+  for (const [stream, { sequence }] of wanted.slice(0, maximumBegun)) {
+    const after = commitKey(stream, Math.max(0, sequence - 1));
+    store.beginList(commitsPrefix(stream), { ...call, after });
   }
 }
 

@@ -14,6 +14,7 @@ export type PackSource = Pick<PackReader, 'readBlocks' | 'readStored'>;
 
 export class Supplier {
   readonly #packs: PackSource;
+  readonly #caches: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #fetched = new LRUCache<string, Buffer>({
     maxSize: limits.fetched_bytes,
@@ -21,8 +22,10 @@ export class Supplier {
   });
   readonly #underway = new Map<string, Promise<Buffer | undefined>>();
 
-  constructor(packs: PackSource, signal: AbortSignal | undefined) {
+  /** `caches`: the disk cache keeps what is fetched. */
+  constructor(packs: PackSource, caches: boolean, signal: AbortSignal | undefined) {
     this.#packs = packs;
+    this.#caches = caches;
     this.#signal = signal;
   }
 
@@ -43,7 +46,7 @@ export class Supplier {
       }
     }
     for (const ofPack of missing.values()) {
-      const read = this.#packs.readStored(ofPack, this.#signal);
+      const read = this.#packs.readStored(ofPack, this.#caches, this.#signal);
       for (const place of ofPack) blocks.set(blockKey(place), this.#remember(place, read));
     }
     // All settle before one failure is told: nothing goes on behind the caller's back.

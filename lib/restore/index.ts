@@ -143,7 +143,7 @@ async function carryOut(
   };
   const runner = await startRunner(repository, settings, totals);
   const mustFetch = repository.localBlocks.kind !== 'directory';
-  const supplier = new Supplier(repository.packs, signal);
+  const supplier = new Supplier(repository.packs, isWorthCaching(repository, totals), signal);
   const dispatcher = new Dispatcher({ runner, supplier, mustFetch, stop });
   const onAbort = (): void => dispatcher.fail(interrupted());
   signal?.addEventListener('abort', onAbort);
@@ -191,6 +191,11 @@ function beginJournal(
 /** Threads take a tenth of a second to start: little work is done here meanwhile, and needs no journal. */
 function isLittle({ files, bytes }: Totals): boolean {
   return files <= limits.inlineEntries && bytes <= limits.inline_bytes;
+}
+
+/** What is read but once would drive out of the disk cache what is read again. */
+function isWorthCaching({ localBlocks }: RestoreSource, { bytes }: Totals): boolean {
+  return localBlocks.kind === 'cache' && bytes <= localBlocks.maximum_bytes * limits.cacheShare;
 }
 
 async function startRunner(

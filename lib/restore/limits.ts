@@ -27,6 +27,8 @@ export const limits = {
   keptBlock_bytes: 256 * KiB,
   /** Of stored blocks that the main thread has fetched: what two neighbouring requests share is fetched once. */
   fetched_bytes: 16 * MiB,
+  /** Of the disk cache: of a restore of more than that it keeps nothing. */
+  cacheShare: 1 / 8,
   /** A restore of no more than that is done before threads would have started. */
   inlineEntries: 512,
   inline_bytes: 16 * MiB,

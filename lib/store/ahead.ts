@@ -8,6 +8,7 @@ type ListOptions = Call & { readonly after?: string };
 
 export class AheadStore extends WrappedStore {
   readonly #begun = new Map<string, AsyncIterable<StoredObject>>();
+  readonly #begunPrefixes = new Map<string, Promise<string[]>>();
 
   protected override around<T>(_subject: Subject, _call: Call, action: () => Promise<T>): Promise<T> {
     return action();
@@ -28,8 +29,22 @@ export class AheadStore extends WrappedStore {
     return begun ?? this.inner.list(prefix, options);
   }
 
+  /** The same for `listPrefixes`. */
+  beginPrefixes(prefix: string, call: Call = {}): void {
+    const prefixes = this.inner.listPrefixes(prefix, call);
+    prefixes.catch(() => undefined);
+    this.#begunPrefixes.set(prefix, prefixes);
+  }
+
+  override listPrefixes(prefix: string, call: Call = {}): Promise<string[]> {
+    const begun = this.#begunPrefixes.get(prefix);
+    this.#begunPrefixes.delete(prefix);
+    return begun ?? super.listPrefixes(prefix, call);
+  }
+
   override close(): Promise<void> {
     this.#begun.clear();
+    this.#begunPrefixes.clear();
     return super.close();
   }
 }

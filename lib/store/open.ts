@@ -19,7 +19,7 @@ export interface OpenStoreOptions {
 /** Calls of a directory under way at a time. */
 const directoryCalls = 16;
 /** Of an S3 store: a few on loopback, dozens where an answer takes long. */
-const s3Calls = { initial: 8, minimum: 2, maximum: maximumConnections };
+const s3Calls = { initial: 16, minimum: 2, maximum: maximumConnections };
 
 /** `ObjectStore.location` of the store, before it is opened. */
 export function storeLocation(configuration: StoreConfiguration): string {

@@ -42,6 +42,15 @@ t.test('a second download asks for no pack', async (t) => {
   }
 });
 
+t.test('a download that is large beside the cache leaves it to what is read again', async (t) => {
+  const { machine, store } = await backedUp(t);
+  const configuration = { cacheSize_bytes: 10_000_000 };
+  const repository = await machine.open({ access: 'read' }, { store, configuration });
+  t.strictSame(await machine.restored(repository, 1), machine.described());
+  await repository.close();
+  t.notOk(fs.existsSync(cacheOf(machine, repository)));
+});
+
 t.test('cache_size = 0: nothing is kept, and what was there goes', async (t) => {
   const { machine, store, packRequests } = await backedUp(t);
   const first = await machine.open({ access: 'read' }, { store });

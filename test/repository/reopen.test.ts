@@ -52,12 +52,23 @@ const looks = {
   descriptor: 'get rrbackup.json',
   slot: 'list keys/#',
   history: 'list streams/#/commits/',
+  histories: 'listPrefixes streams/',
 };
 
 void t.test('three requests open it for a backup', async (t) => {
   const { open, asked } = await remembered(t);
   await open();
   t.same(asked(), [looks.descriptor, looks.slot, looks.history]);
+});
+
+void t.test('who wants to see all histories, or begins one, asks for a list of them, too', async (t) => {
+  const { machine, counted, open, asked } = await remembered(t);
+  await open();
+  asked();
+  for (const sources of [undefined, ['source', 'new one'], ['source', 'new one']]) {
+    await machine.open({ sources }, { ...password('one'), store: counted }).then((opened) => opened.close());
+    t.same(asked(), [looks.descriptor, looks.slot, looks.history, looks.histories]);
+  }
 });
 
 void t.test('where a commit needs a request more, descriptor and slot take turns', async (t) => {

@@ -45,11 +45,23 @@ t.test('a listing that was begun is given out once, whole, to who asks for the s
   t.same(await keysOf(store.list('key/', { after: 'key/1' })), ['key/2', 'key/3', 'key/4'], 'asked anew');
 });
 
+t.test('prefixes that were asked for ahead are given out once', async (t) => {
+  const { inner, store } = await ahead();
+  store.beginPrefixes('key/');
+  t.equal(inner.calls.length, 1, 'asked at once');
+  await inner.put('key/sub/4', Buffer.from('new'));
+  t.same(await store.listPrefixes('key/'), [], 'as it was then');
+  t.same(await store.listPrefixes('key/'), ['sub'], 'asked anew');
+  t.equal(inner.calls.filter(({ operation }) => operation === 'listPrefixes').length, 2);
+});
+
 t.test('an error is for who takes the listing, and for nobody else', async (t) => {
   const { inner, store } = await ahead();
   inner.add({ operation: 'list', nth: 1, times: 2, kind: 'before' });
   store.beginList('key/');
   store.beginList('nobody/');
+  inner.add({ operation: 'listPrefixes', nth: 1, times: 1, kind: 'before' });
+  store.beginPrefixes('nobody/');
   await new Promise((resolve) => setImmediate(resolve));
   await t.rejects(keysOf(store.list('key/')), { code: 'store.transient' });
   t.same(await keysOf(store.list('key/')), ['key/1', 'key/2', 'key/3']);
