@@ -23,7 +23,7 @@ import { Comparison } from './compare.js';
 import { Orphans } from './orphans.js';
 import { Pipeline } from './pipeline.js';
 import { type BackupResult, summarize } from './result.js';
-import { isWorthHelp, scout } from './scout.js';
+import { helpersFor, scout } from './scout.js';
 import { sourceSettings } from './settings.js';
 import { checkRoot, checkSource } from './source.js';
 import { Tracker } from './tracker.js';
@@ -144,7 +144,7 @@ async function runOnce(
     onRemarks: (remarks, path) => tracker.remark(remarks, path),
   });
   try {
-    if (isWorthHelp(before?.header.statistics)) pipeline.begin();
+    pipeline.begin(helpersFor(before?.header.statistics));
     const scouted = scout(newComparison());
     tracker.add(scouted.figures, undefined);
     await orphans.find(stream, previous, table, options);

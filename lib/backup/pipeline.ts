@@ -89,9 +89,9 @@ export class Pipeline {
     Atomics.store(this.#credits, 0, packsInAir(options.workers));
   }
 
-  /** Workers come up, for work that is about to be there. */
-  begin(): void {
-    this.#wholePool();
+  /** So many workers at the most come up, for work that is about to be there. */
+  begin(workers: number): void {
+    if (workers > 0) this.#poolOf(workers);
   }
 
   /** Does all that is left to do: everything is read, and its rows are in the commit, when it settles. */
@@ -227,8 +227,12 @@ export class Pipeline {
   }
 
   #wholePool(): Pool {
+    return this.#poolOf(this.#options.workers);
+  }
+
+  #poolOf(workers: number): Pool {
     const pool = this.#startedPool();
-    while (pool.size < this.#options.workers) this.#introduce(pool, pool.add());
+    while (pool.size < Math.min(workers, this.#options.workers)) this.#introduce(pool, pool.add());
     return pool;
   }
 

@@ -10,9 +10,10 @@ import { addFigures, countEntry, type Figures, noFigures } from './tally.js';
 /** So many entries are seen before help is worth its start. */
 const enoughEntries = 16_384;
 
-/** Whether there will be more to look at than one thread does before others are up. */
-export function isWorthHelp(before: VersionStatistics | undefined): boolean {
-  return before === undefined || before.files + before.directories + before.others > 2 * enoughEntries;
+/** How many threads there will be work for, as far as the version before tells; a first one has work for one at once. */
+export function helpersFor(before: VersionStatistics | undefined): number {
+  if (before === undefined) return 1;
+  return before.files + before.directories + before.others > 2 * enoughEntries ? Infinity : 0;
 }
 
 class Scouting implements Findings {

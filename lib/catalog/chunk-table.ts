@@ -24,8 +24,8 @@ const head_bytes = 4;
 /** So that even before it is split a bucket is less than half a page of the file. */
 const chunksPerBucket = 16;
 const countKey = Buffer.from('count');
-/** Merged together at the most: 24 MiB. */
-export const mostChunksAtOnce = 1 << 19;
+/** Merged together at the most: 12 MiB. */
+export const mostChunksAtOnce = 1 << 18;
 
 /** Bits of an id that choose its bucket, as a signed number. */
 const hashOf = (bytes: Uint8Array, at: number): number =>

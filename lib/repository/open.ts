@@ -107,7 +107,9 @@ async function openAt(
     const [identified, { assemble }] = await Promise.all([identifying, import('./assemble.js')]);
     const store = await openStore();
     if (identified === undefined) return await emptyRepository(store, configuration, options);
-    return await assemble({ store, identified, configuration, options, state, memory });
+    const repository = await assemble({ store, identified, configuration, options, state, memory });
+    store.forget();
+    return repository;
   } catch (error) {
     await opened?.then(
       (store) => store.close(),

@@ -1,5 +1,5 @@
 // Lets a listing begin before whoever will ask for it can: a repository's history is on its way while the password is still
-// at work. Each listing that was begun is given out once, to whoever asks for the same; what nobody asks for is forgotten.
+// at work. Each listing that was begun is given out once, to whoever asks for the same, until all others are forgotten.
 
 import type { Call, StoredObject } from './types.js';
 import { WrappedStore, type Subject } from './wrapper.js';
@@ -42,9 +42,14 @@ export class AheadStore extends WrappedStore {
     return begun ?? super.listPrefixes(prefix, call);
   }
 
-  override close(): Promise<void> {
+  /** From now on whoever asks is answered anew. */
+  forget(): void {
     this.#begun.clear();
     this.#begunPrefixes.clear();
+  }
+
+  override close(): Promise<void> {
+    this.forget();
     return super.close();
   }
 }

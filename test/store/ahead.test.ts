@@ -55,6 +55,16 @@ t.test('prefixes that were asked for ahead are given out once', async (t) => {
   t.equal(inner.calls.filter(({ operation }) => operation === 'listPrefixes').length, 2);
 });
 
+t.test('what nobody has asked for is forgotten', async (t) => {
+  const { inner, store } = await ahead();
+  store.beginList('key/');
+  store.beginPrefixes('key/');
+  store.forget();
+  await inner.put('key/0/new', Buffer.from('new'));
+  t.same(await keysOf(store.list('key/')), ['key/0/new', 'key/1', 'key/2', 'key/3']);
+  t.same(await store.listPrefixes('key/'), ['0']);
+});
+
 t.test('an error is for who takes the listing, and for nobody else', async (t) => {
   const { inner, store } = await ahead();
   inner.add({ operation: 'list', nth: 1, times: 2, kind: 'before' });
