@@ -15,15 +15,10 @@ export interface BodyOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Room for a body of which nobody says how long it is. */
-const beginning_bytes = 64 * 1024;
-/** A server that promises more, and more than any object of ours, gets room as it sends. */
-const believed_bytes = 32 * 1024 * 1024;
-
 /** Throws 'store.short_body', 'store.transient' (idle) or 'interrupted'; the connection is dropped then. */
 export async function readBody(stream: Readable, options: BodyOptions): Promise<Buffer> {
   const { location, key, expected_bytes, most_bytes, idle_ms, signal } = options;
-  let bytes: Buffer = Buffer.allocUnsafeSlow(Math.min(expected_bytes ?? beginning_bytes, believed_bytes));
+  const chunks: Buffer[] = [];
   let got_bytes = 0;
   let isIdle = false;
   const stop = (): void => void stream.destroy();
@@ -36,10 +31,8 @@ export async function readBody(stream: Readable, options: BodyOptions): Promise<
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       timer.refresh();
-      const from = got_bytes;
+      chunks.push(chunk);
       got_bytes += chunk.length;
-      if (got_bytes > bytes.length) bytes = grown(bytes, got_bytes);
-      chunk.copy(bytes, from);
       if (got_bytes > (expected_bytes ?? most_bytes ?? Infinity)) break;
     }
   } catch (error) {
@@ -59,11 +52,5 @@ export async function readBody(stream: Readable, options: BodyOptions): Promise<
   }
   if (broke !== undefined)
     throw transient(`the connection to ${location} broke off in the middle of ${key}`, broke);
-  return bytes.subarray(0, got_bytes);
-}
-
-function grown(bytes: Buffer, least_bytes: number): Buffer {
-  const larger = Buffer.allocUnsafeSlow(Math.max(2 * bytes.length, least_bytes));
-  bytes.copy(larger);
-  return larger;
+  return Buffer.concat(chunks, got_bytes);
 }
