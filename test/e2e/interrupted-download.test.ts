@@ -35,8 +35,11 @@ function hasBegun(target: string): boolean {
 async function ended(home: Home, target: string, signal: NodeJS.Signals): Promise<number | null> {
   const child = home.start('download', 'latest', target);
   const end = outcome(child);
+  // Once: in the last moment of a process nobody listens any more, and another SIGINT would end it.
   const watch = setInterval(() => {
-    if (hasBegun(target)) child.kill(signal);
+    if (!hasBegun(target)) return;
+    child.kill(signal);
+    clearInterval(watch);
   }, 1);
   const { status } = await end;
   clearInterval(watch);
