@@ -1,6 +1,6 @@
 // What this thread has had disks fetch: what took long without that only had no core.
 
-import { declare, isMac } from './libc.js';
+import { declare } from './libc.js';
 
 const getrusage = declare('int getrusage(int who, void *usage)');
 const RUSAGE_THREAD = 1;
@@ -8,7 +8,7 @@ const RUSAGE_THREAD = 1;
 const usage = new BigInt64Array(18);
 const bytes = Buffer.from(usage.buffer);
 const inblock_at = 11;
-const canAsk = !isMac && !['arm', 'ia32'].includes(process.arch);
+const canAsk = process.platform === 'linux' && !['arm', 'ia32'].includes(process.arch);
 
 /** In blocks, since it began; of all threads of the process where the system, or its layout here, does not tell them apart. */
 export function blocksFetched(): number {

@@ -142,10 +142,11 @@ function beginHistories(
   store: AheadStore,
   known: Opening['streams'],
   { pins }: Memory,
-  { sync = true, sources, signal }: OpenOptions,
+  options: OpenOptions,
 ): void {
+  const { sync = true, sources } = options;
   if (sync !== true) return;
-  const call = signal === undefined ? {} : { signal };
+  const call = callOf(options);
   const own = sources?.map((source) => known[source]);
   const pinned = Object.entries(pins);
   const isNew = (stream: string | undefined): boolean => stream !== undefined && pins[stream] === undefined;
