@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { LRUCache } from 'lru-cache';
+import { pathOfOpen, readFlags, stepFlags } from '../posix/step.js';
 import { willNeed } from '../posix/read-ahead.js';
 import { BlockBuffer } from './block-buffer.js';
 import { isPossiblePlace } from './block-decoder.js';
@@ -21,8 +22,29 @@ interface OpenPack {
   asked: number;
 }
 
-// As the store opens them: follows no symlink and waits for no fifo.
-const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+/** As the store opens its objects: each directory from the one above it, never through a symlink. */
+function openBelow(directory: string, [name, ...rest]: readonly string[]): number {
+  const at = path.join(directory, name!);
+  if (rest.length === 0) return openRegular(at);
+  const descriptor = fs.openSync(at, stepFlags());
+  try {
+    return openBelow(pathOfOpen(descriptor, at), rest);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** A device of somebody's could keep this thread waiting. */
+function openRegular(at: string): number {
+  const descriptor = fs.openSync(at, readFlags);
+  if (fs.fstatSync(descriptor).isFile()) return descriptor;
+  fs.closeSync(descriptor);
+  throw new Error('no regular file');
+}
+
+/** With its slash the root is followed where it is a symlink: the user has named it. */
+const openPack = (root: string, name: PackName): number =>
+  openBelow(root, ['./', ...packKey(name).split('/')]);
 
 export class DirectoryBlocks implements LocalBlocks {
   readonly #root: string;
@@ -59,7 +81,7 @@ export class DirectoryBlocks implements LocalBlocks {
   #packOf(name: PackName): OpenPack {
     const known = this.#files.get(name);
     if (known !== undefined) return known;
-    const descriptor = fs.openSync(path.join(this.#root, packKey(name)), flags);
+    const descriptor = openPack(this.#root, name);
     const pack = { descriptor, asked: 0 };
     this.#files.set(name, pack);
     return pack;

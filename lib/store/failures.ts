@@ -1,7 +1,7 @@
 // The errors that every store has in common, in words; those of one kind of store live with it.
 
 import { damaged, interrupted, RrbackupError } from '../errors/index.js';
-import { type ByteRange, type GetOptions, largestObject_bytes } from './types.js';
+import { type ByteRange, type GetOptions, largestObject_bytes, mostListed } from './types.js';
 
 /** No such object or version: 'store.missing'. */
 export function missing(location: string, key: string, versionId = ''): RrbackupError {
@@ -54,6 +54,17 @@ export function checkSize(
       'store.too_large',
       `${key} in ${location} has more than ${most_bytes} bytes: rrbackup did not write it`,
     );
+}
+
+/** A listing without an end, or with more in it than can be kept: 'store.too_many'. */
+export function tooManyListed(location: string, prefix: string, most = mostListed): RrbackupError {
+  return new RrbackupError({
+    code: 'store.too_many',
+    kind: 'store',
+    message: `${location} lists more than ${most} objects${prefix === '' ? '' : ` below ${prefix}`}, or does not end its listing`,
+    guidance:
+      'look with another tool at what is stored there; remove what does not belong to the repository, or report this if all of it does',
+  });
 }
 
 /** A timeout, a reset, an overloaded server: 'store.transient', worth a retry. */

@@ -19,6 +19,9 @@ export interface StoredObject {
 /** More than any object has that rrbackup stores. */
 export const largestObject_bytes = 112 * 1024 * 1024;
 
+/** Objects in one listing: those of a repository of some fifty terabytes. A store that lists more may never end. */
+export const mostListed = 3_000_000;
+
 export interface Call {
   readonly signal?: AbortSignal;
 }

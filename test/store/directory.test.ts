@@ -53,15 +53,18 @@ t.test('only the owner may look in', async (t) => {
   t.same(await readdir(join(root, '.temporary')), [], 'no temporary files stay');
 });
 
+const crashed = '4711-1-01234567-89ab-cdef-0123-456789abcdef';
+const past = new Date(Date.parse('2020-01-01'));
+
 t.test('temporary files are not listed; those of a crash go after a day', async (t) => {
-  const root = t.testdir({ '.temporary': { old: 'half a pack', young: 'half a pack' } });
-  const past = new Date(Date.parse('2020-01-01'));
-  await utimes(join(root, '.temporary', 'old'), past, past);
+  const young = crashed.replace('4711', '4712');
+  const root = t.testdir({ '.temporary': { [crashed]: 'half a pack', [young]: 'half a pack' } });
+  await utimes(join(root, '.temporary', crashed), past, past);
   const store = await prepared(root);
-  t.same(await readdir(join(root, '.temporary')), ['young']);
+  t.same(await readdir(join(root, '.temporary')), [young]);
   t.same(await keysOf(store), []);
   t.same(await store.listPrefixes(''), []);
-  for (const key of ['.temporary', '.temporary/young']) {
+  for (const key of ['.temporary', `.temporary/${young}`]) {
     await t.rejects(store.get(key), { code: 'store.failed' });
     await t.rejects(store.put(key, x), { code: 'store.failed' });
   }

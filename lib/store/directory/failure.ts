@@ -1,15 +1,12 @@
 // What a failed system call means for a store in a directory, in words and with a way out.
 
 import { RrbackupError } from '../../errors/index.js';
+import { errorCode } from '../../posix/reason.js';
 import { transient } from '../failures.js';
-
-export function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
 
 /** True where a path, or a directory on the way to it, is not there. */
 export function isAbsence(error: unknown): boolean {
-  const errno = errnoOf(error);
+  const errno = errorCode(error);
   return errno === 'ENOENT' || errno === 'ENOTDIR';
 }
 
@@ -64,7 +61,7 @@ const final: Record<string, { code: string; what: string; guidance: string }> = 
 
 /** An error of node:fs as an RrbackupError about the store at `location`; other errors pass through. */
 export function directoryFailure(location: string, key: string, error: unknown): unknown {
-  const errno = errnoOf(error);
+  const errno = errorCode(error);
   if (errno === undefined || error instanceof RrbackupError) return error;
   const about = key === '' ? '' : ` (at ${key})`;
   if (transientErrnos.has(errno)) return transient(`${location} was too busy: ${errno}${about}`, error);

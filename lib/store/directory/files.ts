@@ -1,68 +1,34 @@
-// Files as a directory store writes and reads them: whole and durable, or not there at all. Knows paths, not keys.
+// Files as a directory store writes and reads them: whole and durable, or not there at all. Knows paths, not keys; their last
+// name is followed nowhere.
 
 import { constants } from 'node:fs';
-import { link, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { RrbackupError } from '../../errors/index.js';
-import { makeDirectories } from '../../posix/new-directory.js';
+import { errorCode } from '../../posix/reason.js';
+import { readFlags } from '../../posix/step.js';
 import { throwIfAborted } from '../failures.js';
-import { errnoOf } from './failure.js';
 
-/** Makes names that were created in a directory, or removed from it, survive a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Some network and FUSE file systems know no fsync of directories.
-    if (!['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes(errnoOf(error) ?? '')) throw error;
-  } finally {
-    await handle.close();
-  }
+/** A temporary file that is complete. While it is open no other file can have its inode. */
+export interface Written {
+  readonly path: string;
+  readonly handle: FileHandle;
+  readonly bytes: Uint8Array;
 }
 
-/** Directories that this process has seen to it are there and stay there. */
-export class DurableDirectories {
-  readonly #root: string;
-  readonly #known = new Set<string>();
-
-  constructor(root: string) {
-    this.#root = root;
-  }
-
-  /** Makes the root and what is missing above it. Only ever asked for: an unplugged disk is no reason to make it anew. */
-  async makeRoot(): Promise<void> {
-    makeDirectories(this.#root);
-    await syncDirectory(dirname(this.#root)).catch((error: unknown) => {
-      // The parent may be one that this user cannot read: then it is not ours to make durable.
-      if (errnoOf(error) !== 'EACCES') throw error;
-    });
-  }
-
-  /** `path` is below the root. Also syncs what another process may have made a moment ago. */
-  async ensure(path: string): Promise<void> {
-    if (path === this.#root || this.#known.has(path)) return;
-    const parent = dirname(path);
-    await this.ensure(parent);
-    await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    });
-    await syncDirectory(parent);
-    this.#known.add(path);
-  }
-
-  forget(path: string): void {
-    this.#known.delete(path);
-  }
+/** Makes a file of our own where nothing was. */
+export function createFile(path: string): Promise<FileHandle> {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  return open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
 }
 
-/** Writes a new file and syncs its content; nothing is left behind when that fails. */
-export async function writeTemporary(
+/** Writes a new file, syncs its content and has it published, whatever the answer is; its temporary name goes away. */
+export async function writeTemporary<T>(
   path: string,
   bytes: Uint8Array,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const handle = await open(path, 'wx', 0o600);
+  publishing: (written: Written) => Promise<T>,
+): Promise<T> {
+  const handle = await createFile(path);
   try {
     for (let at = 0; at < bytes.length;) {
       throwIfAborted(signal);
@@ -70,48 +36,74 @@ export async function writeTemporary(
     }
     throwIfAborted(signal);
     await handle.sync();
-  } catch (error) {
-    await rm(path, { force: true });
-    throw error;
+    throwIfAborted(signal);
+    return await publishing({ path, handle, bytes });
   } finally {
     await handle.close();
+    await removeFile(path);
   }
-  if (signal?.aborted === true) await rm(path, { force: true });
-  throwIfAborted(signal);
 }
 
-/** Gives the temporary file its name unless that is taken; false if it is. The temporary name goes away. */
-export async function publishNew(temporary: string, path: string): Promise<boolean> {
+/** Fine if it is not there. */
+export async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  });
+}
+
+/**
+ * Gives the temporary file its name unless that is taken; false if it is. Who may write to the directory could have put
+ * another file into its place before it had its name: so what has the name is looked at. `what` it is, for messages.
+ */
+export async function publishNew(written: Written, path: string, what: string): Promise<boolean> {
   try {
-    await link(temporary, path);
-    return true;
+    await link(written.path, path);
   } catch (error) {
-    const errno = errnoOf(error) ?? '';
+    const errno = errorCode(error) ?? '';
     if (errno === 'EEXIST') return false;
     if (['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(errno)) {
       throw new RrbackupError({
         code: 'store.failed',
         kind: 'store',
-        message: `the file system of ${path} has no hard links (${errno})`,
+        message: `the file system of ${what} has no hard links (${errno})`,
         guidance:
           'use a file system with hard links (ext4, XFS, Btrfs, NFS, …) for a repository that was made on one',
         cause: error,
       });
     }
     throw error;
+  }
+  if (!(await isWhatWasWritten(path, written))) throw exchanged(what);
+  return true;
+}
+
+/** Gives the temporary file its name, replacing what has it. Another writer may do so a moment later: looked at before. */
+export async function publish(written: Written, path: string, what: string): Promise<boolean> {
+  if (!(await isWhatWasWritten(written.path, written))) throw exchanged(what);
+  await rename(written.path, path);
+  return true;
+}
+
+/** The same file or, where a file system gives one file several numbers, the same bytes. */
+async function isWhatWasWritten(path: string, { handle, bytes }: Written): Promise<boolean> {
+  const [written, found] = [await handle.stat({ bigint: true }), await lstat(path, { bigint: true })];
+  if (found.dev === written.dev && found.ino === written.ino) return true;
+  const file = await openFile(path);
+  if (file === undefined) return false;
+  try {
+    return file.size_bytes === bytes.length && (await readFully(file.handle, 0, bytes.length)).equals(bytes);
   } finally {
-    await rm(temporary, { force: true });
+    await file.handle.close();
   }
 }
 
-/** Gives the temporary file its name, replacing what has it. */
-export async function publish(temporary: string, path: string): Promise<void> {
-  try {
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+function exchanged(what: string): RrbackupError {
+  return new RrbackupError({
+    code: 'store.exchanged',
+    kind: 'store',
+    message: `somebody else has put another file in the place of ${what} while it was being stored`,
+    guidance: 'find out who else writes to the repository, then run the command again',
+  });
 }
 
 /** Opens a regular file for reading; undefined if there is none. Follows no symlink and waits for no fifo. */
@@ -120,9 +112,10 @@ export async function openFile(
 ): Promise<{ handle: FileHandle; size_bytes: number } | undefined> {
   let handle: FileHandle;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    handle = await open(path, readFlags);
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(errnoOf(error) ?? '')) return undefined;
+    // A socket or a device without a driver is ENXIO.
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(errorCode(error) ?? '')) return undefined;
     throw error;
   }
   try {

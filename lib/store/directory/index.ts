@@ -1,27 +1,20 @@
 // A store in a local directory: one file per object, no versions. What it has acknowledged survives a power cut; what it has
 // not is invisible. Never writes outside its root and never shows a file that is not whole.
 
-import { lstat, readdir, rm, stat, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { unlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { printable } from '../../bytes/path.js';
 import { RrbackupError } from '../../errors/index.js';
+import { errorCode } from '../../posix/reason.js';
 import { checkRange, checkSize, exists, missing, mostOf, shortBody, throwIfAborted } from '../failures.js';
 import { checkKey, checkPrefix } from '../key.js';
 import { probe } from '../probe.js';
 import type { Call, GetOptions, ObjectStore, StoredObject } from '../types.js';
-import { directoryFailure, errnoOf, isAbsence } from './failure.js';
-import {
-  DurableDirectories,
-  openFile,
-  publish,
-  publishNew,
-  readFully,
-  syncDirectory,
-  writeTemporary,
-} from './files.js';
-import { directoriesBelow, directoryOf, isStorableKey, keysBelow, temporaryName } from './walk.js';
-
-const day_ms = 24 * 60 * 60 * 1000;
+import { directoryFailure } from './failure.js';
+import { openFile, publish, publishNew, readFully, writeTemporary, type Written } from './files.js';
+import { HeldDirectories, splitKey, syncDirectory } from './held.js';
+import { newTemporaryName, sweep } from './temporary.js';
+import { describe, directoryOf, isStorableKey, Lister, temporaryName, unlessAbsent } from './walk.js';
 
 /**
  * Version ids are ''; one that is asked for is ignored, so that a copy of a bucket in a directory reads like the bucket.
@@ -30,33 +23,26 @@ const day_ms = 24 * 60 * 60 * 1000;
 export class DirectoryStore implements ObjectStore {
   readonly location: string;
   conditionalCreate = true;
-  readonly #root: string;
-  readonly #temporary: string;
-  readonly #directories: DurableDirectories;
-  #counter = 0;
-  #swept = false;
+  readonly #directories: HeldDirectories;
+  #isSwept = false;
 
   constructor(path: string) {
-    this.#root = resolve(path);
-    this.#temporary = join(this.#root, temporaryName);
-    this.#directories = new DurableDirectories(this.#root);
-    this.location = `directory ${printable(Buffer.from(this.#root))}`;
+    const root = resolve(path);
+    this.location = `directory ${printable(Buffer.from(root))}`;
+    this.#directories = new HeldDirectories(root, this.location);
   }
 
   async prepare(options: Call & { note(message: string): void }): Promise<void> {
     throwIfAborted(options.signal);
     await this.#guard('', async () => {
       await this.#directories.makeRoot();
-      await this.#directories.ensure(this.#temporary);
+      await this.#directories.ensure(temporaryName);
       await this.#sweep();
     });
   }
 
   async put(key: string, bytes: Uint8Array, call: Call = {}): Promise<{ versionId: string }> {
-    await this.#write(key, bytes, call.signal, async (temporary, path) => {
-      await publish(temporary, path);
-      return true;
-    });
+    await this.#write(key, bytes, call.signal, publish);
     return { versionId: '' };
   }
 
@@ -69,7 +55,8 @@ export class DirectoryStore implements ObjectStore {
     this.#check(key);
     throwIfAborted(options.signal);
     const bytes = await this.#guard(key, async () => {
-      const file = await openFile(join(this.#root, key));
+      const { directory, name } = splitKey(key);
+      const file = await unlessAbsent(this.#directories.in(directory, (path) => openFile(join(path, name))));
       if (file === undefined) throw missing(this.location, key);
       try {
         checkSize(this.location, key, file.size_bytes, mostOf(options));
@@ -89,41 +76,42 @@ export class DirectoryStore implements ObjectStore {
   async stat(key: string, options: Call & { versionId?: string } = {}): Promise<StoredObject | undefined> {
     this.#check(key);
     throwIfAborted(options.signal);
-    return this.#guard(key, () => this.#describe(key));
+    return this.#guard(key, () =>
+      unlessAbsent(this.#directories.in(splitKey(key).directory, (path) => describe(path, key))),
+    );
   }
 
   async *list(prefix: string, options: Call & { after?: string } = {}): AsyncIterable<StoredObject> {
     checkPrefix(prefix);
     const walk = { prefix, after: options.after ?? '', signal: options.signal };
-    const keys = keysBelow(this.#root, directoryOf(prefix), walk);
+    const objects = new Lister(this.#directories, this.location, walk).objects(directoryOf(prefix));
     for (;;) {
       throwIfAborted(options.signal);
-      const next = await this.#guard(prefix, () => keys.next());
+      const next = await this.#guard(prefix, () => objects.next());
       if (next.done === true) return;
-      const object = await this.#guard(next.value, () => this.#describe(next.value));
-      if (object !== undefined) yield object;
+      yield next.value;
     }
   }
 
   async listPrefixes(prefix: string, call: Call = {}): Promise<string[]> {
     checkPrefix(prefix);
     throwIfAborted(call.signal);
-    return this.#guard(prefix, () => directoriesBelow(this.#root, prefix, call.signal));
+    const lister = new Lister(this.#directories, this.location, { prefix, after: '', signal: call.signal });
+    return this.#guard(prefix, () => lister.prefixes(prefix));
   }
 
   async remove(key: string, _versionId: string, call: Call = {}): Promise<void> {
     this.#check(key);
     throwIfAborted(call.signal);
-    const path = join(this.#root, key);
-    await this.#guard(key, async () => {
-      try {
-        await unlink(path);
-      } catch (error) {
-        if (isAbsence(error)) return;
-        throw error;
-      }
-      await syncDirectory(dirname(path));
-    });
+    const { directory, name } = splitKey(key);
+    await this.#guard(key, () =>
+      unlessAbsent(
+        this.#directories.in(directory, async (path) => {
+          await unlink(join(path, name));
+          await syncDirectory(path);
+        }),
+      ),
+    );
   }
 
   probeConditionalCreate(call: Call = {}): Promise<boolean> {
@@ -137,8 +125,8 @@ export class DirectoryStore implements ObjectStore {
     );
   }
 
-  async close(): Promise<void> {
-    // Nothing stays open between calls.
+  close(): Promise<void> {
+    return this.#directories.close();
   }
 
   async #createNew(key: string, bytes: Uint8Array, call: Call): Promise<{ versionId: string }> {
@@ -155,69 +143,51 @@ export class DirectoryStore implements ObjectStore {
     key: string,
     bytes: Uint8Array,
     signal: AbortSignal | undefined,
-    publishing: (temporary: string, path: string) => Promise<boolean>,
+    publishing: (written: Written, path: string, what: string) => Promise<boolean>,
   ): Promise<boolean> {
     this.#check(key);
     throwIfAborted(signal);
-    const path = join(this.#root, key);
+    const { directory } = splitKey(key);
     return this.#guard(key, async () => {
       for (let attempt = 0; ; attempt++) {
         try {
-          await this.#directories.ensure(this.#temporary);
-          await this.#directories.ensure(dirname(path));
+          await this.#directories.ensure(temporaryName);
+          await this.#directories.ensure(directory);
           await this.#sweep();
-          const temporary = join(this.#temporary, this.#temporaryFile());
-          await writeTemporary(temporary, bytes, signal);
-          const isNew = await publishing(temporary, path);
-          await syncDirectory(dirname(path));
-          return isNew;
+          return await this.#writeOnce(key, bytes, signal, publishing);
         } catch (error) {
           // Somebody removed a directory that was there before: make it again, once.
-          if (errnoOf(error) !== 'ENOENT' || attempt > 0) throw error;
-          this.#directories.forget(this.#temporary);
-          this.#forgetAbove(dirname(path));
+          if (errorCode(error) !== 'ENOENT' || attempt > 0) throw error;
+          this.#directories.forgetDurable();
         }
       }
     });
   }
 
-  #forgetAbove(path: string): void {
-    for (let at = path; at.length >= this.#root.length; at = dirname(at)) {
-      this.#directories.forget(at);
-      if (at === this.#root) return;
-    }
+  #writeOnce(
+    key: string,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+    publishing: (written: Written, path: string, what: string) => Promise<boolean>,
+  ): Promise<boolean> {
+    const { directory, name } = splitKey(key);
+    return this.#directories.in(temporaryName, (temporaries) =>
+      writeTemporary(join(temporaries, newTemporaryName()), bytes, signal, (written) =>
+        // Looked for only now: while a pack was written, its directory may have been put elsewhere.
+        this.#directories.in(directory, async (path) => {
+          const isNew = await publishing(written, join(path, name), `${key} in ${this.location}`);
+          await syncDirectory(path);
+          return isNew;
+        }),
+      ),
+    );
   }
 
-  #temporaryFile(): string {
-    this.#counter++;
-    return `${process.pid}-${this.#counter}-${Math.random().toString(36).slice(2)}`;
-  }
-
-  /** Removes what crashes have left, once; a day old by the file system's own clock, so that no writer loses its file. */
+  /** Removes what crashes have left, once. */
   async #sweep(): Promise<void> {
-    if (this.#swept) return;
-    this.#swept = true;
-    const own = join(this.#temporary, this.#temporaryFile());
-    await writeTemporary(own, new Uint8Array(0), undefined);
-    const now_ms = (await stat(own)).mtimeMs;
-    await rm(own, { force: true });
-    for (const name of await readdir(this.#temporary)) {
-      const path = join(this.#temporary, name);
-      const status = await stat(path).catch(() => undefined);
-      if (status?.isFile() === true && now_ms - status.mtimeMs > day_ms) {
-        // One that does not go is litter, and no reason not to store.
-        await rm(path, { force: true }).catch(() => undefined);
-      }
-    }
-  }
-
-  async #describe(key: string): Promise<StoredObject | undefined> {
-    const status = await lstat(join(this.#root, key)).catch((error: unknown) => {
-      if (isAbsence(error)) return undefined;
-      throw error;
-    });
-    if (status?.isFile() !== true) return undefined;
-    return { key, versionId: '', size_bytes: status.size, modified_ms: Math.trunc(status.mtimeMs) };
+    if (this.#isSwept) return;
+    this.#isSwept = true;
+    await this.#directories.in(temporaryName, sweep);
   }
 
   #check(key: string): void {
