@@ -256,6 +256,7 @@ t.test('a directory that is exchanged for a symlink while a call is under way', 
         fs.symlinkSync(precious, join(root, directory));
       });
       await store.put(pack, Buffer.from('new')).catch(() => undefined);
+      t.ok(isExchanged());
       await isUntouched(t, directory);
     });
   }

@@ -52,6 +52,12 @@ const final: Record<string, { code: string; what: string; guidance: string }> = 
     what: 'is not there',
     guidance: 'check the path, and that the disk it is on is plugged in and mounted',
   },
+  ENOTDIR: {
+    code: 'store.failed',
+    what: 'has something else where a directory should be',
+    guidance:
+      'check the path in the configuration; in a repository, find out who has put it there and remove it',
+  },
   EIO: {
     code: 'store.failed',
     what: 'has a disk that does not read or write reliably (EIO)',
