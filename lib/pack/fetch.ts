@@ -36,7 +36,7 @@ async function fetchVersion(store: ObjectStore, key: string, options: FetchOptio
       return await store.get(key, call);
     } catch (second) {
       // Something else stands there now; what matters is that the version named is gone.
-      throw isCode(second, 'store.short_body') ? error : second;
+      throw isCode(second, 'store.short_body') || isCode(second, 'store.truncated') ? error : second;
     }
   }
 }

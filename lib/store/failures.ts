@@ -22,6 +22,23 @@ export function exists(location: string, key: string): RrbackupError {
   });
 }
 
+/** Says how an answer was short, so that two can be compared. */
+export class ShortBodyError extends RrbackupError {
+  readonly expected_bytes: number;
+  readonly got_bytes: number;
+
+  constructor(location: string, key: string, expected_bytes: number, got_bytes: number) {
+    super({
+      code: 'store.short_body',
+      kind: 'store',
+      message: `${location} answered ${got_bytes} bytes of ${key} instead of ${expected_bytes}`,
+      guidance: 'run the command again; if it stays so, run "rrbackup check"',
+    });
+    this.expected_bytes = expected_bytes;
+    this.got_bytes = got_bytes;
+  }
+}
+
 /** Fewer or more bytes than promised: 'store.short_body'. */
 export function shortBody(
   location: string,
@@ -29,11 +46,17 @@ export function shortBody(
   expected_bytes: number,
   got_bytes: number,
 ): RrbackupError {
+  return new ShortBodyError(location, key, expected_bytes, got_bytes);
+}
+
+/** An answer that stays short: the object itself is. 'store.truncated', kind damaged, final. */
+export function truncated(location: string, key: string, short: ShortBodyError): RrbackupError {
   return new RrbackupError({
-    code: 'store.short_body',
-    kind: 'store',
-    message: `${location} answered ${got_bytes} bytes of ${key} instead of ${expected_bytes}`,
-    guidance: 'run the command again; if it stays so, run "rrbackup check"',
+    code: 'store.truncated',
+    kind: 'damaged',
+    message: `${key} in ${location} is damaged: it has ${short.got_bytes} bytes where ${short.expected_bytes} belong`,
+    guidance: 'run "rrbackup check --read-data" to see what else is, and which files that hurts',
+    cause: short,
   });
 }
 

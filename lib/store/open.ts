@@ -33,8 +33,10 @@ export async function openStore(
   configuration: StoreConfiguration,
   options: OpenStoreOptions = {},
 ): Promise<ObjectStore> {
-  if (configuration.kind === 'directory')
-    return new RetryStore(new LimitStore(new DirectoryStore(configuration.path), directoryCalls), options);
+  if (configuration.kind === 'directory') {
+    const limited = new LimitStore(new DirectoryStore(configuration.path), directoryCalls);
+    return new RetryStore(limited, { ...options, equalShorts: 1 });
+  }
   const { S3Store } = await import('./s3/index.js');
   const limit = new AdaptiveLimit({ ...s3Calls, ...(options.clock && { clock: options.clock }) });
   return new RecentStore(new RetryStore(new LimitStore(new S3Store(configuration, options), limit), options));

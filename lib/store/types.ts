@@ -51,10 +51,13 @@ export interface GetOptions extends Call {
  *   'store.missing'    (kind not_found)  no such object or version; final
  *   'store.exists'     (kind failure)    `create` found the key taken by other bytes; final
  *   'store.too_large'  (kind damaged)  more bytes than the caller has use for; final
- *   'store.short_body' (kind store)      fewer or more bytes than promised; worth a retry
+ *   'store.short_body' (kind store)      fewer or more bytes than promised; worth a retry, over a network
+ *   'store.truncated'  (kind damaged)  short in the same way however often it was asked for (from RetryStore); final
  *   'store.transient'  (kind store)      timeout, reset, 5xx, throttling; worth a retry
  *   'store.denied', 'store.no_bucket', 'store.no_network', 'store.wrong_endpoint', 'store.clock_skew', 'store.wrong_keys',
- *   'store.full', 'store.read_only', 'store.failed' (kind store)   final, each with its own sentence and way out
+ *   'store.full', 'store.read_only', 'store.failed' (kind store), and
+ *   'store.symlink', 'store.exchanged' (kind store)   somebody else is at work in a directory store, and
+ *   'store.too_many' (kind store)   a listing without an end   final, each with its own sentence and way out
  * An aborted signal rejects with code 'interrupted'.
  */
 export interface ObjectStore {

@@ -66,7 +66,9 @@ export class Line extends WrappedStore {
     }
     const answer = await action();
     if (random.chance(weather.lost)) throw transient(`the answer about ${key} was lost`);
-    if (operation === 'get' && random.chance(weather.short)) throw shortBody(this.location, key, 2, 1);
+    // A line breaks anywhere: in the same place time and again it would be the object that is short.
+    if (operation === 'get' && random.chance(weather.short))
+      throw shortBody(this.location, key, 2 ** 30, random.below(2 ** 30));
     return answer;
   }
 

@@ -67,6 +67,44 @@ t.test('short bodies are asked for again', async (t) => {
   t.equal((await store.get('key')).toString(), 'x');
 });
 
+t.test('a body that is short in the same way three times is damage', async (t) => {
+  const { store, faulty, notes } = retrying();
+  await store.put('key', Buffer.from('x'));
+  faulty.add({ operation: 'get', nth: 1, times: Infinity, kind: 'short' });
+  await t.rejects(store.get('key'), {
+    code: 'store.truncated',
+    kind: 'damaged',
+    exitStatus: 13,
+    message: /key in memory is damaged: it has 1 bytes where 2 belong/,
+    guidance: /check --read-data/,
+  });
+  t.equal(notes.length, 2);
+});
+
+t.test('without a network the first one is', async (t) => {
+  const { store, faulty, notes } = retrying({ equalShorts: 1 });
+  await store.put('key', Buffer.from('x'));
+  faulty.add({ operation: 'get', nth: 1, kind: 'short' });
+  t.equal(await codeOf(store.get('key')), 'store.truncated');
+  t.same(notes, []);
+  faulty.add({ operation: 'get', nth: 1, kind: 'before' });
+  t.equal((await store.get('key')).toString(), 'x', 'what passes is waited for all the same');
+});
+
+t.test('bodies that are short in different ways come over a bad line', async (t) => {
+  const lengths = [5, 7, 5, 7, 7, 0, 5, 5];
+  class BadLine extends MemoryStore {
+    override get(key: string): Promise<Buffer> {
+      const length = lengths.shift();
+      return length === undefined ? super.get(key) : Promise.reject(shortBody('memory', key, 9, length));
+    }
+  }
+  const { store, notes } = retrying({}, new FaultStore(new BadLine()));
+  await store.put('key', Buffer.from('all of it'));
+  t.equal((await store.get('key')).toString(), 'all of it');
+  t.equal(notes.length, 8);
+});
+
 t.test('the time is bounded', async (t) => {
   const { store, faulty } = retrying({ patience_ms: 1000 });
   faulty.add({ nth: 1, times: Infinity, kind: 'before' });

@@ -124,12 +124,60 @@ t.test('openStore: 503, then a short body, then fine; every retry is told', asyn
   await store.close();
 });
 
+t.test('openStore: a pack that is too short is damage after three answers', async (t) => {
+  const range = { offset: 100, length: 50 };
+  const s3 = {
+    kind: 's3',
+    bucket: 'bucket',
+    prefix: '',
+    accessKey: 'AKIDTEST',
+    secretKey: 'the-secret',
+  } as const;
+  const answers: Record<string, Handler> = {
+    'the range lies behind its end': s3Error(416, 'InvalidRange'),
+    'a part of the range': bytes('ab', { 'content-range': 'bytes 100-101/102' }),
+    'the body ends early': (_request, response) => {
+      response.writeHead(206, {
+        'content-length': '50',
+        'content-range': 'bytes 100-149/1000',
+        'x-amz-request-id': 'tx1',
+      });
+      response.write('a part');
+      setImmediate(() => response.destroy());
+    },
+  };
+  for (const [what, answer] of Object.entries(answers)) {
+    const { endpoint, requests } = await answering(t, answer);
+    const store = await openStore({ ...s3, endpoint });
+    await t.rejects(
+      store.get('packs/ab/pack', { range }),
+      { code: 'store.truncated', kind: 'damaged', message: /packs\/ab\/pack/ },
+      what,
+    );
+    t.equal(requests.length, 3, what);
+    await store.close();
+  }
+});
+
+t.test('openStore: an answer that breaks off before its first byte is no damage', async (t) => {
+  const nothing: Handler = (_request, response) => {
+    response.writeHead(200, { 'content-length': '5', 'x-amz-request-id': 'tx1' });
+    response.flushHeaders();
+    setImmediate(() => response.destroy());
+  };
+  const { endpoint } = await answering(t, nothing);
+  await t.rejects(storeAt(t, endpoint).get('key'), { code: 'store.transient' });
+});
+
 t.test('openStore: a directory', async (t) => {
   const path = t.testdir();
-  const store = await openStore({ kind: 'directory', path });
+  const onRetry = (note: RetryNote): void => void t.fail(note.error.message);
+  const store = await openStore({ kind: 'directory', path }, { onRetry });
   await store.prepare({ note: (message) => t.fail(message) });
   await store.put('key', x);
   t.equal((await store.get('key')).toString(), 'x');
   t.equal(store.location, `directory ${path}`);
+  const range = { offset: 0, length: 2 };
+  await t.rejects(store.get('key', { range }), { code: 'store.truncated', kind: 'damaged' }, 'at once');
   await store.close();
 });

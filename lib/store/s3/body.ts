@@ -47,7 +47,9 @@ export async function readBody(stream: Readable, options: BodyOptions): Promise<
   if (isIdle)
     throw transient(`${location} stopped in the middle of ${key} and sent nothing for ${idle_ms / 1000} s`);
   checkSize(location, key, got_bytes, most_bytes);
-  if (expected_bytes !== undefined && got_bytes !== expected_bytes) {
+  // A connection that broke before the first byte says nothing of how long the object is.
+  const isTold = broke === undefined || got_bytes > 0;
+  if (expected_bytes !== undefined && got_bytes !== expected_bytes && isTold) {
     throw shortBody(location, key, expected_bytes, got_bytes);
   }
   if (broke !== undefined)
