@@ -4,8 +4,10 @@
 
 import { homedir } from 'node:os';
 import module from 'node:module';
+import { readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { makeDirectories } from '../lib/posix/new-directory.js';
+import { distrustedOnWay } from '../lib/posix/trust.js';
 
 const firstNode = 22;
 
@@ -18,10 +20,16 @@ export function compileCache(environment: Environment, node = process.versions.n
   const directory = join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'rrbackup/compiled-code');
   try {
     makeDirectories(directory);
+    return isSafe(directory) ? { NODE_COMPILE_CACHE: directory } : {};
   } catch {
     return {};
   }
-  return { NODE_COMPILE_CACHE: directory };
+}
+
+/** What is in it runs as the program itself: nobody else may have a hand in it, nor in what Node has made in it. */
+function isSafe(directory: string): boolean {
+  const made = readdirSync(directory).map((name) => join(directory, name));
+  return [directory, ...made].every((each) => distrustedOnWay(each) === undefined);
 }
 
 /** The same for this process and what it loads from here on; the environment, which its children inherit, stays as it is. */

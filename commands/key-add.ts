@@ -45,10 +45,10 @@ export class KeyAddCommand extends BaseCommand {
   }
 
   async #newPassword(): Promise<string> {
-    const { cwd, home, env: environment, stdin, stderr } = this.context;
+    const { cwd, home, env: environment, stdin, stderr, signal } = this.context;
     if (this.newPasswordFile !== undefined) {
       const path = resolve(cwd, this.newPasswordFile);
-      return passwordSource({ kind: 'file', path }, { cwd, home, environment })();
+      return passwordSource({ kind: 'file', path }, { cwd, home, environment }, undefined, signal)();
     }
     if (!isTerminal(stdin) || !isTerminal(stderr))
       throw usage(

@@ -7,6 +7,7 @@ import { randomBytes } from '../crypto/index.js';
 import type { PackName } from '../pack/types.js';
 import { makeDirectories } from '../posix/new-directory.js';
 import { reasonOf } from '../posix/reason.js';
+import { readOwnFile } from '../posix/small-file.js';
 
 /** What was in order so long ago need not be any more. */
 const longest_ns = 7n * 24n * 3600n * 1_000_000_000n;
@@ -82,7 +83,7 @@ export class VerifyJournal {
     let lines: string[];
     let beginning: Beginning | undefined;
     try {
-      lines = fs.readFileSync(this.#file, 'utf8').split('\n');
+      lines = (readOwnFile(this.#file) ?? '').split('\n');
       beginning = toBeginning(lines[0]!);
     } catch {
       return false;
