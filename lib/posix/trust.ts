@@ -19,11 +19,14 @@ export function isOwn(status: Status): boolean {
   return caller === undefined || status.uid === caller;
 }
 
+/** It belongs to another user, who is not root; or others can write to it. */
+export type Distrust = 'foreign' | 'writable';
+
 /**
- * What is wrong with a file or directory that the program is to rely on, 'it belongs to …'; undefined if nobody but its
- * owner can write to it, and that is this user or root. With an ACL the bits of the group say what its entries may do at most.
+ * Why the program cannot rely on a file or directory; undefined if nobody but its owner can write to it, and that is this user or
+ * root. With an ACL the bits of the group say what its entries may do at most.
  */
-export function distrust(status: Status): string | undefined {
+export function distrust(status: Status): Distrust | undefined {
   if (!isOwn(status) && status.uid !== 0) return 'foreign';
   return (status.mode & S_IWGRP_IWOTH) === 0 ? undefined : 'writable';
 }
