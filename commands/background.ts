@@ -8,9 +8,8 @@ import { closeSync, readSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type PlainError, RrbackupError, interrupted, toRrbackupError } from '../lib/errors/index.js';
-import { makeDirectories } from '../lib/posix/new-directory.js';
 import { reasonOf } from '../lib/posix/reason.js';
-import { distrustedOnWay, distrustInWords, foreignGuidance } from '../lib/posix/trust.js';
+import { distrustInWords, foreignGuidance, makeTrustedDirectories } from '../lib/posix/trust.js';
 import type { Progress } from '../lib/progress.js';
 
 /** Marks the process in the background; not for people. */
@@ -127,8 +126,7 @@ export class BackgroundChild {
   /** Lets it begin; resolves with its process id once it is ready, rejects with its own error. */
   async begin({ logFile, password, signal, onProgress }: BeginOptions): Promise<number> {
     const directory = dirname(logFile);
-    makeDirectories(directory);
-    const distrusted = distrustedOnWay(directory);
+    const distrusted = makeTrustedDirectories(directory);
     if (distrusted !== undefined)
       throw logUnusable(
         logFile,

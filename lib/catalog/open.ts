@@ -5,6 +5,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   openSync,
   renameSync,
   rmSync,
@@ -53,8 +54,11 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenedCatalo
   const toCatalog = (database: CatalogDatabase): Catalog =>
     new Catalog(database, repositoryId, { seal, batch });
   try {
-    if (!readOnly) makeDirectories(dirname(path));
     refuseForeign(path);
+    if (!readOnly) {
+      makeDirectories(dirname(path));
+      refuseForeign(path);
+    }
     const found = inspect(path);
     if (found === 'absent') {
       if (readOnly) throw catalogMissing(path);
@@ -128,7 +132,11 @@ function create(path: string, repositoryId: string): CatalogDatabase {
 function refuseForeign(path: string): void {
   for (const each of [dirname(path), path, lockPath(path), sealPath(path)]) {
     const found = distrustedOnWay(each);
-    if (found === undefined) continue;
+    if (found === undefined) {
+      const isInTheWay = each !== dirname(path) && lstatSync(each, { throwIfNoEntry: false })?.isFile() === false;
+      if (isInTheWay) throw notAFile(each);
+      continue;
+    }
     throw new RrbackupError({
       code: 'catalog.foreign',
       kind: 'usage',
@@ -205,8 +213,8 @@ function notAFile(path: string): RrbackupError {
   return new RrbackupError({
     code: 'catalog.not_a_file',
     kind: 'usage',
-    message: `the local catalog ${path} is not a file`,
-    guidance: 'set local_manifest_file to the path of a file',
+    message: `${path}, which belongs to the local catalog, is not a file`,
+    guidance: 'set local_manifest_file to the path of a file, or remove what is there',
   });
 }
 

@@ -47,8 +47,11 @@ export class VerifyJournal {
     const { seed } = this.#beginning;
     this.#write(() => {
       makeDirectories(options.directory);
+      // What is no file would be waited for.
+      fs.rmSync(this.#file, { force: true });
       fs.writeFileSync(this.#file, `${JSON.stringify({ selection, began_ns: String(now_ns), seed })}\n`, {
         mode: 0o600,
+        flag: 'wx',
       });
     });
   }

@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeDirectories } from './new-directory.js';
 
 type Status = Pick<fs.Stats, 'uid' | 'mode'>;
 
@@ -71,6 +72,18 @@ export function distrustedOnWay(target: string): Distrusted | undefined {
     at = here;
   }
   return undefined;
+}
+
+/**
+ * Makes a directory for the program's own files, with those above it that are missing. What another user has a hand in is returned
+ * instead, and nothing made. Throws as the system does.
+ */
+export function makeTrustedDirectories(directory: string): Distrusted | undefined {
+  const before = distrustedOnWay(directory);
+  if (before !== undefined) return before;
+  makeDirectories(directory);
+  // Somebody may have been faster in a directory that all may write to.
+  return distrustedOnWay(directory);
 }
 
 /** What to do where a directory of the program's own is in other hands; `variable`: says where it is. */

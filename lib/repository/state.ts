@@ -7,10 +7,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import { makeDirectories } from '../posix/new-directory.js';
 import { errorCode, reasonOf } from '../posix/reason.js';
 import { readOwnFile } from '../posix/small-file.js';
-import { distrustedOnWay, distrustInWords, foreignGuidance } from '../posix/trust.js';
+import { distrustedOnWay, distrustInWords, foreignGuidance, makeTrustedDirectories } from '../posix/trust.js';
 
 export interface Pin {
   readonly sequence: number;
@@ -65,15 +64,13 @@ export class LocationState {
   /** Where everything here is kept. Errors: 'state.denied', 'state.foreign'. */
   makeDirectory(): void {
     try {
-      makeDirectories(this.directory);
+      this.#refuseForeign(makeTrustedDirectories(this.directory));
     } catch (error) {
-      throw denied(this.directory, error);
+      throw error instanceof RrbackupError ? error : denied(this.directory, error);
     }
-    this.#refuseForeign();
   }
 
-  #refuseForeign(): void {
-    const found = distrustedOnWay(this.directory);
+  #refuseForeign(found = distrustedOnWay(this.directory)): void {
     if (found === undefined) return;
     throw new RrbackupError({
       code: 'state.foreign',
@@ -86,8 +83,7 @@ export class LocationState {
   /** Does what writes into the directory. Undefined, and a warning the first time, where the system does not let it. */
   attempt<Result>(work: () => Result): Result | undefined {
     try {
-      makeDirectories(this.directory);
-      this.#refuseForeign();
+      this.#refuseForeign(makeTrustedDirectories(this.directory));
       return work();
     } catch (error) {
       if (errorCode(error) === undefined || error instanceof RrbackupError) throw error;

@@ -1,5 +1,6 @@
 import t from 'tap';
 
+import { systemClock } from '../../lib/clock.js';
 import { addPassword, listPasswords, readSlots, removePassword } from '../../lib/keys/manage.js';
 import { Unlocker } from '../../lib/keys/unlock.js';
 import { MemoryStore } from '../../lib/store/memory.js';
@@ -80,7 +81,8 @@ t.test('a slot that was overwritten still opens, and removing takes all its vers
 });
 
 t.test('of more slots than can be tried the oldest count, and those that were added last', async (t) => {
-  const store = new MemoryStore();
+  let now_ns = systemClock.now_ns();
+  const store = new MemoryStore({ clock: { ...systemClock, now_ns: () => (now_ns += 1_000_000n) } });
   const first = await add(store, 'first');
   for (let index = 0; index < 300; index++)
     await store.put(`keys/${String(index).padStart(16, '0')}`, Buffer.from('planted'));
