@@ -8,7 +8,8 @@ import { closeSync, readSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type PlainError, RrbackupError, interrupted, toRrbackupError } from '../lib/errors/index.js';
-import { makeDirectories } from '../lib/posix/new-directory.js';
+import { reasonOf } from '../lib/posix/reason.js';
+import { distrustInWords, foreignGuidance, makeTrustedDirectories } from '../lib/posix/trust.js';
 import type { Progress } from '../lib/progress.js';
 
 /** Marks the process in the background; not for people. */
@@ -56,7 +57,13 @@ export function parentProcess(): ParentProcess | undefined {
         send({ kind: 'waiting' });
       });
       const { redirectOutput } = await import('../lib/posix/output.js');
-      redirectOutput(logFile);
+      try {
+        redirectOutput(logFile);
+      } catch (error) {
+        const unusable = logUnusable(logFile, reasonOf(error));
+        await new Promise<void>((sent) => send({ kind: 'failed', error: unusable.toPlain() }, sent));
+        throw unusable;
+      }
       return readPassword(password_bytes);
     },
     progress: (progress) => send({ kind: 'progress', progress }),
@@ -118,7 +125,14 @@ export class BackgroundChild {
 
   /** Lets it begin; resolves with its process id once it is ready, rejects with its own error. */
   async begin({ logFile, password, signal, onProgress }: BeginOptions): Promise<number> {
-    makeDirectories(dirname(logFile));
+    const directory = dirname(logFile);
+    const distrusted = makeTrustedDirectories(directory);
+    if (distrusted !== undefined)
+      throw logUnusable(
+        logFile,
+        distrustInWords(distrusted),
+        foreignGuidance('XDG_STATE_HOME', distrusted),
+      );
     const stop = (): void => void this.#process.kill('SIGTERM');
     signal.addEventListener('abort', stop);
     try {
@@ -173,6 +187,15 @@ export interface BeginOptions {
 /** Resolves with the process id once the child is ready; rejects with the child's own error. */
 export function startInBackground(options: ChildOptions & BeginOptions): Promise<number> {
   return new BackgroundChild(options).begin(options);
+}
+
+function logUnusable(logFile: string, why: string, guidance?: string): RrbackupError {
+  return new RrbackupError({
+    code: 'background.log',
+    kind: 'failure',
+    message: `the log ${logFile} cannot be written: ${why}`,
+    guidance: guidance ?? 'remove what is there, or set XDG_STATE_HOME to a directory of your own',
+  });
 }
 
 function ended(how: string, logFile: string): RrbackupError {

@@ -3,7 +3,7 @@
 import { Command, Option } from 'clipanion';
 import { loadConfiguration } from '../lib/config/load.js';
 import type { Configuration } from '../lib/config/types.js';
-import { RrbackupError } from '../lib/errors/index.js';
+import { interrupted, RrbackupError } from '../lib/errors/index.js';
 import type { OpenOptions, Repository } from '../lib/index.js';
 import type { Run } from '../lib/progress.js';
 import type { CommandContext } from './context.js';
@@ -11,6 +11,9 @@ import { Report } from './presentation/report.js';
 import { passwordPrompt } from './prompt.js';
 
 type Opening = Pick<OpenOptions, 'access' | 'create' | 'sync' | 'sources'>;
+
+/** For whatever listens to the signal to end by itself. */
+const stopping_ms = 500;
 
 export abstract class BaseCommand extends Command<CommandContext> {
   configurationFile = Option.String('-c,--config', {
@@ -23,6 +26,8 @@ export abstract class BaseCommand extends Command<CommandContext> {
     description: 'With an error, show where in the program it arose',
   });
 
+  #isOpen = false;
+
   /** Does the work; a number is the exit status, an error thrown is reported and gives its own. */
   protected abstract perform(report: Report): Promise<number | undefined>;
 
@@ -31,13 +36,27 @@ export abstract class BaseCommand extends Command<CommandContext> {
     const { stdout, stderr } = this.context;
     const report = new Report({ stdout, stderr, json, verbose, quiet, debug });
     try {
-      const status = await this.perform(report);
+      const status = await Promise.race([this.perform(report), this.#stoppedAtStart()]);
       await report.flush();
       return status ?? 0;
     } catch (error) {
       await report.flush();
       return report.error(error);
     }
+  }
+
+  /**
+   * Rejects with 'interrupted' where the program was stopped and still waits for what it begins with (credentials that a library
+   * looks for, for example). Once the repository is open, whoever is at work ends it in order.
+   */
+  #stoppedAtStart(): Promise<never> {
+    const { signal } = this.context;
+    return new Promise((_, reject) => {
+      const onAbort = (): void =>
+        void setTimeout(() => this.#isOpen || reject(interrupted()), stopping_ms).unref();
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+    });
   }
 
   /** Loads what will be needed once the repository is open; called while it is being opened. */
@@ -94,6 +113,7 @@ export abstract class BaseCommand extends Command<CommandContext> {
    * command again, which is what the error asks for, rebuilds it.
    */
   protected async closing<Result>(repository: Repository, work: () => Promise<Result>): Promise<Result> {
+    this.#isOpen = true;
     const { path } = repository.catalog;
     let isDamaged = false;
     try {

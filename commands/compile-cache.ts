@@ -4,8 +4,9 @@
 
 import { homedir } from 'node:os';
 import module from 'node:module';
+import { readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { makeDirectories } from '../lib/posix/new-directory.js';
+import { distrustedOnWay, makeTrustedDirectories } from '../lib/posix/trust.js';
 
 const firstNode = 22;
 
@@ -17,11 +18,16 @@ export function compileCache(environment: Environment, node = process.versions.n
   const given = environment['XDG_CACHE_HOME'] ?? '';
   const directory = join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'rrbackup/compiled-code');
   try {
-    makeDirectories(directory);
+    if (makeTrustedDirectories(directory) !== undefined) return {};
+    return isSafe(directory) ? { NODE_COMPILE_CACHE: directory } : {};
   } catch {
     return {};
   }
-  return { NODE_COMPILE_CACHE: directory };
+}
+
+/** What is in it runs as the program itself: nobody else may have had a hand in what Node has made there. */
+function isSafe(directory: string): boolean {
+  return readdirSync(directory).every((name) => distrustedOnWay(join(directory, name)) === undefined);
 }
 
 /** The same for this process and what it loads from here on; the environment, which its children inherit, stays as it is. */

@@ -1,15 +1,18 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { buffer } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 import { Command, Option } from 'clipanion';
 import { systemClock } from '../lib/clock.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import { restore } from '../lib/index.js';
 import { reasonOf } from '../lib/posix/libc.js';
+import { readNamedFile, readStream } from '../lib/posix/small-file.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
 import { ReadingCommand } from './reading.js';
+
+/** Of a list of paths: some two million of them. */
+const mostListed_bytes = 256 * 2 ** 20;
 
 export class DownloadCommand extends ReadingCommand {
   static override paths = [['download'], ['restore']];
@@ -102,9 +105,14 @@ export class DownloadCommand extends ReadingCommand {
   async #readList(file: string): Promise<Buffer[]> {
     let content: Buffer;
     try {
+      const { cwd, stdin, signal } = this.context;
+      const options = { most_bytes: mostListed_bytes, signal };
       content =
-        file === '-' ? await buffer(this.context.stdin) : await readFile(resolve(this.context.cwd, file));
+        file === '-'
+          ? await readStream(stdin as Readable, options)
+          : (await readNamedFile(resolve(cwd, file), options)).bytes;
     } catch (error) {
+      if (error instanceof RrbackupError) throw error;
       throw new RrbackupError({
         code: 'usage',
         kind: 'usage',

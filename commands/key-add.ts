@@ -16,6 +16,8 @@ export class KeyAddCommand extends BaseCommand {
     details: `
       Asks for it on the terminal, or takes the first line of \`--new-password-file\`. To change a password: add the new one, put
       it into the configuration, remove the old one.
+
+      The name is stored unencrypted: whoever can read the store sees it, and when the password was added.
     `,
     examples: [
       ['Ask for the new password', '$0 key add --name "Eve, for emergencies"'],
@@ -24,7 +26,7 @@ export class KeyAddCommand extends BaseCommand {
   });
 
   name = Option.String('--name', {
-    description: 'Whose password it is, for people (default: you at this machine)',
+    description: 'Whose password it is, for people; not encrypted (default: USER@HOST)',
   });
   newPasswordFile = Option.String('--new-password-file', {
     description: 'A file whose first line is the new password',
@@ -45,10 +47,10 @@ export class KeyAddCommand extends BaseCommand {
   }
 
   async #newPassword(): Promise<string> {
-    const { cwd, home, env: environment, stdin, stderr } = this.context;
+    const { cwd, home, env: environment, stdin, stderr, signal } = this.context;
     if (this.newPasswordFile !== undefined) {
       const path = resolve(cwd, this.newPasswordFile);
-      return passwordSource({ kind: 'file', path }, { cwd, home, environment })();
+      return passwordSource({ kind: 'file', path }, { cwd, home, environment }, undefined, signal)();
     }
     if (!isTerminal(stdin) || !isTerminal(stderr))
       throw usage(

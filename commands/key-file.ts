@@ -1,25 +1,21 @@
 // Reads a key that `rrbackup key export` wrote, or that somebody has typed from paper.
 
-import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { RrbackupError } from '../lib/errors/index.js';
 import { parseExportedKey, type RepositoryKey } from '../lib/keys/index.js';
 import { reasonOf } from '../lib/posix/reason.js';
+import { readNamedFile } from '../lib/posix/small-file.js';
 
 /** A sheet has less than two thousand letters. */
 const maximum_bytes = 64 * 1024;
 
-export async function readKeyFile(cwd: string, name: string): Promise<RepositoryKey> {
+export async function readKeyFile(cwd: string, name: string, signal: AbortSignal): Promise<RepositoryKey> {
   const path = resolve(cwd, name);
-  const bytes = Buffer.alloc(maximum_bytes);
+  let bytes: Buffer;
   try {
-    const file = await open(path);
-    try {
-      await file.read(bytes);
-    } finally {
-      await file.close();
-    }
+    ({ bytes } = await readNamedFile(path, { most_bytes: maximum_bytes, signal }));
   } catch (error) {
+    if (error instanceof RrbackupError) throw error;
     throw new RrbackupError({
       code: 'keys.unreadable',
       kind: 'usage',
@@ -28,7 +24,7 @@ export async function readKeyFile(cwd: string, name: string): Promise<Repository
       cause: error,
     });
   }
-  const key = parseExportedKey(bytes.toString('latin1').replace(/\0+$/, ''));
+  const key = parseExportedKey(bytes.toString('latin1'));
   bytes.fill(0);
   return key;
 }

@@ -16,9 +16,13 @@ export class KeyListCommand extends BaseCommand {
     await this.withRepository(report, { access: 'read', sync: false }, async ({ repository, run }) => {
       const { signal } = run;
       const call = signal === undefined ? {} : { signal };
-      const { passwords, unreadable } = await listPasswords(repository.store, repository.id, call);
+      const { passwords, unreadable, unread } = await listPasswords(repository.store, repository.id, call);
       await report.json(passwords);
       for (const key of unreadable) report.warn(`${key} is not a password of this repository`);
+      if (unread > 0)
+        report.warn(
+          `${unread} more objects lie under keys/, which no repository of ours needs: somebody has put them there`,
+        );
       if (passwords.length === 0) await report.line('the repository is not encrypted: it has no passwords');
       const columns = [{ title: 'SLOT' }, { title: 'CREATED' }, { title: 'NAME' }];
       const rows = passwords.map(({ slot, created, name }) => [slot, created, name]);

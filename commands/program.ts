@@ -53,5 +53,11 @@ export async function run({
   });
   spare?.kill();
   // What a library still holds open (a connection kept alive) is no reason to stay.
-  setTimeout(() => process.exit(), 1000).unref();
+  setTimeout(() => void leave(signal.aborted), 1000).unref();
+}
+
+/** `wasStopped`: there may be a wait without an end in another thread, which is what somebody has stopped. */
+async function leave(wasStopped: boolean): Promise<void> {
+  if (wasStopped) (await import('../lib/posix/exit.js')).exitAtOnce(Number(process.exitCode ?? 0));
+  process.exit();
 }

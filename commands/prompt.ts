@@ -13,6 +13,7 @@ function readUnseen(context: CommandContext, question: string): Promise<string> 
   const stdin = context.stdin as ReadStream;
   const decoder = new StringDecoder('utf8');
   return new Promise((resolve, reject) => {
+    if (context.signal.aborted) return reject(interrupted());
     let typed: string[] = [];
     const finish = (settle: () => void): void => {
       stdin.off('data', onData);

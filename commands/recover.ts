@@ -31,7 +31,7 @@ export class RecoverCommand extends BaseCommand {
 
   protected override async perform(report: Report): Promise<number> {
     const { cwd, signal, unlocker } = this.context;
-    const key = this.keyFile === undefined ? undefined : await readKeyFile(cwd, this.keyFile);
+    const key = this.keyFile === undefined ? undefined : await readKeyFile(cwd, this.keyFile, signal);
     const run = report.run(signal);
     const note = (message: string): void => report.note(message);
     const options = { ...run, key, note, unlocker };

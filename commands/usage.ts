@@ -1,7 +1,7 @@
 // A command line that does not parse, in one sentence and what to do about it.
 
 import type { Cli, Definition } from 'clipanion';
-import { distance, nearest } from '../lib/config/nearest.js';
+import { isNear, nearest } from '../lib/config/nearest.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { commandIndex } from './command-word.js';
 import type { CommandContext } from './context.js';
@@ -67,10 +67,9 @@ export function describeUsageError(
   const word = argv[commandIndex(argv, words)] ?? 'backup';
   if (!words.includes(word)) {
     const likely = nearest(word, words);
-    const isNear = distance(word.toLowerCase(), likely) <= Math.max(1, word.length / 3);
     return wrong(
       `there is no command '${word}'`,
-      `${isNear ? `the nearest one is '${likely}'; ` : ''}'rrbackup --help' lists them all`,
+      `${isNear(word, likely) ? `the nearest one is '${likely}'; ` : ''}'rrbackup --help' lists them all`,
     );
   }
   const candidate = candidateOf(error);

@@ -1,10 +1,10 @@
 // Which entries of a source are left out: gitignore rules from the configuration and from files. Decides by path alone,
 // looks at no file of the source.
 
-import fs from 'node:fs';
 import ignore, { type Ignore } from 'ignore';
 import { RrbackupError } from '../errors/index.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
+import { readRegularFile } from '../posix/small-file.js';
 import type { SourceConfiguration } from '../repository/types.js';
 
 export interface Excludes {
@@ -16,6 +16,9 @@ export interface Excludes {
   /** There are no rules: nobody needs to ask. */
   readonly isEmpty: boolean;
 }
+
+/** Of a file with rules. */
+const mostRules_bytes = 16 * 2 ** 20;
 
 /** Cached answers of the library that may pile up before they are dropped. */
 const cachedAnswers = 10_000;
@@ -50,7 +53,7 @@ export function makeExcludes(rules: readonly string[]): Excludes {
 
 function readRules(file: string): string {
   try {
-    return fs.readFileSync(file, 'utf8');
+    return readRegularFile(file, { most_bytes: mostRules_bytes });
   } catch (error) {
     throw new RrbackupError({
       code: errorCode(error) === 'ENOENT' ? 'backup.exclude_file_missing' : 'backup.exclude_file_unreadable',

@@ -3,9 +3,10 @@
 
 import {
   closeSync,
+  constants,
   fstatSync,
+  lstatSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -15,6 +16,8 @@ import { dirname } from 'node:path';
 
 import { RrbackupError } from '../errors/index.js';
 import { makeDirectories } from '../posix/new-directory.js';
+import { readOwnFile } from '../posix/small-file.js';
+import { distrustedOnWay, distrustInWords } from '../posix/trust.js';
 import { Catalog } from './catalog.js';
 import { openDatabase, schemaVersion, type CatalogDatabase } from './database.js';
 import { catalogFailure, catalogMissing } from './failure.js';
@@ -51,7 +54,11 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenedCatalo
   const toCatalog = (database: CatalogDatabase): Catalog =>
     new Catalog(database, repositoryId, { seal, batch });
   try {
-    if (!readOnly) makeDirectories(dirname(path));
+    refuseForeign(path);
+    if (!readOnly) {
+      makeDirectories(dirname(path));
+      refuseForeign(path);
+    }
     const found = inspect(path);
     if (found === 'absent') {
       if (readOnly) throw catalogMissing(path);
@@ -118,11 +125,34 @@ function create(path: string, repositoryId: string): CatalogDatabase {
   return database;
 }
 
+/**
+ * A catalog that another user can write to would decide what is backed up and what is shown, and LMDB ends the process where its
+ * file is cut short. The directory counts, because files are made anew in it.
+ */
+function refuseForeign(path: string): void {
+  for (const each of [dirname(path), path, lockPath(path), sealPath(path)]) {
+    const found = distrustedOnWay(each);
+    if (found === undefined) {
+      const isInTheWay = each !== dirname(path) && lstatSync(each, { throwIfNoEntry: false })?.isFile() === false;
+      if (isInTheWay) throw notAFile(each);
+      continue;
+    }
+    throw new RrbackupError({
+      code: 'catalog.foreign',
+      kind: 'usage',
+      message: `the local catalog ${path} is not used: ${distrustInWords(found)}`,
+      guidance:
+        'set local_manifest_file to a file in a directory that only you can write to, or remove it from the configuration',
+    });
+  }
+}
+
 /** What stands at the path: nothing, or a file, with what is wrong with it. */
 function inspect(path: string): 'absent' | { inode: number; reason: string | undefined } {
   let descriptor: number;
   try {
-    descriptor = openSync(path, 'r');
+    // What is no file after all has nobody to wait for.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'absent';
     throw error;
@@ -154,7 +184,7 @@ function seal(path: string): void {
 
 function isSealed(path: string): boolean {
   try {
-    return readFileSync(sealPath(path), 'latin1') === appearance(path);
+    return readOwnFile(sealPath(path)) === appearance(path);
   } catch {
     return false;
   }
@@ -183,8 +213,8 @@ function notAFile(path: string): RrbackupError {
   return new RrbackupError({
     code: 'catalog.not_a_file',
     kind: 'usage',
-    message: `the local catalog ${path} is not a file`,
-    guidance: 'set local_manifest_file to the path of a file',
+    message: `${path}, which belongs to the local catalog, is not a file`,
+    guidance: 'set local_manifest_file to the path of a file, or remove what is there',
   });
 }
 

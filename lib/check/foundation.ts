@@ -17,7 +17,7 @@ import {
   type RepositoryKey,
   repositoryOfSlot,
   storedDescriptors,
-  type StoredSlot,
+  type StoredSlots,
   Unlocker,
   verifyDescriptor,
 } from '../keys/index.js';
@@ -89,8 +89,9 @@ async function restoreFoundation(
   if (current !== undefined && current.encryption !== configuration.encryption) return;
   if (options.key !== undefined && configuration.encryption === 'none') throw needsNoKey();
   const descriptors = [...(current === undefined ? [] : [current]), ...others];
-  const slots = configuration.encryption === 'none' ? [] : await readSlots(store, call);
-  const key = options.key ?? (await findKey(store, configuration, descriptors, slots, call));
+  const { slots, unread } =
+    configuration.encryption === 'none' ? { slots: [], unread: 0 } : await readSlots(store, call);
+  const key = options.key ?? (await findKey(store, configuration, descriptors, { slots, unread }, call));
   try {
     const keys = deriveKeys(key.secret);
     const isTrue = (descriptor: Descriptor) =>
@@ -110,7 +111,7 @@ async function restoreFoundation(
       const how = earlier === undefined ? 'made anew' : 'put back as it was';
       options.note(`${descriptorKey}, which begins the repository, was lost: it is ${how}`);
     }
-    if (options.key !== undefined) await letPasswordOpen(store, configuration, slots, key, options);
+    if (options.key !== undefined) await letPasswordOpen(store, configuration, { slots, unread }, key, options);
   } finally {
     if (options.key === undefined) wipe(key.secret);
   }
@@ -120,7 +121,7 @@ async function restoreFoundation(
 async function letPasswordOpen(
   store: ObjectStore,
   configuration: Configuration,
-  slots: readonly StoredSlot[],
+  { slots, unread }: StoredSlots,
   { repositoryId, secret }: RepositoryKey,
   options: FoundationOptions,
 ): Promise<void> {
@@ -128,7 +129,7 @@ async function letPasswordOpen(
   const own = slots.filter(({ bytes }) => repositoryOfSlot(bytes) === repositoryId);
   const unlocker = new Unlocker();
   try {
-    wipe((await unlocker.unlock({ slots: own, password, repositoryId })).secret);
+    wipe((await unlocker.unlock({ slots: own, unread, password, repositoryId })).secret);
     return;
   } catch (error) {
     const opensNone =
@@ -183,7 +184,7 @@ async function findKey(
   store: ObjectStore,
   { encryption, password }: Configuration,
   descriptors: readonly Descriptor[],
-  slots: readonly StoredSlot[],
+  { slots, unread }: StoredSlots,
   call: Call,
 ): Promise<RepositoryKey> {
   const named = descriptors.map(({ repository }) => repository);
@@ -205,7 +206,10 @@ async function findKey(
       const own = slots.filter(({ bytes }) => repositoryOfSlot(bytes) === repositoryId);
       if (own.length === 0) continue;
       try {
-        const { secret } = await unlocker.unlock({ slots: own, password: await password(), repositoryId });
+        const { secret } = await unlocker.unlock({
+          ...{ slots: own, unread, repositoryId },
+          password: await password(),
+        });
         return { repositoryId, secret };
       } catch (error) {
         failure ??= error;

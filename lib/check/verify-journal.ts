@@ -7,6 +7,7 @@ import { randomBytes } from '../crypto/index.js';
 import type { PackName } from '../pack/types.js';
 import { makeDirectories } from '../posix/new-directory.js';
 import { reasonOf } from '../posix/reason.js';
+import { readOwnFile } from '../posix/small-file.js';
 
 /** What was in order so long ago need not be any more. */
 const longest_ns = 7n * 24n * 3600n * 1_000_000_000n;
@@ -46,8 +47,11 @@ export class VerifyJournal {
     const { seed } = this.#beginning;
     this.#write(() => {
       makeDirectories(options.directory);
+      // What is no file would be waited for.
+      fs.rmSync(this.#file, { force: true });
       fs.writeFileSync(this.#file, `${JSON.stringify({ selection, began_ns: String(now_ns), seed })}\n`, {
         mode: 0o600,
+        flag: 'wx',
       });
     });
   }
@@ -82,7 +86,7 @@ export class VerifyJournal {
     let lines: string[];
     let beginning: Beginning | undefined;
     try {
-      lines = fs.readFileSync(this.#file, 'utf8').split('\n');
+      lines = (readOwnFile(this.#file) ?? '').split('\n');
       beginning = toBeginning(lines[0]!);
     } catch {
       return false;

@@ -30,6 +30,16 @@ function wrong(file: string, line: number, message: string, guidance?: string): 
 }
 
 /**
+ * ' 'KEY'' for a message, or nothing for what does not look like a key: it may be the beginning of a secret whose line was
+ * mistyped, such as 'secret_key abc=' without a separator, or that goes on in a line of its own.
+ */
+export function keyInWords(key: string): string {
+  const isWord = /^[a-z]+([_-][a-z]+)*$/.test(key) && key.length <= 24;
+  const isGlued = /^(crypt_password|secret_key|access_key).{3}/.test(key);
+  return isWord && !isGlued ? ` '${key}'` : '';
+}
+
+/**
  * The sections of a file in their order. Rules (ConfigParser with its defaults, strict, without interpolation): the first ':'
  * or '=' ends the key; comments are whole lines that begin with '#' or ';', never the end of a line; a line indented deeper
  * than its key goes on with the value, empty lines inside of it too; a section or a key twice is an error ('config.syntax').
@@ -84,7 +94,12 @@ export function parseIni(text: string, file: string): IniSection[] {
     const key = content.slice(0, separator).trim().toLowerCase();
     const before = section.entries.find((other) => other.key === key);
     if (before !== undefined)
-      throw wrong(file, line, `'${key}' stands in line ${before.line} already`, 'remove one of the two');
+      throw wrong(
+        file,
+        line,
+        `the key${keyInWords(key)} stands in line ${before.line} already`,
+        'remove one of the two',
+      );
     section.entries.push({ key, lines: [content.slice(separator + 1).trim()], line });
     isInValue = true;
   }

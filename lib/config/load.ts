@@ -10,6 +10,7 @@ import {
   type SourceConfiguration,
   type StoreConfiguration,
 } from '../repository/types.js';
+import { distrustedOnWay, distrustInWords } from '../posix/trust.js';
 import { parseIni, type IniSection } from './ini.js';
 import {
   findConfiguration,
@@ -18,7 +19,7 @@ import {
   type ConfigurationText,
   type Surroundings,
 } from './locate.js';
-import { nearest } from './nearest.js';
+import { isNear, nearest } from './nearest.js';
 import { passwordSource, type AskPassword, type PasswordEntry } from './password.js';
 import { Section, type PathBase } from './section.js';
 import {
@@ -35,7 +36,7 @@ export interface LoadOptions extends Surroundings {
   readonly file?: string | undefined;
   /** Undefined where nobody can be asked. */
   readonly ask?: AskPassword | undefined;
-  /** Stops a password command. */
+  /** Ends every wait for what is read or run. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -57,6 +58,8 @@ const keysOf = {
 } as const;
 
 type SectionKind = keyof typeof keysOf;
+
+const knownSections = ['main', 's3', 'directory', 'source NAME'] as const;
 
 // First come, first kept: a key that several sections take belongs to the one that a reader would look into first.
 const homes = new Map<string, string>();
@@ -90,11 +93,14 @@ class Sections {
       } else if (section.name === 'main' || section.name === 's3' || section.name === 'directory') {
         this.single[section.name] = new Section(file, section, base, keysOf[section.name], homes);
       } else {
+        const likely = nearest(section.name, knownSections);
+        // What is nothing like a section may be the rest of a secret.
+        const shown = isNear(section.name, likely) ? ` [${section.name}]` : '';
         throw wrongFile(
           file,
           'config.unknown_section',
-          `, line ${section.line}: unknown section [${section.name}]`,
-          `the nearest right one is [${nearest(section.name, ['main', 's3', 'directory', 'source NAME'])}]`,
+          `, line ${section.line}: unknown section${shown}`,
+          shown === '' ? `the sections are ${knownSections.map((known) => `[${known}]`).join(', ')}` : `the nearest right one is [${likely}]`,
         );
       }
     }
@@ -129,6 +135,12 @@ function readStore(file: string, sections: Sections): StoreConfiguration {
       "write the bucket's name alone, and what follows it as 'prefix = …'",
     );
   const endpoint = s3.text('endpoint');
+  if (endpoint?.includes('@') === true)
+    throw s3.wrong(
+      'endpoint',
+      "'endpoint' has something in front of a '@', where a user and a password would stand",
+      "write the keys as 'access_key' and 'secret_key', and the address without them",
+    );
   if (endpoint !== undefined && !/^https?:\/\/[^/]/.test(endpoint))
     throw s3.wrong(
       'endpoint',
@@ -195,6 +207,7 @@ function readSources(sections: Sections): SourceConfiguration[] {
 function readPassword(
   main: Section | undefined,
   encryption: Configuration['encryption'],
+  mayRunCommands: boolean,
 ): PasswordEntry | undefined {
   const given = passwordKeys.filter((key) => main?.has(key));
   const [first, second] = given;
@@ -203,6 +216,12 @@ function readPassword(
     throw main.wrong(second, `both '${first}' and '${second}' give the password`, 'keep one of them');
   if (encryption === 'none')
     throw main.wrong(first, `'encryption = none' needs no '${first}'`, 'remove one of the two');
+  if (first === 'password_command' && !mayRunCommands)
+    throw main.wrong(
+      first,
+      `'${first}' is not run, because the current directory, where this file was found, belongs to another user`,
+      'if you trust what stands in the file, name it with -c FILE',
+    );
   if (first === 'password_file') return { kind: 'file', path: main.path(first)! };
   const value = main.text(first)!;
   return first === 'crypt_password' ? { kind: 'text', password: value } : { kind: 'command', command: value };
@@ -211,7 +230,12 @@ function readPassword(
 function readEncryption(main: Section | undefined): Configuration['encryption'] {
   const value = main?.text('encryption') ?? 'password';
   if (value === 'password' || value === 'none') return value;
-  throw main!.wrong('encryption', `'encryption' is '${value}'`, "write 'password' or 'none'");
+  // Not what it is: somebody may have taken it for the place of the password.
+  throw main!.wrong(
+    'encryption',
+    "'encryption' is neither 'password' nor 'none'",
+    "write 'password' or 'none'; the password itself is 'crypt_password'",
+  );
 }
 
 function readHost(main: Section | undefined): string {
@@ -235,7 +259,7 @@ async function secretWarnings(
   store: StoreConfiguration,
   password: PasswordEntry | undefined,
 ): Promise<string[]> {
-  const warnings: string[] = [];
+  const warnings = [...found.warnings];
   const hasSecret = password?.kind === 'text' || (store.kind === 's3' && store.secretKey !== undefined);
   if (hasSecret && (found.mode & readableByOthers) !== 0)
     warnings.push(`others can read ${found.file}, and there is a secret in it: chmod 600 ${found.file}`);
@@ -243,6 +267,11 @@ async function secretWarnings(
     const status = await stat(password.path).catch(() => undefined);
     if (status !== undefined && (status.mode & readableByOthers) !== 0)
       warnings.push(`others can read the password file ${password.path}: chmod 600 ${password.path}`);
+    const changed = status?.isFile() === true ? distrustedOnWay(password.path) : undefined;
+    if (changed !== undefined)
+      warnings.push(
+        `others can change the password file ${password.path}: ${distrustInWords(changed)}`,
+      );
   }
   return warnings;
 }
@@ -252,7 +281,7 @@ async function secretWarnings(
  * ('config.none', 'config.unreadable', 'config.syntax', 'config.unknown_key', …).
  */
 export async function loadConfiguration(options: LoadOptions): Promise<Configuration> {
-  const found = await findConfiguration(options.file, options);
+  const found = await findConfiguration(options.file, options, options.signal);
   if (found === undefined) throw noConfiguration(options);
   const { file, text } = found;
   const sections = new Sections(file, parseIni(text, file), { directory: dirname(file), home: options.home });
@@ -261,7 +290,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
   const sources = readSources(sections);
   refuseSourceInRepository(file, store, sources);
   const encryption = readEncryption(main);
-  const password = readPassword(main, encryption);
+  const password = readPassword(main, encryption, found.mayRunCommands);
   return {
     file,
     store,

@@ -32,3 +32,8 @@ export function nearest(word: string, candidates: readonly string[]): string {
   }
   return best;
 }
+
+/** Whether one word may well be the other, mistyped. */
+export function isNear(word: string, other: string): boolean {
+  return distance(word.toLowerCase(), other.toLowerCase()) <= Math.max(1, word.length / 3);
+}

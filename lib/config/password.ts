@@ -2,11 +2,15 @@
 // fetched when it is first needed, never before, and never appears in an argument list or in an error.
 
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { RrbackupError, interrupted } from '../errors/index.js';
+import { endTree } from '../posix/process-tree.js';
 import { reasonOf } from '../posix/reason.js';
+import { readNamedFile, readStream } from '../posix/small-file.js';
 import type { PasswordSource } from '../repository/types.js';
 import type { Surroundings } from './locate.js';
+
+/** Of a password file or of what a command prints. */
+const most_bytes = 64 * 1024;
 
 /** The entry of the configuration file that gives the password. */
 export type PasswordEntry =
@@ -25,11 +29,12 @@ function firstLine(text: string): string {
   return text.split(/\r?\n/, 1)[0]!;
 }
 
-async function fromFile(path: string): Promise<string> {
+async function fromFile(path: string, signal: AbortSignal | undefined): Promise<string> {
   let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    ({ bytes } = await readNamedFile(path, { most_bytes, signal, firstLine: true }));
   } catch (error) {
+    if (error instanceof RrbackupError) throw error;
     throw noPassword(
       `the password file ${path} cannot be read: ${reasonOf(error)}`,
       'name a file that is there and that you, and you alone, can read',
@@ -43,48 +48,69 @@ async function fromFile(path: string): Promise<string> {
   return password;
 }
 
-/** Standard input and standard error stay the user's, so that `pass`, `gpg` or `secret-tool` can ask their own questions. */
+/** What may be told of a command: its program, for a token may stand in what follows, or before it (`TOKEN=… program`). */
+function inWords(command: string): string {
+  const [program = ''] = command.trim().split(/\s/, 1);
+  return /^[\w./+-]+$/.test(program) ? ` (${program} …)` : '';
+}
+
+/**
+ * Standard input and standard error stay the user's, so that `pass`, `gpg` or `secret-tool` can ask their own questions. What is
+ * interrupted is ended with all that it has started; there is nothing that it could have left half done.
+ */
 async function fromCommand(
   command: string,
   surroundings: Surroundings,
-  signal?: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<string> {
-  const chunks: Buffer[] = [];
-  const status = await new Promise<string>((settle) => {
-    const child = spawn('sh', ['-c', command], {
-      cwd: surroundings.cwd,
-      env: { ...surroundings.environment },
-      stdio: ['inherit', 'pipe', 'inherit'],
-    });
-    // Ctrl-C reaches the command as well, a signal to this process does not; what it has started may hold its output open.
-    const stop = (): void => {
-      child.kill();
-      child.stdout.destroy();
-      settle('interrupted');
-    };
-    signal?.addEventListener('abort', stop, { once: true });
-    child.on('exit', () => signal?.removeEventListener('abort', stop));
-    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-    child.on('error', (error) => settle(error.message));
-    child.on('close', (code, signal) =>
-      settle(code === 0 ? '' : signal === null ? `status ${code}` : signal),
+  if (signal?.aborted === true) throw interrupted();
+  const child = spawn('sh', ['-c', command], {
+    cwd: surroundings.cwd,
+    env: { ...surroundings.environment },
+    stdio: ['inherit', 'pipe', 'inherit'],
+  });
+  const ended = new Promise<string>((settle) => {
+    child.on('error', (error) => settle(`an error: ${reasonOf(error)}`));
+    child.on('close', (code, killedBy) =>
+      settle(code === 0 ? '' : killedBy === null ? `status ${code}` : killedBy),
     );
   });
-  if (signal?.aborted === true) throw interrupted();
+  let output: Buffer;
+  let status: string;
+  try {
+    output = await readStream(child.stdout, { most_bytes, signal });
+    status = await unlessAborted(ended, signal);
+  } catch (error) {
+    if (child.pid !== undefined) endTree(child.pid);
+    if (error instanceof RrbackupError) throw error;
+    throw noPassword(
+      `the output of the password command${inWords(command)} cannot be used: ${reasonOf(error)}`,
+      'it has to print the password as the first line of its output, and not much more',
+    );
+  }
+  const password = firstLine(output.toString('utf8'));
+  output.fill(0);
   if (status !== '')
     throw noPassword(
-      `the password command ended with ${status}: ${command}`,
+      `the password command${inWords(command)} ended with ${status}`,
       "run it by hand to see why, or correct 'password_command' in the configuration",
     );
-  const output = Buffer.concat(chunks);
-  const password = firstLine(output.toString('utf8'));
-  for (const bytes of [...chunks, output]) bytes.fill(0);
   if (password === '')
     throw noPassword(
-      `the password command printed nothing: ${command}`,
+      `the password command${inWords(command)} printed nothing`,
       'it has to print the password as the first line of its output',
     );
   return password;
+}
+
+/** Rejects with 'interrupted' where the signal comes first. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(interrupted());
+    if (signal?.aborted === true) return onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    void work.then(resolve, reject).finally(() => signal?.removeEventListener('abort', onAbort));
+  });
 }
 
 /** A source that remembers the answer, so that nobody is asked twice in one run. */
@@ -96,7 +122,7 @@ export function passwordSource(
 ): PasswordSource {
   const fetch = async (purpose: 'open' | 'create'): Promise<string> => {
     if (entry?.kind === 'text') return entry.password;
-    if (entry?.kind === 'file') return fromFile(entry.path);
+    if (entry?.kind === 'file') return fromFile(entry.path, signal);
     if (entry?.kind === 'command') return fromCommand(entry.command, surroundings, signal);
     const fromEnvironment = surroundings.environment['RRBACKUP_PASSWORD'];
     if (fromEnvironment) return fromEnvironment;

@@ -3,7 +3,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { parseSize } from '../bytes/size.js';
 import { RrbackupError } from '../errors/index.js';
-import type { IniEntry, IniSection } from './ini.js';
+import { keyInWords, type IniEntry, type IniSection } from './ini.js';
 import { nearest } from './nearest.js';
 
 /** Where paths in the file are counted from. */
@@ -45,7 +45,7 @@ export class Section {
       throw new RrbackupError({
         code: 'config.unknown_key',
         kind: 'usage',
-        message: `${file}, line ${entry.line}: unknown key '${entry.key}' in [${section.name}]`,
+        message: `${file}, line ${entry.line}: unknown key${keyInWords(entry.key)} in [${section.name}]`,
         guidance:
           home === undefined
             ? `the nearest right one is '${nearest(entry.key, known)}'; [${section.name}] takes ${known.join(', ')}`

@@ -10,4 +10,4 @@ export type { Password, Passwords, RemoveOptions } from './manage.js';
 export { createSlot, openSlot, repositoryOfSlot } from './slots.js';
 export type { NewSlot } from './slots.js';
 export { isStored, Unlocker } from './unlock.js';
-export type { StoredSlot, UnlockOptions } from './unlock.js';
+export type { StoredSlot, StoredSlots, UnlockOptions } from './unlock.js';

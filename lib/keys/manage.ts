@@ -7,13 +7,17 @@ import type { Call, ObjectStore, StoredObject } from '../store/types.js';
 import { maximumJson_bytes } from './json.js';
 import { createSlot, parseSlot, slotIdPattern } from './slots.js';
 import type { KeySlot, NewSlot } from './slots.js';
-import type { StoredSlot } from './unlock.js';
+import type { StoredSlot, StoredSlots } from './unlock.js';
 
 const prefix = 'keys/';
 const noSlotCodes = new Set(['store.missing', 'store.too_large']);
 
-/** A bound for stores where somebody has written many: the oldest by the store's clock, which an attacker comes after. */
+/**
+ * A bound for stores where somebody has written many: the oldest by the store's clock, which an attacker comes after, and a few
+ * of the newest, so that a password that is added now, with an exported key, opens at least once: then this machine knows it.
+ */
 const maximumSlots = 256;
+const newestSlots = 32;
 
 export interface Password {
   readonly slot: string;
@@ -26,10 +30,12 @@ export interface Passwords {
   readonly passwords: readonly Password[];
   /** Object keys under keys/ that hold no slot of this repository. */
   readonly unreadable: readonly string[];
+  /** Further objects there, of which nothing is said: more than any repository has. */
+  readonly unread: number;
 }
 
-/** What an Unlocker wants: every stored version of every slot. */
-export async function readSlots(store: ObjectStore, call: Call = {}): Promise<StoredSlot[]> {
+/** What an Unlocker wants: every stored version of every slot, unless there are far too many. */
+export async function readSlots(store: ObjectStore, call: Call = {}): Promise<StoredSlots> {
   const read = async ({ key, versionId }: StoredObject): Promise<StoredSlot[]> => {
     try {
       const bytes = await store.get(key, { ...call, versionId, most_bytes: maximumJson_bytes });
@@ -40,7 +46,8 @@ export async function readSlots(store: ObjectStore, call: Call = {}): Promise<St
       return [];
     }
   };
-  return (await Promise.all((await listSlots(store, call)).map(read))).flat();
+  const { objects, unread } = await listSlots(store, call);
+  return { slots: (await Promise.all(objects.map(read))).flat(), unread };
 }
 
 /** Makes a slot for one more password and stores it. Takes about 0.2 s. */
@@ -63,7 +70,8 @@ export async function listPasswords(
 ): Promise<Passwords> {
   const found = new Map<string, KeySlot>();
   const unreadable = new Set<string>();
-  for (const { key, bytes } of await readSlots(store, call)) {
+  const { slots, unread } = await readSlots(store, call);
+  for (const { key, bytes } of slots) {
     const slot = parseOwn(key, bytes, repositoryId);
     if (slot !== undefined) found.set(key, slot);
     else unreadable.add(key);
@@ -72,6 +80,7 @@ export async function listPasswords(
   return {
     passwords: passwords.sort((a, b) => (a.created < b.created ? -1 : a.created > b.created ? 1 : 0)),
     unreadable: [...unreadable].filter((key) => !found.has(key)),
+    unread,
   };
 }
 
@@ -122,15 +131,22 @@ function parseOwn(key: string, bytes: Uint8Array, repositoryId: string): KeySlot
   }
 }
 
-async function listSlots(store: ObjectStore, call: Call): Promise<StoredObject[]> {
+async function listSlots(store: ObjectStore, call: Call): Promise<{ objects: StoredObject[]; unread: number }> {
   let objects: StoredObject[] = [];
+  let count = 0;
   for await (const object of store.list(prefix, call)) {
-    if (object.size_bytes <= maximumJson_bytes) objects.push(object);
-    if (objects.length === 2 * maximumSlots) objects = oldestOf(objects);
+    if (object.size_bytes > maximumJson_bytes) continue;
+    count++;
+    objects.push(object);
+    if (objects.length === 2 * maximumSlots) objects = chosenOf(objects);
   }
-  return oldestOf(objects);
+  objects = chosenOf(objects);
+  return { objects, unread: count - objects.length };
 }
 
-function oldestOf(objects: StoredObject[]): StoredObject[] {
-  return objects.sort((a, b) => a.modified_ms - b.modified_ms).slice(0, maximumSlots);
+/** By the store's clock. */
+function chosenOf(objects: StoredObject[]): StoredObject[] {
+  if (objects.length <= maximumSlots) return objects;
+  objects.sort((a, b) => a.modified_ms - b.modified_ms);
+  return [...objects.slice(0, maximumSlots - newestSlots), ...objects.slice(-newestSlots)];
 }

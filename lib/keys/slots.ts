@@ -31,7 +31,12 @@ export const slotIdPattern = /^[0-9a-f]{16}$/;
  * OWASP asks for (19 MiB, 2 passes) and what a guess costs with kopia (scrypt over 64 MiB). Measured: 140 ms on one core; a
  * third pass would take 70 more and make guessing dearer by half, which is less than one letter of a password does.
  */
-const defaultCost: PasswordCost = { ops: 2, memory_bytes: 64 * MiB };
+export const defaultCost: PasswordCost = { ops: 2, memory_bytes: 64 * MiB };
+
+/** What a try costs, in proportion. */
+export function workOf({ ops, memory_bytes }: PasswordCost): number {
+  return ops * memory_bytes;
+}
 
 /**
  * What is refused whoever wrote it. Weaker: somebody who can write to the store could otherwise have us use a password in

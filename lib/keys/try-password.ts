@@ -2,7 +2,7 @@
 // unlock.ts. One slot that is damaged or foreign does not keep the others from opening.
 
 import { damaged, RrbackupError, toRrbackupError } from '../errors/index.js';
-import { openParsedSlot, parseSlot } from './slots.js';
+import { defaultCost, openParsedSlot, parseSlot, workOf } from './slots.js';
 import type { KeySlot } from './slots.js';
 import type { Unlocked, UnlockOptions } from './unlock.js';
 
@@ -12,13 +12,26 @@ interface Readable {
   readonly index: number;
 }
 
-/** Errors as `Unlocker.unlock`. Needs cryptoReady. */
-export function tryPassword(options: UnlockOptions): Unlocked {
+/**
+ * All work that one password is worth: that of 256 slots as we write them, half a minute of one core. Somebody who can write to
+ * the store could otherwise have us work for as long as there are slots, each as dear as is allowed.
+ */
+const mostWork = 256 * workOf(defaultCost);
+
+/** Errors as `Unlocker.unlock`. Needs cryptoReady. `open`: another in tests, which takes less time. */
+export function tryPassword(options: UnlockOptions, open = openParsedSlot): Unlocked {
   const { readable, problems } = readSlots(options);
+  let work = 0;
+  let tried = 0;
   for (const { slot, index } of readable) {
-    const secret = openParsedSlot(slot, options.password);
+    work += workOf(slot.cost);
+    if (work > mostWork) break;
+    tried++;
+    const secret = open(slot, options.password);
     if (secret !== undefined) return { secret, index };
   }
+  if (options.unread > 0 || tried < readable.length)
+    throw flood({ tried, stored: options.slots.length + options.unread });
   if (readable.length === 0) throw problems[0] ?? noSlots();
   const ids = new Set(readable.map(({ slot }) => slot.slot)).size;
   const unreadable = problems.length === 0 ? '' : ` (${problems.length} more are not readable)`;
@@ -29,6 +42,19 @@ export function tryPassword(options: UnlockOptions): Unlocked {
     guidance:
       'give the password that the repository was made with, or one that was added with rrbackup key add',
     ...(problems.length === 0 ? {} : { cause: problems[0] }),
+  });
+}
+
+function flood({ tried, stored }: { tried: number; stored: number }): RrbackupError {
+  return new RrbackupError({
+    code: 'keys.flood',
+    kind: 'tampered',
+    message:
+      `${stored} objects lie under keys/, more than any repository has: somebody has put them there, and the password opens ` +
+      `none of the ${tried} key slots that were tried`,
+    guidance:
+      'find out who can write to this store, and remove from keys/ what is not yours; a machine that has opened the ' +
+      'repository before still does, and an exported key opens it anywhere: rrbackup recover --key-file FILE',
   });
 }
 
@@ -55,6 +81,5 @@ function readSlots(options: UnlockOptions): { readable: Readable[]; problems: Rr
       problems.push(toRrbackupError(error));
     }
   }
-  const work = ({ slot: { cost } }: Readable): number => cost.ops * cost.memory_bytes;
-  return { readable: readable.sort((a, b) => work(a) - work(b)), problems };
+  return { readable: readable.sort((a, b) => workOf(a.slot.cost) - workOf(b.slot.cost)), problems };
 }

@@ -11,9 +11,15 @@ export interface StoredSlot {
   readonly bytes: Uint8Array;
 }
 
-export interface UnlockOptions {
+/** Of all that lie under keys/, those that are worth a try. */
+export interface StoredSlots {
   /** Several versions of one slot may be among them. */
   readonly slots: readonly StoredSlot[];
+  /** How many more there are: no repository of ours has so many, so somebody has put them there. */
+  readonly unread: number;
+}
+
+export interface UnlockOptions extends StoredSlots {
   readonly password: string;
   readonly repositoryId: string;
 }
@@ -36,7 +42,7 @@ export class Unlocker {
 
   /**
    * The repository secret (32 bytes; the caller wipes it when the keys are derived) and the slot that gave it. Errors:
-   * 'keys.wrong_password'; 'keys.none' if there is no slot at all; and where no slot is even readable, what is wrong with
+   * 'keys.wrong_password'; 'keys.flood' if there are more slots than can be tried; 'keys.none' if there is no slot at all; and where no slot is even readable, what is wrong with
    * the first of them.
    */
   async unlock(options: UnlockOptions): Promise<{ secret: Buffer; slot: StoredSlot }> {

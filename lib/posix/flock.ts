@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import { check, declare, errorCode } from './libc.js';
+import { readOwnFile } from './small-file.js';
 
 const flock = declare('int flock(int fd, int operation)');
 const LOCK_EX = 2;
@@ -25,7 +26,8 @@ export function tryLockDescriptor(fd: number): boolean {
 
 /** Takes the lock without waiting; undefined if another process (or this one) has it. Writes our pid into the file, if it can. */
 export function tryLock(path: string): Lock | undefined {
-  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+  const fd = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   try {
     if (!tryLockDescriptor(fd)) {
       fs.closeSync(fd);
@@ -58,7 +60,7 @@ function writePid(fd: number): void {
 /** The process id that the holder wrote, for a message; undefined if the file does not tell. */
 export function lockHolder(path: string): number | undefined {
   try {
-    const pid = Number.parseInt(fs.readFileSync(path, 'utf8'), 10);
+    const pid = Number.parseInt(readOwnFile(path) ?? '', 10);
     return pid > 0 ? pid : undefined;
   } catch {
     return undefined;

@@ -9,6 +9,7 @@ import { systemClock } from '../clock.js';
 import { loadZstd } from '../compression/index.js';
 import { RrbackupError } from '../errors/index.js';
 import type { LocalBlocksSettings } from '../pack/index.js';
+import { distrustedOnWay, distrustInWords, foreignGuidance } from '../posix/trust.js';
 import type { ObjectStore } from '../store/types.js';
 import type { Identified } from './identify.js';
 import type { OpenedConfiguration, OpenOptions } from './open.js';
@@ -57,7 +58,7 @@ export async function assemble(parts: Parts): Promise<Repository> {
     host: configuration.host,
     clock: options.clock ?? systemClock,
     ...(options.onWarning && { onWarning: (message) => options.onWarning?.(message) }),
-    localBlocks: scratch === undefined ? await localBlocksOf(configuration, repositoryId) : { kind: 'none' },
+    localBlocks: scratch === undefined ? await localBlocksOf(configuration, repositoryId, options.onWarning) : { kind: 'none' },
     ownPaths: [
       ...(configuration.store?.kind === 'directory' ? [configuration.store.path] : []),
       ...[catalogPath, pastPath(catalogPath)].flatMap((file) =>
@@ -112,9 +113,18 @@ async function openSomewhere(
 async function localBlocksOf(
   { store, cacheDirectory, cacheSize_bytes: maximum_bytes = defaultCacheSize_bytes }: OpenedConfiguration,
   repositoryId: string,
+  onWarning: OpenOptions['onWarning'],
 ): Promise<LocalBlocksSettings> {
   if (store?.kind === 'directory') return { kind: 'directory', path: path.resolve(store.path) };
   const cache = path.join(cacheDirectory, repositoryId, 'blocks');
+  const foreign = distrustedOnWay(cache);
+  if (foreign !== undefined) {
+    if (maximum_bytes > 0)
+      onWarning?.(
+        `what is read is not kept on this disk: ${distrustInWords(foreign)}; ${foreignGuidance('XDG_CACHE_HOME', foreign)}`,
+      );
+    return { kind: 'none' };
+  }
   if (maximum_bytes > 0) return { kind: 'cache', path: cache, maximum_bytes };
   // Where that cannot be done there is nothing to gain by saying so: it is not used.
   await fs.promises.rm(cache, { recursive: true, force: true }).catch(() => undefined);

@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { Catalog } from '../catalog/index.js';
 import type { CatalogReader } from '../catalog/types.js';
 import type { ChunkId, PackName } from '../pack/types.js';
+import { readOwnFile } from '../posix/small-file.js';
 
 /** By pack: all of its blocks, or these. Plain data. */
 export type GoneBlocks = ReadonlyMap<PackName, 'all' | ReadonlySet<number>>;
@@ -23,13 +24,8 @@ const packName = /^[0-9a-f]{64}$/;
 /** Empty where nothing is remembered, or nothing that can be read. */
 export function recallGone(directory: string): GoneBlocks {
   const gone = new Map<PackName, 'all' | Set<number>>();
-  let text: string;
   try {
-    text = fs.readFileSync(path.join(directory, fileName), 'utf8');
-  } catch {
-    return gone;
-  }
-  try {
+    const text = readOwnFile(path.join(directory, fileName)) ?? '{}';
     for (const [name, blocks] of Object.entries(JSON.parse(text) as Record<string, unknown>)) {
       if (!packName.test(name)) continue;
       if (blocks === 'all') gone.set(name, blocks);

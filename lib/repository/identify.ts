@@ -65,7 +65,7 @@ async function fromMemory(
     return undefined;
   const unlocking = secretOf(
     descriptor,
-    known.slot === undefined ? [] : [known.slot],
+    { slots: known.slot === undefined ? [] : [known.slot], unread: 0 },
     configuration,
     unlocker,
   );

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { RrbackupError } from '../errors/index.js';
 import { descriptorKey, isStored, type StoredSlot } from '../keys/index.js';
 import { maximumJson_bytes } from '../keys/json.js';
+import { readOwnFile } from '../posix/small-file.js';
 import type { Call, ObjectStore } from '../store/types.js';
 
 export interface Opening {
@@ -37,7 +38,8 @@ const isSlotKey = (value: unknown): boolean =>
 /** Undefined where nothing is remembered, or nothing that this program wrote: it is a copy of what the store holds. */
 export function recallOpening(directory: string): Opening | undefined {
   try {
-    return openingOf(JSON.parse(fs.readFileSync(path.join(directory, fileName), 'utf8')) as Remembered);
+    const text = readOwnFile(path.join(directory, fileName));
+    return text === undefined ? undefined : openingOf(JSON.parse(text) as Remembered);
   } catch {
     return undefined;
   }

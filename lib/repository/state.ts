@@ -7,8 +7,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { sha256 } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
-import { makeDirectories } from '../posix/new-directory.js';
 import { errorCode, reasonOf } from '../posix/reason.js';
+import { readOwnFile } from '../posix/small-file.js';
+import { distrustedOnWay, distrustInWords, foreignGuidance, makeTrustedDirectories } from '../posix/trust.js';
 
 export interface Pin {
   readonly sequence: number;
@@ -39,7 +40,9 @@ export class LocationState {
     this.directory = path.join(stateDirectory, sha256(Buffer.from(location)).toString('hex').slice(0, 16));
   }
 
+  /** Throws 'state.foreign' where another user could change what is remembered, or have it written to another place. */
   recall(): Memory | undefined {
+    this.#refuseForeign();
     const file = path.join(this.directory, 'repository.json');
     const text = readIfThere(file);
     if (text === undefined) return undefined;
@@ -58,22 +61,32 @@ export class LocationState {
     this.#replace('repository.json', text);
   }
 
-  /** Where everything here is kept. Errors: 'state.denied'. */
+  /** Where everything here is kept. Errors: 'state.denied', 'state.foreign'. */
   makeDirectory(): void {
     try {
-      makeDirectories(this.directory);
+      this.#refuseForeign(makeTrustedDirectories(this.directory));
     } catch (error) {
-      throw denied(this.directory, error);
+      throw error instanceof RrbackupError ? error : denied(this.directory, error);
     }
+  }
+
+  #refuseForeign(found = distrustedOnWay(this.directory)): void {
+    if (found === undefined) return;
+    throw new RrbackupError({
+      code: 'state.foreign',
+      kind: 'usage',
+      message: `what this machine remembers of its repositories would be in other hands: ${distrustInWords(found)}`,
+      guidance: foreignGuidance('XDG_STATE_HOME', found),
+    });
   }
 
   /** Does what writes into the directory. Undefined, and a warning the first time, where the system does not let it. */
   attempt<Result>(work: () => Result): Result | undefined {
     try {
-      makeDirectories(this.directory);
+      this.#refuseForeign(makeTrustedDirectories(this.directory));
       return work();
     } catch (error) {
-      if (errorCode(error) === undefined) throw error;
+      if (errorCode(error) === undefined || error instanceof RrbackupError) throw error;
       if (!this.#hasWarned)
         this.#onWarning?.(
           `${this.directory} cannot be written (${reasonOf(error)}), so this machine does not remember what it sees of the ` +
@@ -104,6 +117,7 @@ export class LocationState {
 
   /** Forgets the repository, its pins and journals. */
   forget(): void {
+    this.#refuseForeign();
     fs.rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -179,9 +193,8 @@ const isPin = (value: Pin): boolean =>
 
 function readIfThere(file: string): string | undefined {
   try {
-    return fs.readFileSync(file, 'utf8');
+    return readOwnFile(file);
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined;
     throw denied(file, error);
   }
 }

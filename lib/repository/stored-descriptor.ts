@@ -10,6 +10,7 @@ import {
   readSlots,
   storedDescriptors,
   type StoredSlot,
+  type StoredSlots,
   type Unlocker,
   verifyDescriptor,
 } from '../keys/index.js';
@@ -39,10 +40,12 @@ export interface DescriptorOptions {
   onWarning?(message: string): void;
 }
 
+const noSlots: StoredSlots = { slots: [], unread: 0 };
+
 export class StoredDescriptor {
   readonly #options: DescriptorOptions;
   readonly #credentials: Credentials;
-  #slots: Promise<StoredSlot[]> | undefined;
+  #slots: Promise<StoredSlots> | undefined;
 
   constructor(options: DescriptorOptions) {
     const { encryption, password } = options.credentials;
@@ -88,7 +91,7 @@ export class StoredDescriptor {
     const { store, memory, unlocker, call } = this.#options;
     const descriptor = parseDescriptor(bytes);
     checkIdentity(descriptor, memory, this.#credentials, store);
-    const slots = descriptor.encryption === 'none' ? [] : await (this.#slots ??= readSlots(store, call));
+    const slots = descriptor.encryption === 'none' ? noSlots : await (this.#slots ??= readSlots(store, call));
     const { secret, slot } = await secretOf(descriptor, slots, this.#credentials, unlocker);
     const keys = deriveKeys(secret);
     verifyDescriptor(descriptor, keys);
@@ -105,13 +108,14 @@ function isOfDescriptor(error: unknown): boolean {
 
 export async function secretOf(
   { encryption, repository: repositoryId }: Descriptor,
-  slots: readonly StoredSlot[],
+  { slots, unread }: StoredSlots,
   { password }: Credentials,
   unlocker: Unlocker | undefined,
 ): Promise<{ secret: Buffer; slot: StoredSlot | undefined }> {
   if (encryption === 'none' || unlocker === undefined)
     return { secret: publicSecret(repositoryId), slot: undefined };
-  return unlocker.unlock({ slots, password: slots.length === 0 ? '' : await password(), repositoryId });
+  const given = slots.length === 0 ? '' : await password();
+  return unlocker.unlock({ slots, unread, password: given, repositoryId });
 }
 
 function checkIdentity(

@@ -104,9 +104,9 @@ void t.test(
   async (t) => {
     const { machine, key } = await encrypted(t);
     t.strictSame((await recovered(t, machine, password('first'), key)).notes, []);
-    t.equal((await readSlots(machine.store)).length, 1);
+    t.equal((await readSlots(machine.store)).slots.length, 1);
     t.match((await recovered(t, machine, password('second'), key)).notes, [/your password/]);
-    t.equal((await readSlots(machine.store)).length, 2, 'the other one still opens');
+    t.equal((await readSlots(machine.store)).slots.length, 2, 'the other one still opens');
     for (const text of ['first', 'second'])
       await (await machine.open({}, { configuration: password(text) })).close();
   },

@@ -64,7 +64,7 @@ t.test('what is not INI is named with its line', async (t) => {
   t.equal(message('[main'), "/etc/x.ini, line 1: neither '[section]' nor 'key: value' nor a comment");
   t.equal(message('[main]\n: x'), "/etc/x.ini, line 2: neither '[section]' nor 'key: value' nor a comment");
   t.equal(message('a: b'), '/etc/x.ini, line 1: a value before the first section');
-  t.equal(message('[main]\na: 1\nA = 2'), "/etc/x.ini, line 3: 'a' stands in line 2 already");
+  t.equal(message('[main]\na: 1\nA = 2'), "/etc/x.ini, line 3: the key 'a' stands in line 2 already");
   t.equal(message('[main]\na: 1\n[main]'), '/etc/x.ini, line 3: section [main] stands in line 1 already');
 });
 

@@ -263,7 +263,11 @@ t.test('each mistake has its sentence', async (t) => {
       "line 3: 'encryption = none' needs no 'crypt_password'",
       'remove one',
     ],
-    [`${main}encryption = aes\n${store}`, "line 3: 'encryption' is 'aes'", "write 'password' or 'none'"],
+    [
+      `${main}encryption = my secret\n${store}`,
+      "line 3: 'encryption' is neither 'password' nor 'none'",
+      "write 'password' or 'none'",
+    ],
     [`${main}host = a/b\n${store}`, "line 3: 'a/b' cannot name this machine", 'host = …'],
     [`${main}[s3]\nbucket = b/c\n`, "line 4: 'b/c' is no name of a bucket", 'prefix'],
     [

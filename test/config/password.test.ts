@@ -42,13 +42,13 @@ tap.test('a password command: the first line that it prints', async (t) => {
   t.equal(await passwordSource({ kind: 'command', command: 'echo "$WORD"; echo more' }, world)(), 'secret');
   await t.rejects(passwordSource({ kind: 'command', command: 'echo x; exit 3' }, world)(), {
     code: 'config.no_password',
-    message: 'the password command ended with status 3: echo x; exit 3',
+    message: 'the password command (echo …) ended with status 3',
   });
   await t.rejects(passwordSource({ kind: 'command', command: 'kill -TERM $$' }, world)(), {
     message: /ended with SIGTERM/,
   });
   await t.rejects(passwordSource({ kind: 'command', command: 'true' }, world)(), {
-    message: 'the password command printed nothing: true',
+    message: 'the password command (true …) printed nothing',
   });
 });
 

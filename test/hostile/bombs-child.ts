@@ -49,7 +49,7 @@ const readers: Readonly<Record<string, (bytes: Buffer, place: string) => unknown
   },
   slot(bytes) {
     const slots = [{ key: 'keys/0123456789abcdef', versionId: '', bytes }];
-    tryPassword({ slots, password: 'password', repositoryId });
+    tryPassword({ slots, unread: 0, password: 'password', repositoryId });
   },
   /** A whole repository in a directory. */
   async place(_bytes, place) {

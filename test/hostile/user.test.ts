@@ -98,6 +98,8 @@ void t.test('downloaded by an ordinary user', { skip: whyNot() }, async (t) => {
     'group of nobody': `2755 ${nobody}`,
   });
 
+  for (const directory of ['repository', 'state', 'cache', 'rrbackup.ini'])
+    await home.run('chown', '-R', '0:0', home.at(directory));
   const roots = await downloaded(home.at('as root'), false);
   t.equal(roots.status, 0, roots.stderr);
   t.match(roots.modes, { 'of root': '6755 0', 'of nobody': `4755 ${nobody}`, null: '600 0', disk: '600 0' });

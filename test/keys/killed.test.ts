@@ -18,7 +18,7 @@ const add = (store: ObjectStore, password: string) =>
 /** The secret that a password opens; undefined if it opens none. */
 async function opened(store: ObjectStore, password: string): Promise<Buffer | undefined> {
   const slots = await readSlots(store);
-  return unlocker.unlock({ slots, password, repositoryId }).then(
+  return unlocker.unlock({ ...slots, password, repositoryId }).then(
     (result) => result.secret,
     () => undefined,
   );
@@ -28,7 +28,7 @@ const base = new MemoryStore();
 await add(base, 'stays');
 const { slot } = await add(base, 'goes');
 // A slot of several versions takes several calls to remove.
-const [leaving] = (await readSlots(base)).filter(({ key }) => key.endsWith(slot));
+const [leaving] = (await readSlots(base)).slots.filter(({ key }) => key.endsWith(slot));
 await base.put(leaving!.key, leaving!.bytes);
 
 const changes: Readonly<Record<string, (store: ObjectStore) => Promise<unknown>>> = {

@@ -1,5 +1,6 @@
 import t from 'tap';
 
+import { systemClock } from '../../lib/clock.js';
 import { addPassword, listPasswords, readSlots, removePassword } from '../../lib/keys/manage.js';
 import { Unlocker } from '../../lib/keys/unlock.js';
 import { MemoryStore } from '../../lib/store/memory.js';
@@ -17,7 +18,7 @@ const add = (store: MemoryStore, password: string, day = 1) =>
 const unlocker = new Unlocker();
 t.teardown(() => unlocker.close());
 const open = async (store: MemoryStore, password: string) => {
-  const opened = await unlocker.unlock({ slots: await readSlots(store), password, repositoryId });
+  const opened = await unlocker.unlock({ ...(await readSlots(store)), password, repositoryId });
   return { secret: opened.secret, slot: opened.slot.key.slice('keys/'.length) };
 };
 
@@ -77,4 +78,20 @@ t.test('a slot that was overwritten still opens, and removing takes all its vers
   await removePassword(store, { slot: victim.slot, repositoryId });
   await t.rejects(open(store, 'victim'), { code: 'keys.wrong_password', kind: 'wrong_password' });
   for await (const object of store.list(`keys/${victim.slot}`)) t.fail(`${object.key} is still there`);
+});
+
+t.test('of more slots than can be tried the oldest count, and those that were added last', async (t) => {
+  let now_ns = systemClock.now_ns();
+  const store = new MemoryStore({ clock: { ...systemClock, now_ns: () => (now_ns += 1_000_000n) } });
+  const first = await add(store, 'first');
+  for (let index = 0; index < 300; index++)
+    await store.put(`keys/${String(index).padStart(16, '0')}`, Buffer.from('planted'));
+  t.same(await open(store, 'first'), { secret, slot: first.slot });
+  await t.rejects(open(store, 'wrong'), { code: 'keys.flood', kind: 'tampered' });
+  const last = await add(store, 'last');
+  t.same(await open(store, 'last'), { secret, slot: last.slot });
+  t.match(await listPasswords(store, repositoryId), {
+    passwords: [{ slot: first.slot }, { slot: last.slot }],
+    unread: 46,
+  });
 });

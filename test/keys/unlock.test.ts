@@ -1,5 +1,6 @@
 import t from 'tap';
 
+import { tryPassword } from '../../lib/keys/try-password.js';
 import { isStored, Unlocker } from '../../lib/keys/unlock.js';
 import type { StoredSlot } from '../../lib/keys/unlock.js';
 import { MemoryStore } from '../../lib/store/memory.js';
@@ -14,7 +15,8 @@ const alpha = slotFor('alpha');
 const beta = slotFor('beta');
 const unlocker = new Unlocker();
 t.teardown(() => unlocker.close());
-const open = (slots: StoredSlot[], password: string) => unlocker.unlock({ slots, password, repositoryId });
+const open = (slots: StoredSlot[], password: string, unread = 0) =>
+  unlocker.unlock({ slots, unread, password, repositoryId });
 
 t.test('any of several passwords opens, and says which slot it was', async (t) => {
   const slots = [stored(alpha), stored(beta)];
@@ -59,6 +61,32 @@ t.test('a slot planted to cost time is tried last', async (t) => {
   const before_bytes = process.memoryUsage().rss;
   t.same(await open([planted, stored(alpha)], 'alpha'), { secret, slot: stored(alpha) });
   t.ok(process.memoryUsage().rss - before_bytes < 112 * 1024 * 1024);
+});
+
+t.test('more slots than can be tried are named, not taken for a wrong password', async (t) => {
+  t.same(await open([stored(alpha)], 'alpha', 44), { secret, slot: stored(alpha) }, 'the right one opens');
+  await t.rejects(open([stored(alpha)], 'beta', 44), {
+    code: 'keys.flood',
+    kind: 'tampered',
+    message: /^45 objects lie under keys\/, .* none of the 1 key slots that were tried$/,
+    guidance: /recover --key-file/,
+  });
+});
+
+t.test('all tries together have a bound, however dear the planted slots are', async (t) => {
+  const kdf = { ...JSON.parse(beta.bytes.toString()).kdf, ops: 8, memory_bytes: 128 * 1024 * 1024 };
+  const planted = { ...stored(beta), bytes: altered(beta.bytes, { kdf }) };
+  const options = { slots: Array<StoredSlot>(200).fill(planted), unread: 0, password: 'gamma', repositoryId };
+  let tries = 0;
+  t.throws(
+    () =>
+      tryPassword(options, () => {
+        tries++;
+        return undefined;
+      }),
+    { code: 'keys.flood', message: /none of the 32 key slots that were tried$/ },
+  );
+  t.equal(tries, 32);
 });
 
 t.test('a slot is there as long as this very version of it is', async (t) => {

@@ -44,13 +44,13 @@ function readWindow(memory: number, window: Buffer, at: number, end: number): Bu
 export async function secretsOf(directory: string): Promise<Record<string, Buffer>> {
   await cryptoReady();
   const store = await openStore({ kind: 'directory', path: directory });
-  const slots = await readSlots(store);
+  const { slots, unread } = await readSlots(store);
   await store.close();
   const { repository } = JSON.parse(fs.readFileSync(path.join(directory, 'rrbackup.json'), 'utf8')) as {
     repository: string;
   };
   const unlocker = new Unlocker();
-  const { secret } = await unlocker.unlock({ slots, password, repositoryId: repository });
+  const { secret } = await unlocker.unlock({ slots, unread, password, repositoryId: repository });
   await unlocker.close();
   const slot = parseSlot(slots[0]!.bytes, repository);
   const subkeys = Object.entries(deriveKeys(secret)).map(([name, key]) => [

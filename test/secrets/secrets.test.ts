@@ -45,7 +45,7 @@ async function repositorySecret(directory: string): Promise<Buffer> {
   const text = fs.readFileSync(path.join(directory, 'rrbackup.json'), 'utf8');
   const { repository: repositoryId } = JSON.parse(text) as { repository: string };
   const unlocker = new Unlocker();
-  const { secret } = await unlocker.unlock({ slots, password, repositoryId });
+  const { secret } = await unlocker.unlock({ ...slots, password, repositoryId });
   await unlocker.close();
   return secret;
 }
