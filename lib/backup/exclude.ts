@@ -19,6 +19,7 @@ export interface Excludes {
 
 /** Cached answers of the library that may pile up before they are dropped. */
 const cachedAnswers = 10_000;
+const maximumRules_bytes = 16 * 1024 * 1024;
 
 /**
  * The text of a source's rules, those of its files after those of the configuration. Throws kind usage if a file with
@@ -48,18 +49,31 @@ export function makeExcludes(rules: readonly string[]): Excludes {
   };
 }
 
+/** The file may lie in a tree that others write: a fifo or a device in its place neither holds up the backup nor fills its memory. */
 function readRules(file: string): string {
+  const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = fs.constants;
+  let fd: number | undefined;
   try {
-    return fs.readFileSync(file, 'utf8');
+    fd = fs.openSync(file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const stats = fs.fstatSync(fd);
+    if (!stats.isFile()) throw unreadableRules(file, 'it is no regular file');
+    if (stats.size > maximumRules_bytes) throw unreadableRules(file, 'it is too long for a list of rules');
+    return fs.readFileSync(fd, 'utf8');
   } catch (error) {
-    throw new RrbackupError({
-      code: errorCode(error) === 'ENOENT' ? 'backup.exclude_file_missing' : 'backup.exclude_file_unreadable',
-      kind: 'usage',
-      message: `the file with exclude rules ${file} cannot be read: ${reasonOf(error)}`,
-      guidance: 'correct exclude_file in the configuration, or create the file',
-      cause: error,
-    });
+    throw error instanceof RrbackupError ? error : unreadableRules(file, reasonOf(error), error);
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
   }
+}
+
+function unreadableRules(file: string, reason: string, cause?: unknown): RrbackupError {
+  return new RrbackupError({
+    code: errorCode(cause) === 'ENOENT' ? 'backup.exclude_file_missing' : 'backup.exclude_file_unreadable',
+    kind: 'usage',
+    message: `the file with exclude rules ${file} cannot be read: ${reason}`,
+    guidance: 'correct exclude_file in the configuration, or create the file',
+    cause,
+  });
 }
 
 function pathText(path: Uint8Array): string {

@@ -164,7 +164,13 @@ t.test('cat and download', async (t) => {
 t.test('what is not there, what may not be', async (t) => {
   for (const [argv, status, said] of [
     [['files', '9'], 14, 'there is no version 9'],
-    [['files', 'yesterday'], 2, "'yesterday' names no version"],
+    [['files', 'tomorrow'], 2, "'tomorrow' names no version"],
+    [['files', '2 days ago'], 14, 'no version is as old as 2 days ago'],
+    [['files', '-1'], 2, "'-1' names no version"],
+    [['changes', '2', '-1'], 2, 'did you mean latest~1?'],
+    [['download', '-12', 'x'], 2, 'did you mean latest~12?'],
+    [['cat', '-1', 'a.txt', '--json'], 2, '"code":"version.syntax"'],
+    [['versions', '-1'], 2, "there is no option '-1'"],
     [['files', '1', 'nope'], 14, 'there is no nope in version 1 of source'],
     [['cat', '1', 'sub'], 2, 'sub is a directory'],
     [['versions', '--host', 'elsewhere'], 14, 'there is no version of the machine elsewhere yet'],
