@@ -24,7 +24,7 @@ export class BackupCommand extends BaseCommand {
       Makes the repository too, where there is none and this machine remembers none. A version exists whole or not at all: an
       interrupted run leaves nothing behind but uploads that the next one uses. Where nothing has changed no version is made.
 
-      Exit status 3: the version was made, but some files could not be read.
+      Exit status 3: the version was made, but some files could not be read, or changed while they were read.
     `,
     examples: [
       ['Back up everything configured', '$0 backup'],
@@ -38,6 +38,10 @@ export class BackupCommand extends BaseCommand {
   });
   allowEmpty = Option.Boolean('--allow-empty', false, {
     description: 'Back up a source that is an empty directory',
+  });
+  allowSymlink = Option.Boolean('--allow-symlink', false, {
+    description:
+      "Follow a symlink that a source is reached through: another user's, or one that has taken the place of a directory",
   });
   compression = Option.String('--compression', 'auto', {
     description:
@@ -107,7 +111,7 @@ export class BackupCommand extends BaseCommand {
     run: BackupOptions,
     report: Report,
   ): Promise<Outcome> {
-    const options = { ...run, allowEmpty: this.allowEmpty };
+    const options = { ...run, allowEmpty: this.allowEmpty, allowSymlink: this.allowSymlink };
     const { backup, previewBackup } = await import('../lib/backup/index.js');
     const result = this.dryRun
       ? await previewBackup(repository, source, {
@@ -117,14 +121,17 @@ export class BackupCommand extends BaseCommand {
           },
         })
       : await backup(repository, source, options);
-    for (const { path, reason } of result.unreadable)
-      report.warn(`cannot read ${printable(path) || '.'} of ${source.name}: ${reason}`);
     const { unreadableCount } = result;
-    const more = unreadableCount - result.unreadable.length;
-    if (more > 0) report.warn(`cannot read ${counted(more, 'more entry', 'more entries')} of ${source.name}`);
-    await report.summary('counts' in result ? previewSentence(result) : backupSentence(result));
+    warnOfUnreadable(source.name, result, report);
+    let isComplete = unreadableCount === 0;
+    if ('counts' in result) await report.summary(previewSentence(result));
+    else {
+      warnOfUnstable(source.name, result, report);
+      isComplete &&= result.unstableCount === 0;
+      await report.summary(backupSentence(result));
+    }
     return {
-      status: unreadableCount > 0 ? exitStatus.incomplete : 0,
+      status: isComplete ? 0 : exitStatus.incomplete,
       json: {
         ...('counts' in result ? previewToJson(result) : backupToJson(result)),
         unreadable: result.unreadable.map(({ path, reason }) => ({ ...bytesToJson('path', path), reason })),
@@ -151,6 +158,26 @@ function usage(message: string, guidance: string): RrbackupError {
   return new RrbackupError({ code: 'usage', kind: 'usage', message, guidance });
 }
 
+function warnOfUnreadable(source: string, of: PreviewResult | BackupResult, report: Report): void {
+  for (const { path, reason } of of.unreadable)
+    report.warn(`cannot read ${printable(path) || '.'} of ${source}: ${reason}`);
+  const more = of.unreadableCount - of.unreadable.length;
+  if (more > 0) report.warn(`cannot read ${counted(more, 'more entry', 'more entries')} of ${source}`);
+}
+
+function warnOfUnstable(source: string, { unstable, unstableCount }: BackupResult, report: Report): void {
+  for (const path of unstable)
+    report.warn(
+      `${printable(path)} of ${source} changed while it was read: what is stored may mix two states of it`,
+    );
+  const more = unstableCount - unstable.length;
+  if (more > 0) report.warn(`${counted(more, 'more file')} of ${source} changed while they were read`);
+}
+
+function unstableClause({ unstableCount }: BackupResult): string {
+  return unstableCount === 0 ? '' : `; ${counted(unstableCount, 'file')} CHANGED WHILE BEING READ`;
+}
+
 function unreadableClause({ unreadableCount }: PreviewResult | BackupResult): string {
   return unreadableCount === 0 ? '' : `; ${counted(unreadableCount, 'entry', 'entries')} COULD NOT BE READ`;
 }
@@ -172,15 +199,15 @@ function backupSentence(result: BackupResult): string {
   const { source, version, newest, added, changed, metadata, removed, tree, newBytes, uploadedBytes } =
     result;
   const took = formatDuration(result.elapsed_ms);
-  const unreadable = unreadableClause(result);
+  const incomplete = `${unreadableClause(result)}${unstableClause(result)}`;
   if (version === undefined)
     return newest === 0
-      ? `${source}: nothing to back up${unreadable}`
-      : `${source}: nothing has changed since version ${newest} (${counted(tree.files, 'file')}, ${formatBytes(tree.bytes)}); ${took}${unreadable}`;
+      ? `${source}: nothing to back up${incomplete}`
+      : `${source}: nothing has changed since version ${newest} (${counted(tree.files, 'file')}, ${formatBytes(tree.bytes)}); ${took}${incomplete}`;
   return [
     `${source}: version ${version}: ${counted(tree.files, 'file')}, ${formatBytes(tree.bytes)}`,
     `${formatCount(added)} added, ${formatCount(changed)} changed, ${formatCount(metadata)} metadata only, ${formatCount(removed)} removed`,
-    `${formatBytes(newBytes)} new, ${formatBytes(uploadedBytes)} uploaded; ${took}${unreadable}`,
+    `${formatBytes(newBytes)} new, ${formatBytes(uploadedBytes)} uploaded; ${took}${incomplete}`,
   ].join('; ');
 }
 

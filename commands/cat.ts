@@ -3,7 +3,7 @@ import { printable } from '../lib/bytes/path.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { openContent } from '../lib/index.js';
 import type { Report } from './presentation/report.js';
-import { ReadingCommand } from './reading.js';
+import { ReadingCommand, versionForms } from './reading.js';
 
 const piece_bytes = 1024 * 1024;
 
@@ -12,6 +12,7 @@ export class CatCommand extends ReadingCommand {
   static override usage = Command.Usage({
     category: 'Get back',
     description: 'Write the content of one file to stdout',
+    details: versionForms,
     examples: [['Compare with today', '$0 cat latest~1 notes.txt | diff - notes.txt']],
   });
 

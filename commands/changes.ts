@@ -5,7 +5,7 @@ import { interrupted } from '../lib/errors/index.js';
 import { bytesToJson, entryToJson } from './presentation/json.js';
 import type { Report } from './presentation/report.js';
 import { formatBytes, formatCount } from './presentation/units.js';
-import { ReadingCommand } from './reading.js';
+import { ReadingCommand, versionForms } from './reading.js';
 
 const words: Readonly<Record<ChangeKind, string>> = {
   added: 'added',
@@ -23,6 +23,8 @@ export class ChangesCommand extends ReadingCommand {
     details: `
       Other name: \`list_changes\`. With one VERSION: against the version before it. With two: what the second has that the
       first has not, and the reverse. With \`--json\` one line of JSON for each change.
+
+      ${versionForms}
     `,
     examples: [
       ['What the newest version changed', '$0 changes latest'],

@@ -9,7 +9,7 @@ import { reasonOf } from '../lib/posix/libc.js';
 import { readNamedFile, readStream } from '../lib/posix/small-file.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
-import { ReadingCommand } from './reading.js';
+import { ReadingCommand, versionForms } from './reading.js';
 
 /** Of a list of paths: some two million of them. */
 const mostListed_bytes = 256 * 2 ** 20;
@@ -29,6 +29,8 @@ export class DownloadCommand extends ReadingCommand {
       is not fetched or written again, and what nobody has touched since is not even read. Hidden files in TARGET say how far it
       came and hold what there is of large files, until all is done. Only with \`--in-place\` a file may be left partly old and
       partly new; its time is then that of the interruption, and the same download completes it.
+
+      ${versionForms}
     `,
     examples: [
       ['A whole version', '$0 download latest /tmp/back'],

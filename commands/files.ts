@@ -5,7 +5,7 @@ import { interrupted } from '../lib/errors/index.js';
 import { formatEntry } from './presentation/entry.js';
 import { bytesToJson, entryToJson } from './presentation/json.js';
 import type { Report } from './presentation/report.js';
-import { ReadingCommand } from './reading.js';
+import { ReadingCommand, versionForms } from './reading.js';
 
 interface Listed {
   readonly path: Buffer;
@@ -20,6 +20,8 @@ export class FilesCommand extends ReadingCommand {
     details: `
       Other names: \`list_files\`, \`ls\`. Lists everything below PATH (default: the whole version), or with \`--flat\` only
       what lies directly in it. With \`--json\` one line of JSON for each entry.
+
+      ${versionForms}
     `,
     examples: [
       ['Everything in the newest version', '$0 files latest'],

@@ -16,6 +16,13 @@ function notFound(code: string, message: string, guidance: string): RrbackupErro
   return new RrbackupError({ code, kind: 'not_found', message, guidance });
 }
 
+/** For the --help of commands that ask for one. */
+export const versionForms = `
+      VERSION is a number (\`7\`), \`latest\`, \`latest~2\` (two before it), the beginning of a time (\`2026-11-20\`,
+      \`2026-11-20T03\`, \`2026\`), \`today\`, \`yesterday\`, or \`'2 days ago'\` in quotes: what was the newest version
+      then. Times and days are UTC. \`rrbackup versions\` lists them.
+    `;
+
 export abstract class ReadingCommand extends BaseCommand {
   source = Option.String('--source', { description: 'The source to look at, where there are several' });
   host = Option.String('--host', { description: "Another machine's backups instead of this one's" });

@@ -1,6 +1,7 @@
 // A command line that does not parse, in one sentence and what to do about it.
 
 import type { Cli, Definition } from 'clipanion';
+import { noVersionName } from '../lib/catalog/version-argument.js';
 import { isNear, nearest } from '../lib/config/nearest.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { commandIndex } from './command-word.js';
@@ -85,6 +86,9 @@ export function describeUsageError(
       `'rrbackup ${word} --help' shows how it is written`,
     );
   const { name, written, reason } = candidate;
+  // To the parser -1 is an option, to people a version.
+  const [negative] = /(?<=\(")-\d+(?="\))/.exec(reason) ?? [];
+  if (negative !== undefined && /\bVERSION\b/.test(written)) return noVersionName(negative);
   return wrong(`${sentence(reason)}, in '${name}'`, `it is written '${written}'; '${name} --help' says more`);
 }
 

@@ -14,7 +14,8 @@ export class VersionsCommand extends ReadingCommand {
     description: 'List the versions that can be mounted, looked into and downloaded',
     details: `
       Other name: \`list_versions\`. The times are UTC and are the names of the versions in the mount; each can be typed
-      wherever VERSION is asked for, as can the number, \`latest\`, \`latest~1\` and the beginning of a time.
+      wherever VERSION is asked for, as can the number, \`latest\`, \`latest~1\`, the beginning of a time, \`yesterday\` and
+      \`'2 days ago'\`. STORED is what a version added to the repository.
     `,
     examples: [
       ['Every version of this machine', '$0 versions'],
@@ -46,7 +47,8 @@ export class VersionsCommand extends ReadingCommand {
         { title: '' },
       ];
       const rows = listed.map(({ stream, version, name }) => {
-        const { sequence, started_ns, statistics } = version.header;
+        const { header, stored_bytes } = version;
+        const { sequence, started_ns, statistics } = header;
         return [
           ...(hasSources ? [stream.source] : []),
           String(sequence),
@@ -57,7 +59,7 @@ export class VersionsCommand extends ReadingCommand {
           formatCount(statistics.added),
           formatCount(statistics.changed),
           formatCount(statistics.removed),
-          formatBytes(statistics.storedBytes),
+          formatBytes(stored_bytes),
           isReadable(stream, version) ? '' : 'cannot be read',
         ];
       });

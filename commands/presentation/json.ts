@@ -43,7 +43,7 @@ export function toVersionJson(
   name: string,
   isReadable: boolean,
 ): Record<string, unknown> {
-  const { header, hash } = version;
+  const { header, hash, stored_bytes } = version;
   const { statistics } = header;
   return {
     version: header.sequence,
@@ -63,7 +63,7 @@ export function toVersionJson(
     removed: statistics.removed,
     unreadable: statistics.unreadable,
     new_bytes: statistics.newBytes,
-    stored_bytes: statistics.storedBytes,
+    stored_bytes,
     program: header.program,
     commit: hash,
   };

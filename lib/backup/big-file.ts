@@ -4,19 +4,17 @@
 
 import fs from 'node:fs';
 import { ByteWriter } from '../bytes/cursor.js';
-import { joinPath } from '../bytes/path.js';
 import { systemClock } from '../clock.js';
 import { checkSegmentCount, encodeAttributes, isTooLarge, tooLarge } from '../manifest/entry.js';
 import type { Entry, Segment } from '../manifest/types.js';
 import type { ChunkId } from '../pack/types.js';
-import { statusOfFile } from '../posix/directory.js';
-import { openLong } from '../posix/long-path.js';
+import { closeFile, type HeldRoot, OpenDirectory, statusOfFile } from '../posix/directory.js';
 import { dataExtents } from '../posix/sparse.js';
 import { FileStatus } from '../posix/status.js';
 import { reading, UnreadableError } from './big-file-work.js';
 import { describe, isSame, judge, replaced, xattrsOf } from './file-reader.js';
 import type { BigFile, Range, WorkerRequest, WorkerResponse } from './messages.js';
-import { ScanStart } from './same-state.js';
+import { isSameDirectory, ScanStart } from './same-state.js';
 import { fileEntryOf, typeOf } from './status-entry.js';
 
 /** What one worker cuts at a time, and what it hashes or stores at a time. */
@@ -24,6 +22,7 @@ const cutRange_bytes = 64 * 1024 * 1024;
 const storeRange_bytes = 16 * 1024 * 1024;
 /** A file whose first so many bytes all differ has been written anew or shifted: its old boundaries say nothing. */
 const giveUpAfter_bytes = 64 * 1024 * 1024;
+const slash = 0x2f;
 
 export type BigFileResult =
   | {
@@ -34,10 +33,8 @@ export type BigFileResult =
     }
   | { readonly reason: string };
 
-const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
-
 export interface BigFileOptions {
-  readonly root: Buffer;
+  readonly root: HeldRoot;
   /** Has a worker do it; waits while they have enough to do. */
   ask(request: WorkerRequest): Promise<WorkerResponse>;
   /** How many requests are worth having under way. */
@@ -52,7 +49,9 @@ type Piece = Range & { readonly id?: ChunkId };
 export async function readBigFile(options: BigFileOptions, file: BigFile): Promise<BigFileResult> {
   let fd: number;
   try {
-    fd = openLong(joinPath(options.root, file.path), flags);
+    const opened = openIn(options.root, file);
+    if (opened === undefined) return { reason: replaced };
+    fd = opened;
   } catch (error) {
     return { reason: describe(error) };
   }
@@ -80,7 +79,20 @@ export async function readBigFile(options: BigFileOptions, file: BigFile): Promi
   } finally {
     // The next file that is opened may have this descriptor: by then nobody reads here any more.
     await Promise.allSettled(underWay);
-    fs.closeSync(fd);
+    closeFile(fd);
+  }
+}
+
+/** Undefined if another directory stands where the file's was. Throws what open(2) says. */
+function openIn(root: HeldRoot, { path, within }: BigFile): number | undefined {
+  const end = path.lastIndexOf(slash);
+  const status = new FileStatus();
+  const directory = new OpenDirectory(root, path.subarray(0, Math.max(end, 0)), status);
+  try {
+    if (!isSameDirectory(status, within)) return undefined;
+    return directory.openNamed(Buffer.from(path.subarray(end + 1)));
+  } finally {
+    directory.close();
   }
 }
 

@@ -14,7 +14,7 @@ export function compareOptions(
 ): CompareOptions {
   const { previousStarted_ns, gone } = source;
   return {
-    root: Buffer.from(source.root),
+    root: { path: Buffer.from(source.root), descriptor: source.rootDescriptor },
     excludes: makeExcludes(source.excludeRules),
     oneFileSystem: source.oneFileSystem,
     excludeCaches: source.excludeCaches,

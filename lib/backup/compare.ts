@@ -5,22 +5,29 @@
 import { joinPath } from '../bytes/path.js';
 import type { CatalogEntry, CatalogReader, DirectoryCursor, DirectoryId } from '../catalog/types.js';
 import type { Entry } from '../manifest/types.js';
-import { OpenDirectory } from '../posix/directory.js';
+import {
+  type HeldEntry,
+  type HeldRoot,
+  joinAbsolute,
+  OpenDirectory,
+  statusOfFile,
+} from '../posix/directory.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { NameList } from '../posix/name-list.js';
 import { FileStatus } from '../posix/status.js';
 import { alone } from '../workers/alone.js';
 import { cacheTagIn } from './cache-tag.js';
 import type { Excludes } from './exclude.js';
-import type { Device, Findings, Place } from './findings.js';
+import { replaced } from './file-reader.js';
+import type { Findings, Found, Place, Previous, SeenDirectory } from './findings.js';
 import type { Skipped } from './skipped.js';
 import { sourceIsOurs, sourceUnreadable, sourceWentAway } from './source.js';
-import { isSameState, isSameThing, ScanStart, statusOf } from './same-state.js';
+import { isSameDirectory, isSameState, isSameThing, ScanStart, seenOf, statusOf } from './same-state.js';
 import { typeOf } from './status-entry.js';
 
 export interface CompareOptions {
-  /** Absolute path of the source, without a slash at its end. */
-  readonly root: Buffer;
+  /** The source, its path without a slash at its end. */
+  readonly root: HeldRoot;
   readonly excludes: Excludes;
   /** Stay on the root's file system: a mount point below is kept as an empty directory. */
   readonly oneFileSystem: boolean;
@@ -38,10 +45,11 @@ export interface CompareOptions {
   readonly previousStarted_ns?: bigint;
   /** Of a file that looks unchanged: whether the repository still has its content. Default: it has. */
   isWhole?(entry: Entry): boolean;
+  /** Which directory is open from now on; undefined: none. */
+  onDescriptor?(fd: number | undefined): void;
 }
 
 const nothing: Buffer = Buffer.alloc(0);
-const slash = Buffer.of(0x2f);
 /** So many places become of what is left of a directory at the most, so that all workers find some. */
 const placesLeft = 8;
 
@@ -59,11 +67,7 @@ export class Comparison {
     this.#started = started_ns === undefined ? undefined : new ScanStart(started_ns);
     if (options.oneFileSystem) {
       this.#rootDevice = new FileStatus();
-      try {
-        new OpenDirectory(options.root, { follow: true, status: this.#rootDevice }).close();
-      } catch (error) {
-        throw sourceUnreadable(options.root, error);
-      }
+      statusOfFile(options.root.descriptor, this.#rootDevice);
     }
   }
 
@@ -98,44 +102,56 @@ export class Comparison {
   }
 
   #scan(place: Place, findings: Findings): void {
-    const { root } = this.#options;
+    const { root, onDescriptor } = this.#options;
     const path = asBuffer(place.path);
     const isRoot = path.length === 0;
-    const absolute = isRoot ? root : Buffer.concat([root.length === 1 ? nothing : root, slash, path]);
+    const absolute = joinAbsolute(root.path, path);
     let directory: OpenDirectory;
     try {
-      directory = new OpenDirectory(absolute, { follow: isRoot, status: this.#own });
+      directory = new OpenDirectory(root, path, this.#own);
     } catch (error) {
-      if (isRoot) throw sourceUnreadable(root, error);
+      if (isRoot) throw sourceUnreadable(root.path, error);
       if (place.isTop && isGone(error)) throw sourceWentAway(absolute);
       this.#unreachable(place, path, error, findings);
       return;
     }
+    onDescriptor?.(directory.descriptor);
     try {
-      const own = { deviceHigh: this.#own.deviceHigh, deviceLow: this.#own.deviceLow };
       if (place.above !== undefined && this.#own.isSameDevice(place.above)) throw sourceWentAway(absolute);
-      const entry = isRoot && place.rest === undefined ? this.#rootEntry(directory, findings) : undefined;
+      if (place.seen !== undefined && !isSameDirectory(this.#own, place.seen)) {
+        this.#leave(place, path, replaced, findings);
+        return;
+      }
+      const own = seenOf(this.#own);
+      const entry =
+        isRoot && place.rest === undefined ? this.#rootEntry(directory, own, findings) : undefined;
       let names: NameList;
       try {
         names = place.rest === undefined ? this.#names(directory) : NameList.of(place.rest.names);
       } catch (error) {
-        if (isRoot) throw sourceUnreadable(root, error);
+        if (isRoot) throw sourceUnreadable(root.path, error);
         this.#unreachable(place, path, error, findings);
         return;
       }
       const before = isRoot ? (entry ?? this.#previousRoot())?.directory : place.directory;
       const hasSkipped = this.#options.skipped.hasPathIn(absolute);
       this.#merge({ path, absolute, directory, names, before, own, hasSkipped, rest: place.rest }, findings);
-      if (place.isTop && place.rest === undefined) findings.stillThere(absolute, own);
+      if (place.isTop && place.rest === undefined) findings.stillThere(path, own);
     } finally {
+      onDescriptor?.(undefined);
       directory.close();
     }
   }
 
   #unreachable(place: Place, path: Buffer, error: unknown, findings: Findings): void {
-    if (!isGone(error)) findings.unreadable(path, reasonOf(error));
-    if (place.directory !== undefined)
-      findings.below({ ...place, kind: isGone(error) ? 'removed' : 'kept', isTop: false });
+    if (!isGone(error)) this.#leave(place, path, wasExchanged(error) ? replaced : reasonOf(error), findings);
+    else if (place.directory !== undefined) findings.below({ ...place, kind: 'removed', isTop: false });
+  }
+
+  /** It stays as it was in the version before, or empty. */
+  #leave(place: Place, path: Buffer, reason: string, findings: Findings): void {
+    findings.unreadable(path, reason);
+    if (place.directory !== undefined) findings.below({ ...place, kind: 'kept', isTop: false });
   }
 
   #names(directory: OpenDirectory): NameList {
@@ -149,12 +165,13 @@ export class Comparison {
     return previous === 0 ? undefined : catalog.root(stream, previous);
   }
 
-  #rootEntry(directory: OpenDirectory, findings: Findings): CatalogEntry | undefined {
+  #rootEntry(directory: OpenDirectory, within: SeenDirectory, findings: Findings): CatalogEntry | undefined {
     const { root, skipped } = this.#options;
     const status = this.#own;
-    if (skipped.hasPlace(status) || skipped.hasPath(root)) throw sourceIsOurs(root);
+    if (skipped.hasPlace(status) || skipped.hasPath(root.path)) throw sourceIsOurs(root.path);
     const entry = this.#previousRoot();
-    const found = { path: nothing, status, target: nothing, directory, at: undefined };
+    const none = { at: undefined, held: undefined };
+    const found = { path: nothing, status, target: nothing, directory, within, ...none };
     if (entry === undefined) findings.added(found);
     else {
       const previous = { status: statusOf(entry), directory: entry.directory, entry: () => entry };
@@ -172,7 +189,7 @@ export class Comparison {
     for (let index = 0; index < names.count; index++) {
       if (index > 0 && findings.isEnough()) {
         previous?.close();
-        this.#leave(level, index, names.name(index - 1), findings);
+        this.#defer(level, index, names.name(index - 1), findings);
         return;
       }
       let order = 1;
@@ -181,7 +198,7 @@ export class Comparison {
         if (findings.isEnough()) {
           const after = alone(nameOf(previous!));
           previous!.close();
-          this.#leave(level, index, after, findings);
+          this.#defer(level, index, after, findings);
           return;
         }
         isThere = previous!.next();
@@ -198,7 +215,12 @@ export class Comparison {
   }
 
   /** The names from `index` on become places of their own, of about as many as it took to be enough. */
-  #leave({ path, names, before, rest }: Level, index: number, after: Uint8Array, findings: Findings): void {
+  #defer(
+    { path, names, before, own, rest }: Level,
+    index: number,
+    after: Uint8Array,
+    findings: Findings,
+  ): void {
     const step = Math.max(index, Math.ceil((names.count - index) / placesLeft));
     for (let from = index; from < names.count; from += step) {
       const to = Math.min(from + step, names.count);
@@ -207,7 +229,7 @@ export class Comparison {
         after: alone(from === index ? after : names.name(from - 1)),
         isEnd: to === names.count && rest?.isEnd !== false,
       };
-      findings.below({ kind: 'scan', path, directory: before, isTop: false, rest: left });
+      findings.below({ kind: 'scan', path, directory: before, seen: own, isTop: false, rest: left });
     }
   }
 
@@ -234,15 +256,21 @@ export class Comparison {
       !isThere ||
       (!excludes.isEmpty && excludes.excludes(pathOf(), isDirectory)) ||
       skipped.hasPlace(status) ||
-      (level.hasSkipped && skipped.hasPath(joinPath(level.absolute, names.name(index))));
+      (level.hasSkipped && skipped.hasPath(joinAbsolute(level.absolute, names.name(index))));
     if (isLeftOut) {
       if (previous !== undefined) this.#without('removed', level.path, previous, findings);
       return;
     }
     if (previous !== undefined && this.#isUnchanged(status, previous)) findings.unchanged(previous);
-    else if (!this.#differs(level, index, pathOf(), previous, findings)) {
-      if (previous !== undefined) this.#without('removed', level.path, previous, findings);
-      return;
+    else {
+      const path = pathOf();
+      const outcome = this.#differs(level, index, path, previous, findings);
+      if (outcome !== 'told') {
+        if (outcome !== 'gone') findings.unreadable(path, outcome.reason);
+        const kind = outcome === 'gone' ? 'removed' : 'kept';
+        if (previous !== undefined) this.#without(kind, level.path, previous, findings);
+        return;
+      }
     }
     const before = previous?.directory;
     const isEntered =
@@ -250,7 +278,8 @@ export class Comparison {
     if (isEntered) {
       const isTop = !status.isSameDevice(level.own);
       const above = isTop ? { above: level.own } : {};
-      findings.below({ kind: 'scan', path: alone(pathOf()), directory: before, isTop, ...above });
+      const place = { path: alone(pathOf()), directory: before, seen: seenOf(status) };
+      findings.below({ kind: 'scan', ...place, isTop, ...above });
     } else if (before !== undefined) {
       findings.below({ kind: 'removed', path: alone(pathOf()), directory: before, isTop: false });
     }
@@ -267,32 +296,43 @@ export class Comparison {
     );
   }
 
-  /** False if it has vanished meanwhile. */
+  /** Tells of an entry, unless it has vanished meanwhile, or cannot be looked into: why, for people. */
   #differs(
-    { directory, names }: Level,
+    { directory, names, own: within }: Level,
     index: number,
     path: Buffer,
     previous: DirectoryCursor | undefined,
     findings: Findings,
-  ): boolean {
+  ): 'told' | 'gone' | { readonly reason: string } {
     const status = this.#status;
     const type = typeOf(status.mode);
-    let target = nothing;
-    try {
-      if (type === 'symlink') target = directory.readlink(names.name(index));
-    } catch (error) {
-      // EINVAL: no longer a symlink, so the one that was looked at is gone.
-      if (isGone(error) || errorCode(error) === 'EINVAL') return false;
-      findings.unreadable(path, reasonOf(error));
-      if (previous !== undefined) findings.kept(previous);
-      return true;
+    const found = { path, status, target: nothing, directory, within, at: { names, index }, held: undefined };
+    if (type === 'file') {
+      tell(found, previous, findings);
+      return 'told';
     }
-    const found = { path, status, target, directory, at: { names, index } };
-    if (previous === undefined) findings.added(found);
-    else if (isSameThing(found, previous)) findings.metadata(found, previous);
-    else findings.changed(found, previous);
-    return true;
+    let held: HeldEntry | undefined;
+    try {
+      held = directory.hold(names, index, status);
+      if (type === 'symlink') found.target = held?.readlink() ?? nothing;
+    } catch (error) {
+      held?.close();
+      return isGone(error) ? 'gone' : { reason: reasonOf(error) };
+    }
+    if (held === undefined) return { reason: replaced };
+    try {
+      tell({ ...found, held }, previous, findings);
+    } finally {
+      held.close();
+    }
+    return 'told';
   }
+}
+
+function tell(found: Found, previous: Previous | undefined, findings: Findings): void {
+  if (previous === undefined) findings.added(found);
+  else if (isSameThing(found, previous)) findings.metadata(found, previous);
+  else findings.changed(found, previous);
 }
 
 interface Level {
@@ -302,7 +342,8 @@ interface Level {
   readonly names: NameList;
   /** The same directory in the catalog. */
   readonly before: DirectoryId | undefined;
-  readonly own: Device;
+  /** What `directory` is. */
+  readonly own: SeenDirectory;
   /** Paths of ours lie in it or below. */
   readonly hasSkipped: boolean;
   readonly rest: Place['rest'];
@@ -333,5 +374,11 @@ const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.
 
 function isGone(error: unknown): boolean {
   const code = errorCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP';
+  return code === 'ENOENT';
+}
+
+/** A directory was listed: now it is a symlink or a file, or one of these stands on the way to it. */
+function wasExchanged(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ELOOP' || code === 'ENOTDIR' || code === 'EXDEV';
 }

@@ -41,10 +41,10 @@ class Counting implements Findings {
 
 const entriesPerTurn = 256;
 
-/** Undefined if it was interrupted, or the source cannot be read: whoever backs it up will say so. */
+/** Undefined if the run was over first, or the source cannot be read: whoever backs it up will say so. */
 export async function estimate(
   comparison: () => Comparison,
-  signal: AbortSignal | undefined,
+  isOver: () => boolean,
 ): Promise<{ files_total: number; bytes_total: number } | undefined> {
   const counting = new Counting();
   try {
@@ -54,7 +54,7 @@ export async function estimate(
       if (!counting.isEnough()) continue;
       counting.turn();
       await setImmediate();
-      if (signal?.aborted) return undefined;
+      if (isOver()) return undefined;
     }
   } catch {
     return undefined;

@@ -1,7 +1,7 @@
 // What a comparison is asked about, and whom it tells what it finds.
 
 import type { DirectoryCursor, DirectoryId } from '../catalog/types.js';
-import type { OpenDirectory } from '../posix/directory.js';
+import type { HeldEntry, OpenDirectory } from '../posix/directory.js';
 import type { NameList } from '../posix/name-list.js';
 import type { FileStatus } from '../posix/status.js';
 
@@ -15,6 +15,8 @@ export interface Place {
   readonly path: Uint8Array;
   /** What stood there in the previous version, if that was a directory. */
   readonly directory: DirectoryId | undefined;
+  /** What it was when it was listed: nothing else is entered by its path. Undefined for the root, which is held open. */
+  readonly seen?: SeenDirectory;
   /** It lies on another file system than the directory above it; or it is the root. */
   readonly isTop: boolean;
   /** Of a top below the root: the device of the directory above it, on which it stands once it is unmounted. */
@@ -39,6 +41,10 @@ export const rootPlace: Place = {
 
 export type Device = Pick<FileStatus, 'deviceHigh' | 'deviceLow'>;
 
+/** Enough of a directory's status to know it again. */
+export type SeenDirectory = Device &
+  Pick<FileStatus, 'inodeHigh' | 'inodeLow' | 'mode' | 'uid' | 'gid' | 'ctime_s' | 'ctimeRest_ns'>;
+
 /** What the catalog knows of an entry. */
 export type Previous = Pick<DirectoryCursor, 'status' | 'directory' | 'entry'>;
 
@@ -49,8 +55,12 @@ export interface Found {
   /** Of a symlink; else empty. */
   readonly target: Buffer;
   readonly directory: OpenDirectory;
+  /** What `directory` is. */
+  readonly within: SeenDirectory;
   /** Undefined for the root, which is `directory` itself. */
   readonly at: { readonly names: NameList; readonly index: number } | undefined;
+  /** The entry itself, for what its status does not tell; undefined for files and the root. */
+  readonly held: HeldEntry | undefined;
 }
 
 /** Told what a directory holds, in path order; what is below a place belongs where `below` was called. */
@@ -67,8 +77,8 @@ export interface Findings {
   /** For the user, and for the exit status. */
   unreadable(path: Buffer, reason: string): void;
   below(place: Place): void;
-  /** Once everything before is done, a file system with this device must still stand there: else it went away meanwhile. */
-  stillThere(absolute: Buffer, device: Device): void;
+  /** Once everything before is done, a file system with this device must still stand at the path: else it went away meanwhile. */
+  stillThere(path: Buffer, device: Device): void;
   /** Asked between two entries: true leaves the rest of the directory to somebody else, as a place below. */
   isEnough(): boolean;
 }

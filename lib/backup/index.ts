@@ -25,16 +25,14 @@ import { Pipeline } from './pipeline.js';
 import { type BackupResult, summarize } from './result.js';
 import { helpersFor, scout } from './scout.js';
 import { sourceSettings } from './settings.js';
-import { checkRoot, checkSource } from './source.js';
+import { OpenSource, type SourceOptions } from './source.js';
 import { Tracker } from './tracker.js';
 
 export { previewBackup } from './preview.js';
 export type { PreviewResult } from './preview.js';
 export type { BackupResult } from './result.js';
 
-export interface BackupOptions extends Run {
-  /** Commit even if the source is an empty directory. */
-  readonly allowEmpty?: boolean;
+export interface BackupOptions extends Run, SourceOptions {
   /** As zstd counts them, 1 (fast) to 19 (small); null: nothing is compressed. Default: what suits most data. */
   readonly compressionLevel?: number | null;
 }
@@ -50,14 +48,27 @@ const maximumAttempts = 5;
 
 /**
  * Backs up one source of this host into its stream. Commits a new version if anything differs from the newest one. Errors:
- * 'backup.source_missing', 'backup.source_empty', 'backup.busy', and whatever the store has to say.
+ * 'backup.source_missing', 'backup.source_empty' and others of a source that is refused (source.ts), 'backup.busy', and whatever the store has to say.
  */
 export async function backup(
   repository: Repository,
   source: SourceConfiguration,
   options: BackupOptions = {},
 ): Promise<BackupResult> {
-  checkSource(source, options);
+  const opened = new OpenSource(source, options);
+  try {
+    return await backUp(repository, source, opened, options);
+  } finally {
+    opened.close();
+  }
+}
+
+async function backUp(
+  repository: Repository,
+  source: SourceConfiguration,
+  opened: OpenSource,
+  options: BackupOptions,
+): Promise<BackupResult> {
   const stream = repository.streamId(source.name);
   const { state } = repository;
   const lockPath = state.lockPath(stream);
@@ -68,7 +79,7 @@ export async function backup(
   try {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await runOnce(repository, source, stream, options);
+        return await runOnce(repository, source, opened, stream, options);
       } catch (error) {
         const isAnothers = error instanceof RrbackupError && anothers.includes(error.code);
         if (!isAnothers || attempt === maximumAttempts) throw error;
@@ -95,6 +106,7 @@ function busy(source: SourceConfiguration, pid: number | undefined): RrbackupErr
 async function runOnce(
   repository: Repository,
   source: SourceConfiguration,
+  opened: OpenSource,
   stream: string,
   options: BackupOptions,
 ): Promise<BackupResult> {
@@ -110,11 +122,13 @@ async function runOnce(
 
   const tracker = new Tracker(options);
   const gone = recallGone(state.directory);
-  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths: repository.ownPaths, gone });
-  checkRoot(Buffer.from(settings.root));
+  const { ownPaths } = repository;
+  const { root } = opened;
+  const settings = sourceSettings({ source, root, catalog, stream, previous, ownPaths, gone });
+  if (previous > 0) opened.checkReplaced(catalog.root(stream, previous));
   const newComparison = (): Comparison => new Comparison(compareOptions(settings, catalog));
   const before = previous === 0 ? undefined : catalog.version(stream, previous);
-  tracker.expect(before?.header.statistics, newComparison);
+  tracker.expect(before?.header.statistics, newComparison, opened);
 
   const table = new ChunkTable();
   const orphans = new Orphans(repository);

@@ -6,13 +6,15 @@ import type { EncodedRows } from '../manifest/row-stream.js';
 import type { Entry, Row, VersionHeader } from '../manifest/types.js';
 import type { EncodedPackInfo, PackName } from '../pack/types.js';
 import type { GoneBlocks } from '../repository/damage.js';
-import type { Device, Place } from './findings.js';
+import type { Device, Place, SeenDirectory } from './findings.js';
 import type { Figures } from './tally.js';
 
 /** What of a source is compared, and how; plain data. */
 export interface SourceSettings {
   /** Absolute path of the source, without a slash at its end. */
   readonly root: Uint8Array;
+  /** It is held open; see HeldRoot. */
+  readonly rootDescriptor: number;
   readonly excludeRules: readonly string[];
   readonly oneFileSystem: boolean;
   readonly excludeCaches: boolean;
@@ -44,6 +46,8 @@ export interface WorkerSetup {
 /** A file that is too large for one worker to read while the others wait for it. */
 export interface BigFile {
   readonly path: Uint8Array;
+  /** The directory that it lies in. */
+  readonly within: SeenDirectory;
   /** What stood there before, if it was a file. */
   readonly previous: Entry | undefined;
   readonly isAdded: boolean;
@@ -57,7 +61,7 @@ export type Finding =
   /** The device that must still be there; see Findings.stillThere. */
   | {
       readonly kind: 'still-there';
-      readonly absolute: Uint8Array;
+      readonly path: Uint8Array;
       readonly device: Device;
     };
 
@@ -87,13 +91,13 @@ export interface Range {
 export type WorkerRequest =
   /**
    * Sent once, first: the port over which finished packs come; and numbers: [0] packs that may still be sent, [1] packs begun in
-   * this run by all workers, [openFile_at] the descriptor that this worker has open, plus 1, for whoever ends it in its middle.
+   * this run by all workers, [open_at] the file that this worker has open, and behind it the directory: descriptors plus 1, for whoever ends it in its middle.
    */
   | {
       readonly kind: 'start';
       readonly packPort: MessagePort;
       readonly credits: SharedArrayBuffer;
-      readonly openFile_at: number;
+      readonly open_at: number;
     }
   /** Places in path order. */
   | { readonly kind: 'places'; readonly places: readonly Place[] }

@@ -1,6 +1,7 @@
 // One run of a backup up to its commit: places go to the workers, their packs to the store, their rows in path order to the
 // commit. Every queue is bounded. The commit itself is the caller's (index.ts), so that nothing here can publish half a run.
 
+import fs from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { interrupted } from '../errors/index.js';
 import type { Feed } from '../catalog/index.js';
@@ -10,7 +11,8 @@ import type { Row, VersionHeader } from '../manifest/types.js';
 import { packKey } from '../pack/index.js';
 import type { PackName } from '../pack/types.js';
 import { FileStatus } from '../posix/status.js';
-import { closeAbandoned, OpenDirectory } from '../posix/directory.js';
+import { closeAbandoned, type HeldRoot, joinAbsolute, OpenDirectory } from '../posix/directory.js';
+import { withReachable } from '../posix/long-path.js';
 import type { Run } from '../progress.js';
 import { hasSoundChunk } from '../repository/damage.js';
 import type { Repository } from '../repository/index.js';
@@ -40,8 +42,9 @@ const requestsPerWorker = 2;
 const maximumWaiting_bytes = 32 * 1024 * 1024;
 /** Each takes its memory; a store that is far away is kept busy by a few. */
 const packsInAir = (workers: number): number => workers + 1;
-/** Where the workers' open files are among the shared numbers. */
-const openFiles_at = 2;
+/** Where the workers' open files and directories are among the shared numbers, one of each behind the other. */
+const open_at = 2;
+const openOfWorker = 2;
 /** What S3 answers where versioning is off. */
 const suspendedVersionId = 'null';
 
@@ -85,8 +88,13 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    this.#credits = new Int32Array(new SharedArrayBuffer(4 * (openFiles_at + options.workers)));
+    this.#credits = new Int32Array(new SharedArrayBuffer(4 * (open_at + openOfWorker * options.workers)));
     Atomics.store(this.#credits, 0, packsInAir(options.workers));
+  }
+
+  get #root(): HeldRoot {
+    const { root, rootDescriptor: descriptor } = this.#options.source;
+    return { path: Buffer.from(root), descriptor };
   }
 
   /** So many workers at the most come up, for work that is about to be there. */
@@ -153,7 +161,7 @@ export class Pipeline {
         this.rows += finding.rows.count;
         return;
       case 'still-there':
-        checkStillThere(finding);
+        checkStillThere(this.#root, finding);
         return;
       case 'big-file':
         // The others go on meanwhile, as far as rows may wait.
@@ -167,7 +175,7 @@ export class Pipeline {
     const pool = this.#wholePool();
     const result = await readBigFile(
       {
-        root: Buffer.from(source.root),
+        root: this.#root,
         width: workers * requestsPerWorker,
         hasChunk: (id) => hasSoundChunk(repository.catalog, source.gone, id),
         ask: async (request) => {
@@ -243,7 +251,9 @@ export class Pipeline {
     this.#ports.push(port1);
     const credits = this.#credits.buffer as SharedArrayBuffer;
     pool
-      .runOn(worker, { kind: 'start', packPort: port2, credits, openFile_at: openFiles_at + worker }, [port2])
+      .runOn(worker, { kind: 'start', packPort: port2, credits, open_at: open_at + openOfWorker * worker }, [
+        port2,
+      ])
       .catch((error: unknown) => {
         this.#failure ??= { error };
         this.#wake();
@@ -274,7 +284,7 @@ export class Pipeline {
   async close(): Promise<void> {
     await this.#pool?.abort();
     // What a worker had open it could not close any more.
-    for (const fd of this.#credits.subarray(openFiles_at)) if (fd > 0) closeAbandoned(fd - 1);
+    for (const fd of this.#credits.subarray(open_at)) if (fd > 0) closeAbandoned(fd - 1);
     for (const port of this.#ports) port.close();
     await Promise.allSettled(this.#uploads);
   }
@@ -340,13 +350,14 @@ export class Pipeline {
 }
 
 /** Throws 'backup.source_went_away'. */
-function checkStillThere({ absolute, device }: Extract<Finding, { kind: 'still-there' }>): void {
-  const path = Buffer.from(absolute);
+function checkStillThere(root: HeldRoot, { path, device }: Extract<Finding, { kind: 'still-there' }>): void {
   const status = new FileStatus();
   try {
-    new OpenDirectory(path, { follow: true, status }).close();
+    // The root itself can be read for as long as it is held: whether it still stands there its path tells.
+    if (path.length > 0) new OpenDirectory(root, path, status).close();
+    else status.setStats(withReachable(root.path, (reachable) => fs.statSync(reachable, { bigint: true })));
   } catch {
-    throw sourceWentAway(path);
+    throw sourceWentAway(joinAbsolute(root.path, path));
   }
-  if (!status.isSameDevice(device)) throw sourceWentAway(path);
+  if (!status.isSameDevice(device)) throw sourceWentAway(joinAbsolute(root.path, path));
 }

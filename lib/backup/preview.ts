@@ -11,7 +11,7 @@ import { type Findings, type Found, type Place, type Previous, rootPlace } from 
 import { compareOptions } from './compare-options.js';
 import type { Unreadable } from './messages.js';
 import { sourceSettings } from './settings.js';
-import { checkRoot, checkSource } from './source.js';
+import { OpenSource, type SourceOptions } from './source.js';
 import { typeOf } from './status-entry.js';
 import { type ChangeKind, countChange, countEntry, type Figures, noFigures } from './tally.js';
 import { Tracker } from './tracker.js';
@@ -91,26 +91,41 @@ class Listing implements Findings {
   }
 }
 
+export interface PreviewOptions extends Run, SourceOptions {
+  onChange?(change: PreviewedChange): Promise<void>;
+}
+
 /** Open the repository with access 'dry-run'. `onChange` is called for every change in path order. */
 export async function previewBackup(
   repository: Repository,
   source: SourceConfiguration,
-  options: Run & {
-    readonly allowEmpty?: boolean;
-    onChange?(change: PreviewedChange): Promise<void>;
-  } = {},
+  options: PreviewOptions = {},
 ): Promise<PreviewResult> {
-  checkSource(source, options);
+  const opened = new OpenSource(source, options);
+  try {
+    return await preview(repository, source, opened, options);
+  } finally {
+    opened.close();
+  }
+}
+
+async function preview(
+  repository: Repository,
+  source: SourceConfiguration,
+  opened: OpenSource,
+  options: PreviewOptions,
+): Promise<PreviewResult> {
   const stream = repository.streamId(source.name);
   const { catalog, ownPaths } = repository;
   const previous = catalog.stream(stream)?.head ?? 0;
   const gone = recallGone(repository.state.directory);
-  const settings = sourceSettings({ source, catalog, stream, previous, ownPaths, gone });
-  checkRoot(Buffer.from(settings.root));
+  const { root } = opened;
+  const settings = sourceSettings({ source, root, catalog, stream, previous, ownPaths, gone });
+  if (previous > 0) opened.checkReplaced(catalog.root(stream, previous));
   const newComparison = (): Comparison => new Comparison(compareOptions(settings, catalog));
   const comparison = newComparison();
   const tracker = new Tracker(options);
-  tracker.expect(catalog.version(stream, previous)?.header.statistics, newComparison);
+  tracker.expect(catalog.version(stream, previous)?.header.statistics, newComparison, opened);
   const ahead: Step[] = [{ place: rootPlace }];
   for (let step = ahead.pop(); step; step = ahead.pop()) {
     if ('change' in step) await options.onChange?.(step.change);

@@ -117,9 +117,9 @@ export class Recorder implements Findings {
     this.#found.push({ kind: 'place', place });
   }
 
-  stillThere(absolute: Buffer, device: Device): void {
+  stillThere(path: Buffer, device: Device): void {
     this.#endRun();
-    this.#found.push({ kind: 'still-there', absolute, device });
+    this.#found.push({ kind: 'still-there', path, device });
   }
 
   #store(kind: 'added' | 'changed' | 'metadata', found: Found, previous: Previous | undefined): void {
@@ -136,10 +136,7 @@ export class Recorder implements Findings {
     this.#spent += cost.entry;
     let xattrs: readonly Xattr[] = noXattrs;
     try {
-      xattrs =
-        found.at === undefined
-          ? found.directory.ownXattrs(manifestLimits.xattrs_bytes)
-          : found.directory.xattrs(found.at.names.name(found.at.index), manifestLimits.xattrs_bytes);
+      xattrs = (found.held ?? found.directory).xattrs(manifestLimits.xattrs_bytes);
     } catch (error) {
       // Gone by now: it is stored as it was seen, and the next backup sees that it is gone.
       if (errorCode(error) !== 'ENOENT') this.#warnOfXattrs(path, reasonOf(error));
@@ -163,13 +160,13 @@ export class Recorder implements Findings {
   }
 
   #file(found: Found, previous: Previous | undefined): void {
-    const { path, status, directory, at } = found;
+    const { path, status, directory, within, at } = found;
     if (at === undefined) throw new RangeError('the source is a file');
     const isAdded = previous === undefined;
     if (status.size_bytes >= bigFile_bytes) {
       const before = previous?.status.type === 'file' ? previous.entry().entry : undefined;
       this.#endRun();
-      this.#found.push({ kind: 'big-file', file: { path, previous: before, isAdded } });
+      this.#found.push({ kind: 'big-file', file: { path, within, previous: before, isAdded } });
       return;
     }
     this.#files.ahead.reading(directory, at.names, at.index);

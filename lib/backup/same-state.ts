@@ -5,7 +5,7 @@ import type { CatalogEntry } from '../catalog/types.js';
 import { encodeEntry } from '../manifest/entry.js';
 import { decodeStatus, MutableStatus, type SourceStatus } from '../manifest/status.js';
 import type { FileStatus } from '../posix/status.js';
-import type { Found, Previous } from './findings.js';
+import type { Found, Previous, SeenDirectory } from './findings.js';
 import { typeOf } from './status-entry.js';
 
 export function isSameState(now: FileStatus, before: SourceStatus): boolean {
@@ -18,6 +18,27 @@ export function isSameState(now: FileStatus, before: SourceStatus): boolean {
     now.inodeHigh === before.inodeHigh &&
     typeOf(now.mode) === before.type &&
     (before.type !== 'file' || now.size_bytes === before.size_bytes)
+  );
+}
+
+export function seenOf(status: FileStatus): SeenDirectory {
+  const { deviceHigh, deviceLow, inodeHigh, inodeLow, mode, uid, gid, ctime_s, ctimeRest_ns } = status;
+  return { deviceHigh, deviceLow, inodeHigh, inodeLow, mode, uid, gid, ctime_s, ctimeRest_ns };
+}
+
+/**
+ * Whether a directory is the one that was listed. Some file systems (sshfs, overlays) give a directory another inode number when
+ * they have forgotten it meanwhile: there its owners, mode and ctime, which nobody can set, tell.
+ */
+export function isSameDirectory(now: FileStatus, seen: SeenDirectory): boolean {
+  if (now.isSameInode(seen)) return true;
+  return (
+    now.isSameDevice(seen) &&
+    now.ctime_s === seen.ctime_s &&
+    now.ctimeRest_ns === seen.ctimeRest_ns &&
+    now.mode === seen.mode &&
+    now.uid === seen.uid &&
+    now.gid === seen.gid
   );
 }
 

@@ -29,8 +29,8 @@ class Scouting implements Findings {
     this.found.push({ kind: 'place', place });
   }
 
-  stillThere(absolute: Buffer, device: Device): void {
-    this.found.push({ kind: 'still-there', absolute, device });
+  stillThere(path: Buffer, device: Device): void {
+    this.found.push({ kind: 'still-there', path, device });
   }
 
   isEnough(): boolean {

@@ -1,15 +1,17 @@
 // What a run compares: the source as it is configured, and the version before it.
 
 import type { CatalogReader } from '../catalog/types.js';
+import type { HeldRoot } from '../posix/directory.js';
 import { listMounts, mountType } from '../posix/mount.js';
 import type { GoneBlocks } from '../repository/damage.js';
 import type { SourceConfiguration } from '../repository/types.js';
 import { excludeRules } from './exclude.js';
 import type { SourceSettings } from './messages.js';
-import { withoutTrailingSlash } from './source.js';
 
 export function sourceSettings(of: {
   readonly source: SourceConfiguration;
+  /** Its directory. */
+  readonly root: HeldRoot;
   readonly catalog: CatalogReader;
   readonly stream: string;
   readonly previous: number;
@@ -17,10 +19,11 @@ export function sourceSettings(of: {
   readonly ownPaths: readonly string[];
   readonly gone: GoneBlocks;
 }): SourceSettings {
-  const { source, catalog, stream, previous, ownPaths, gone } = of;
+  const { source, root, catalog, stream, previous, ownPaths, gone } = of;
   const header = previous === 0 ? undefined : catalog.version(stream, previous)?.header;
   return {
-    root: withoutTrailingSlash(Buffer.from(source.path)),
+    root: root.path,
+    rootDescriptor: root.descriptor,
     excludeRules: excludeRules(source),
     oneFileSystem: source.oneFileSystem,
     excludeCaches: source.excludeCaches,

@@ -6,6 +6,7 @@ import { estimate } from './estimate.js';
 import type { VersionStatistics } from '../manifest/types.js';
 import { groupName, userName } from '../posix/names.js';
 import type { Run } from '../progress.js';
+import type { OpenSource } from './source.js';
 import type { Remarks, Unreadable } from './messages.js';
 import { addFigures, type Figures, noFigures } from './tally.js';
 
@@ -39,10 +40,15 @@ export class Tracker {
   }
 
   /** How much there is: as in the version before, or counted meanwhile if there is none. Only who watches needs to know. */
-  expect(before: VersionStatistics | undefined, comparison: () => Comparison): void {
+  expect(
+    before: VersionStatistics | undefined,
+    comparison: () => Comparison,
+    source: Pick<OpenSource, 'isOpen'>,
+  ): void {
     if (this.#run.onProgress === undefined) return;
     if (before === undefined) {
-      void estimate(comparison, this.#run.signal).then((totals) => (this.#totals = totals ?? {}));
+      const isOver = (): boolean => !source.isOpen || this.#run.signal?.aborted === true;
+      void estimate(comparison, isOver).then((totals) => (this.#totals = totals ?? {}));
       return;
     }
     const { files, directories, others, bytes } = before;

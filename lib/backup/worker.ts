@@ -30,7 +30,7 @@ const window = new ReadBuffer(cutter.window);
 let packPort: MessagePort;
 /** See WorkerRequest. */
 let credits: Int32Array;
-let openFile_at = 0;
+let open_at = 0;
 
 const packs = new PackMaker({
   keys,
@@ -54,7 +54,7 @@ const files = new FileReader({
   cutter,
   window,
   storeChunk: (plain) => packs.store(plain),
-  onDescriptor: (fd) => (credits[openFile_at] = (fd ?? -1) + 1),
+  onDescriptor: (fd) => (credits[open_at] = (fd ?? -1) + 1),
 });
 const recorder = new Recorder(files, packs);
 const bigFiles = new BigFileWork({ keys, cutter, window, packs });
@@ -71,7 +71,10 @@ function takeCredit(): void {
 
 /** Goes down into a place, depth first, until the share of work is done; what is left then stands among the findings. */
 function explore(place: Place): Finding[] {
-  comparison ??= new Comparison(compareOptions(source, catalog));
+  comparison ??= new Comparison({
+    ...compareOptions(source, catalog),
+    onDescriptor: (fd) => (credits[open_at + 1] = (fd ?? -1) + 1),
+  });
   const found: Finding[] = [];
   const ahead: Finding[] = [{ kind: 'place', place }];
   for (let next = ahead.pop(); next; next = ahead.pop()) {
@@ -113,7 +116,7 @@ serve<WorkerRequest, WorkerResponse>((request) => {
     case 'start':
       packPort = request.packPort;
       credits = new Int32Array(request.credits);
-      openFile_at = request.openFile_at;
+      open_at = request.open_at;
       return { response: respond({}) };
     case 'places': {
       const response = explorePlaces(request.places);

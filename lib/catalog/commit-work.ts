@@ -7,7 +7,7 @@ import { printable } from '../bytes/path.js';
 import { damaged } from '../errors/index.js';
 import { decodeAttributes } from '../manifest/entry.js';
 import { rowFlags, type StoredRows } from '../manifest/stored-rows.js';
-import type { VersionHeader, Xattr } from '../manifest/types.js';
+import type { Xattr } from '../manifest/types.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
 import { rowOfLinkedEntry } from './links.js';
@@ -43,7 +43,7 @@ import {
 import { PathOrder } from './path-order.js';
 import { checkSequence, isIngested, isPending, readStream, takenOver, type Beginning } from './sequence.js';
 import { TouchedPages } from './touched-pages.js';
-import type { DirectoryId } from './types.js';
+import type { DirectoryId, VersionInfo } from './types.js';
 import { undoWhole } from './undo.js';
 import { XattrKinds } from './xattr-kinds.js';
 
@@ -54,9 +54,7 @@ const noFileName = 'has a name that no file can have';
 const noPath = Buffer.alloc(0);
 
 /** What is known of a version once it exists: see Commit. */
-export interface Committed {
-  readonly header: VersionHeader;
-  readonly hash: string;
+export interface Committed extends VersionInfo {
   readonly versionId: string;
 }
 
@@ -371,11 +369,14 @@ export class CommitWork {
   }
 
   /** Last step: the version is there. */
-  end({ header, hash, versionId }: Committed): void {
+  end({ header, hash, stored_bytes, versionId }: Committed): void {
     if (this.#isDone) return;
     while (this.#frames.length > 1) this.#pop();
     this.#touched?.flush();
-    this.#tables.versions.put(numberKey(this.#stream.number, this.#sequence), sealedVersion(header, hash));
+    this.#tables.versions.put(
+      numberKey(this.#stream.number, this.#sequence),
+      sealedVersion({ header, hash, stored_bytes }),
+    );
     const { host, source, sourcePath } = header;
     const head = { host, source, sourcePath, head: this.#sequence, headHash: hash, headVersionId: versionId };
     this.#tables.streams.put(

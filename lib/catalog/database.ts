@@ -11,7 +11,7 @@ import { stretchCoders } from './stretch.js';
 import { Table, type Store } from './table.js';
 
 /** Raised with every change of what the tables hold: a catalog of another number is rebuilt, never converted. */
-export const schemaVersion = 4;
+export const schemaVersion = 5;
 
 /**
  * Address space, not memory and not disk: with all of it reserved the map never moves, so that readers in other threads and
@@ -22,7 +22,7 @@ const mapSize_bytes = 64 * 2 ** 30;
 const tableNames = [
   'meta', // 'schema', 'repository', 'counters', 'xattrs' (xattr-kinds.ts)
   'streams', // stream id → info, number, head, pending commit
-  'versions', // stream number, sequence → version header and commit hash
+  'versions', // stream number, sequence → version header, commit hash, size of what it stored
   'nodes', // directory, name, age → state of an entry (state.ts)
   'ids', // page of row numbers → directory, name, from of each (place-table.ts)
   'links', // stream number, hash of a hard-linked entry → row number

@@ -130,14 +130,19 @@ export class Ingestion {
 
   /** All rows are there. */
   async end(work: CommitWork, commit: Commit): Promise<void> {
+    const { header, hash, versionId, parts, size_bytes } = commit;
+    let stored_bytes = parts.reduce((sum, part) => sum + part.size_bytes, size_bytes ?? 0);
     // Packs last, so that no chunk counts as stored because of a commit that turned out not to be readable.
     for await (const pack of commit.storedPacks?.() ?? toFlat(commit.packs())) {
+      stored_bytes += pack.size_bytes;
       this.#push(1, weightOf(pack), () => {
         this.#packs.add(pack, this.#counters);
       });
     }
+    // What stands in for a lost log entry names packs of other versions, too.
+    if (size_bytes === undefined) stored_bytes = header.statistics.storedBytes;
     this.#push(1, 0, () => {
-      work.end(commit);
+      work.end({ header, hash, versionId, stored_bytes });
       this.#work = undefined;
     });
     this.#whole = this.#queue.length;

@@ -3,7 +3,6 @@
 
 import { ByteReader, ByteWriter } from '../bytes/cursor.js';
 import { decodeHeader, encodeHeader } from '../manifest/header.js';
-import type { VersionHeader } from '../manifest/types.js';
 import type { FlatPackInfo } from '../pack/table.js';
 import { codecs, type Codec } from '../pack/types.js';
 import { checksum_bytes } from './table.js';
@@ -79,8 +78,8 @@ export function toStream(id: string, value: Buffer): StreamRecord {
 
 // ---- versions ------------------------------------------------------------------------------------------------------
 
-export function sealedVersion(header: VersionHeader, hash: string): Buffer {
-  const writer = sealing().text(hash);
+export function sealedVersion({ header, hash, stored_bytes }: VersionInfo): Buffer {
+  const writer = sealing().text(hash).varint(stored_bytes);
   encodeHeader(writer, header);
   return writer.take();
 }
@@ -88,9 +87,10 @@ export function sealedVersion(header: VersionHeader, hash: string): Buffer {
 export function toVersion(value: Buffer): VersionInfo {
   const reader = new ByteReader(value, what);
   const hash = reader.text(text_bytes);
+  const stored_bytes = reader.varint();
   const header = decodeHeader(reader);
   reader.end();
-  return { header, hash };
+  return { header, hash, stored_bytes };
 }
 
 // ---- directories ---------------------------------------------------------------------------------------------------

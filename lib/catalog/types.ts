@@ -25,6 +25,11 @@ export interface VersionInfo {
   readonly header: VersionHeader;
   /** SHA-256 (hex) of the commit's root object. */
   readonly hash: string;
+  /**
+   * What it added to the repository: its packs and its log entry with all parts. Where that entry is lost, what the header says of
+   * new blocks.
+   */
+  readonly stored_bytes: number;
 }
 
 /**

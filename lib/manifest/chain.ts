@@ -288,7 +288,7 @@ export class ChainReader {
 
   #commit(
     stream: string,
-    { hash, versionId, header, contents }: Candidate,
+    { hash, versionId, size_bytes, header, contents }: Candidate,
     signal: AbortSignal | undefined,
   ): Commit {
     const what = `version ${header.sequence} of stream ${stream}`;
@@ -297,6 +297,7 @@ export class ChainReader {
       kind: 'version',
       hash,
       versionId,
+      size_bytes,
       header,
       parts: [...contents.packParts, ...contents.rowParts],
       packs: () => readPacks(owner, contents),

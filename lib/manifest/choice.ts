@@ -9,6 +9,8 @@ import type { VersionHeader } from './types.js';
 export interface Candidate {
   readonly hash: string;
   readonly versionId: string;
+  /** Of the root, as it is stored. */
+  readonly size_bytes: number;
   /** By the store's clock. */
   readonly modified_ms: number;
   readonly header: VersionHeader;

@@ -82,7 +82,8 @@ export async function readEntry(
   if (header.stream !== stream || header.sequence !== sequence)
     throw damaged('manifest.damaged', `${what} says that it is another`);
   const { versionId, modified_ms } = object;
-  return { hash: sha256(bytes).toString('hex'), versionId, modified_ms, header, contents };
+  const size_bytes = bytes.length;
+  return { hash: sha256(bytes).toString('hex'), versionId, size_bytes, modified_ms, header, contents };
 }
 
 /** The bytes of a root, of a log entry or a checkpoint. */

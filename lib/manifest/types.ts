@@ -88,7 +88,7 @@ export interface VersionStatistics {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
-  /** Plain bytes of chunks new to the repository, and what the packs that this commit wrote weigh. */
+  /** Plain bytes of chunks new to the repository, and what the blocks that hold them weigh. */
   readonly newBytes: number;
   readonly storedBytes: number;
   /** Entries that could not be read and are missing, or stand as in the version before. */
@@ -137,6 +137,8 @@ export interface Commit {
   /** SHA-256 (hex) of the stored root object, and where it stands. */
   readonly hash: string;
   readonly versionId: string;
+  /** Of the root, as it is stored; undefined where the log entry is lost and something else stands in. */
+  readonly size_bytes?: number;
   readonly header: VersionHeader;
   readonly parts: readonly PartReference[];
   /** Packs that this commit adds, with where the new chunks are. Every chunk that its rows newly need is in them. */

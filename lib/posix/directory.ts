@@ -1,6 +1,6 @@
 // A directory held open for whoever walks a tree: its names, and status, content and attributes of what lies in it, by way of
-// its descriptor. On Linux each question is one system call through koffi, a quarter of what node:fs takes; elsewhere node:fs
-// answers. Never follows a symlink in the last place. Paths of any length.
+// its descriptor. On Linux each question is one system call through koffi, a quarter of what node:fs takes, and no symlink is
+// followed anywhere below the tree's root; elsewhere node:fs answers, which follows none in the last place. Paths of any length.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -16,13 +16,14 @@ import {
   type Native,
   SystemCallError,
 } from './libc.js';
+import { closeNative, O_PATH, openBeneath, openFollowing, type PassedLink, readlinkOf } from './beneath.js';
 import { canAnchor, openLong } from './long-path.js';
 import { NameList } from './name-list.js';
-import type { FileStatus } from './status.js';
+import { FileStatus } from './status.js';
 import { STATX_BASIC_STATS, statx_bytes } from './status.js';
 import { type ExtendedAttribute, readXattrs } from './xattr.js';
 
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = fs.constants;
 const O_CLOEXEC = 0o2000000;
 const AT_EMPTY_PATH = 0x1000;
 const { EINTR, ENOENT } = os.constants.errno;
@@ -73,19 +74,39 @@ function bindCalls(): FastCalls | null {
   }
 }
 
+/** The root of a tree, held open. Plain data: a descriptor means the same in every thread of the process. */
+export interface HeldRoot {
+  readonly descriptor: number;
+  /** Absolute, as it was given: for messages, and where there are no descriptors to go by. */
+  readonly path: Buffer;
+}
+
+/**
+ * Opens the directory at an absolute path, symlinks followed and told of (elsewhere than on Linux: none is told of). To be closed by
+ * closeFile. Throws what open(2) says.
+ */
+export function holdRoot(path: Buffer): { readonly root: HeldRoot; readonly links: readonly PassedLink[] } {
+  if (fastCalls() === null)
+    return { root: { descriptor: openLong(path, O_RDONLY | O_DIRECTORY), path }, links: [] };
+  const { fd, links } = openFollowing(path);
+  return { root: { descriptor: fd, path }, links };
+}
+
 export class OpenDirectory {
   readonly #fd: number;
+  readonly #isRoot: boolean;
   /** A short path to it. */
   readonly #path: string;
   readonly #absolute: Buffer;
 
   /**
-   * Opens the directory at an absolute path; `follow` a symlink in the last place; its own status goes into `status`. Throws
-   * what open(2) and stat(2) say.
+   * Opens the directory at `path` below the root; '' is the root itself. Its own status goes into `status`. Throws what open(2)
+   * and stat(2) say; see openBeneath.
    */
-  constructor(absolute: Buffer, { follow = false, status }: { follow?: boolean; status?: FileStatus } = {}) {
-    this.#absolute = absolute;
-    this.#fd = openLong(absolute, O_RDONLY | O_DIRECTORY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW));
+  constructor(root: HeldRoot, path: Uint8Array = nothing, status?: FileStatus) {
+    this.#isRoot = path.length === 0;
+    this.#absolute = joinAbsolute(root.path, path);
+    this.#fd = this.#isRoot ? root.descriptor : openDirectory(root, path, this.#absolute);
     this.#path = `/proc/self/fd/${this.#fd}`;
     try {
       if (status !== undefined) this.status(status);
@@ -95,13 +116,27 @@ export class OpenDirectory {
     }
   }
 
+  /** For whoever must close it when this thread is ended meanwhile; undefined for the root. */
+  get descriptor(): number | undefined {
+    return this.#isRoot ? undefined : this.#fd;
+  }
+
   close(): void {
-    fs.closeSync(this.#fd);
+    if (!this.#isRoot) closeFile(this.#fd);
   }
 
   /** All names but '.' and '..'. Throws what readdir(3) says. */
   names(): NameList {
     return NameList.from(fs.readdirSync(fastCalls() ? this.#path : this.#absolute, { encoding: 'latin1' }));
+  }
+
+  isEmpty(): boolean {
+    const directory = fs.opendirSync(fastCalls() ? this.#path : this.#absolute);
+    try {
+      return directory.readSync() === null;
+    } finally {
+      directory.closeSync();
+    }
   }
 
   /** Of the directory itself. */
@@ -130,25 +165,49 @@ export class OpenDirectory {
 
   /** A descriptor for reading; never waits for a fifo's writer. Throws what open(2) says. */
   open(names: NameList, index: number): number {
-    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
     const fast = fastCalls();
-    if (fast === null) return fs.openSync(this.reach(names.name(index)), flags);
-    const fd = fast.openat(this.#fd, addressOfName(names, index), flags | O_CLOEXEC);
+    if (fast === null) return fs.openSync(this.reach(names.name(index)), fileFlags);
+    const fd = fast.openat(this.#fd, addressOfName(names, index), fileFlags | O_CLOEXEC);
     if (fd === -1) throw new SystemCallError(lastErrno(), 'openat', names.name(index));
     return Number(fd);
   }
 
-  /** Target of a symlink. */
-  readlink(name: Buffer): Buffer {
-    return fs.readlinkSync(this.reach(name), { encoding: 'buffer' });
+  /** The same by name alone. */
+  openNamed(name: Buffer): number {
+    return fastCalls() === null
+      ? fs.openSync(this.reach(name), fileFlags)
+      : openBeneath(this.#fd, name, fileFlags);
   }
 
-  /** As readXattrs, like the next. */
-  xattrs(name: Buffer, most_bytes = Infinity): readonly ExtendedAttribute[] {
-    return readXattrs(this.reach(name), most_bytes);
+  /**
+   * An entry that is no file, for its target and its attributes; undefined if it is no longer what has this status. To be closed.
+   * Throws what open(2) says.
+   */
+  hold(names: NameList, index: number, seen: FileStatus): HeldEntry | undefined {
+    const fast = fastCalls();
+    if (fast === null) {
+      const isThere = this.look(names, index, heldStatus);
+      return isThere && heldStatus.isSameInode(seen)
+        ? new EntryByPath(this.reach(names.name(index)))
+        : undefined;
+    }
+    const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    const fd = Number(fast.openat(this.#fd, addressOfName(names, index), flags));
+    if (fd === -1) throw new SystemCallError(lastErrno(), 'openat', names.name(index));
+    const held = new EntryByDescriptor(fd);
+    try {
+      statusOfFile(fd, heldStatus);
+      if (heldStatus.isSameInode(seen)) return held;
+    } catch (error) {
+      held.close();
+      throw error;
+    }
+    held.close();
+    return undefined;
   }
 
-  ownXattrs(most_bytes = Infinity): readonly ExtendedAttribute[] {
+  /** As readXattrs: its own. */
+  xattrs(most_bytes = Infinity): readonly ExtendedAttribute[] {
     return readXattrs(this.#fd, most_bytes);
   }
 
@@ -156,6 +215,74 @@ export class OpenDirectory {
   reach(name: Buffer): Buffer {
     const directory = fastCalls() ? Buffer.from(this.#path) : this.#absolute;
     return Buffer.concat([directory, slash, name]);
+  }
+}
+
+/** No terminal becomes the process's own, whatever stands where a file stood. */
+const fileFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+const directoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
+const nothing: Buffer = Buffer.alloc(0);
+const heldStatus = new FileStatus();
+
+function openDirectory(root: HeldRoot, path: Uint8Array, absolute: Buffer): number {
+  return fastCalls() === null
+    ? openLong(absolute, directoryFlags)
+    : openBeneath(root.descriptor, path, directoryFlags);
+}
+
+/** The absolute path of what lies at `path` below the directory; '' is the directory itself. */
+export function joinAbsolute(root: Buffer, path: Uint8Array): Buffer {
+  if (path.length === 0) return root;
+  return Buffer.concat(root.length === 1 ? [root, path] : [root, slash, path]);
+}
+
+/** An entry that stays the same one while it is held, whatever its name means by now. */
+export interface HeldEntry {
+  /** Target of a symlink. */
+  readlink(): Buffer;
+  /** As readXattrs. */
+  xattrs(most_bytes?: number): readonly ExtendedAttribute[];
+  close(): void;
+}
+
+class EntryByDescriptor implements HeldEntry {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  readlink(): Buffer {
+    return readlinkOf(this.#fd);
+  }
+
+  xattrs(most_bytes = Infinity): readonly ExtendedAttribute[] {
+    return readXattrs({ followed: Buffer.from(`/proc/self/fd/${this.#fd}`) }, most_bytes);
+  }
+
+  close(): void {
+    closeNative(this.#fd);
+  }
+}
+
+/** Where nothing can be held: as good as its path. */
+class EntryByPath implements HeldEntry {
+  readonly #path: Buffer;
+
+  constructor(path: Buffer) {
+    this.#path = path;
+  }
+
+  readlink(): Buffer {
+    return fs.readlinkSync(this.#path, { encoding: 'buffer' });
+  }
+
+  xattrs(most_bytes = Infinity): readonly ExtendedAttribute[] {
+    return readXattrs(this.#path, most_bytes);
+  }
+
+  close(): void {
+    // Nothing is open.
   }
 }
 

@@ -102,10 +102,13 @@ export class FileStatus {
       this.mtimeRest_ns === other.mtimeRest_ns &&
       this.ctime_s === other.ctime_s &&
       this.ctimeRest_ns === other.ctimeRest_ns &&
-      this.inodeLow === other.inodeLow &&
-      this.inodeHigh === other.inodeHigh &&
-      this.isSameDevice(other)
+      this.isSameInode(other)
     );
+  }
+
+  /** The same thing, whatever has become of it. */
+  isSameInode(other: Pick<FileStatus, 'inodeHigh' | 'inodeLow' | 'deviceHigh' | 'deviceLow'>): boolean {
+    return this.inodeLow === other.inodeLow && this.inodeHigh === other.inodeHigh && this.isSameDevice(other);
   }
 
   isSameDevice(other: Pick<FileStatus, 'deviceHigh' | 'deviceLow'>): boolean {

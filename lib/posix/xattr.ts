@@ -27,6 +27,10 @@ const nativeGetOfFile = isMac
       'intptr_t fgetxattr(int fd, const void *name, void *value, size_t size, uint32_t position, int options)',
     )
   : declare('intptr_t fgetxattr(int fd, const void *name, void *value, size_t size)');
+const nativeListFollowed = declare('intptr_t listxattr(const void *path, void *list, size_t size)');
+const nativeGetFollowed = declare(
+  'intptr_t getxattr(const void *path, const void *name, void *value, size_t size)',
+);
 const nativeSet = isMac
   ? declare(
       'int setxattr(const void *path, const void *name, const void *value, size_t size, uint32_t position, int options)',
@@ -58,26 +62,30 @@ function readGrowing(call: (into: Buffer) => number, size: () => number): number
   }
 }
 
-/** A path, or the descriptor of an open file or directory. */
-type Where = Uint8Array | number;
+/** What only Linux has: below /proc/self/fd, the thing that a descriptor with O_PATH stands for, be it a symlink. */
+export interface FollowedPath {
+  readonly followed: Uint8Array;
+}
+
+/** A path, the descriptor of an open file or directory, or a path that is followed. */
+type Where = Uint8Array | number | FollowedPath;
 
 function list(where: Where, into: Buffer | null, size_bytes: number): number {
-  return Number(
-    typeof where === 'number'
-      ? nativeListOfFile(where, into, size_bytes, ...fileListOptions)
-      : nativeList(cString(where), into, size_bytes, ...otherOptions),
-  );
+  if (typeof where === 'number') return Number(nativeListOfFile(where, into, size_bytes, ...fileListOptions));
+  if (!(where instanceof Uint8Array))
+    return Number(nativeListFollowed(cString(where.followed), into, size_bytes));
+  return Number(nativeList(cString(where), into, size_bytes, ...otherOptions));
 }
 
 function get(where: Where, name: Buffer, into: Buffer | null, size_bytes: number): number {
-  return Number(
-    typeof where === 'number'
-      ? nativeGetOfFile(where, name, into, size_bytes, ...fileGetOptions)
-      : nativeGet(cString(where), name, into, size_bytes, ...getOptions),
-  );
+  if (typeof where === 'number')
+    return Number(nativeGetOfFile(where, name, into, size_bytes, ...fileGetOptions));
+  if (!(where instanceof Uint8Array))
+    return Number(nativeGetFollowed(cString(where.followed), name, into, size_bytes));
+  return Number(nativeGet(cString(where), name, into, size_bytes, ...getOptions));
 }
 
-const pathOf = (where: Where): Uint8Array | undefined => (typeof where === 'number' ? undefined : where);
+const pathOf = (where: Where): Uint8Array | undefined => (where instanceof Uint8Array ? where : undefined);
 
 /** Names in byte order; none where the file system has no extended attributes. Throws SystemCallError. */
 export function listXattrs(where: Where): readonly Buffer[] {

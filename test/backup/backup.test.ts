@@ -49,6 +49,35 @@ void t.test('only attributes changed: no content is stored again', async (t) => 
   t.strictSame(await machine.restored(repository, 2), machine.described());
 });
 
+void t.test('what a version is said to have stored is what the store has more', async (t) => {
+  const machine = new Machine(t);
+  const repository = await machine.open();
+  const stream = repository.streamId(machine.source.name);
+  const stored = async (): Promise<number> => {
+    let sum_bytes = 0;
+    for (const prefix of ['packs/', 'streams/'])
+      for await (const { size_bytes } of machine.store.list(prefix)) sum_bytes += size_bytes;
+    return sum_bytes;
+  };
+  const added: number[] = [];
+  const steps = [
+    () => machine.write('a', Buffer.alloc(500_000, 'y')),
+    () => fs.chmodSync(machine.at('source', 'a'), 0o600),
+    () => fs.rmSync(machine.at('source', 'a')),
+  ];
+  for (const step of steps) {
+    step();
+    const before_bytes = await stored();
+    await backup(repository, machine.source, { allowEmpty: true });
+    added.push((await stored()) - before_bytes);
+  }
+  const told = (): number[] => repository.catalog.versions(stream).map(({ stored_bytes }) => stored_bytes);
+  t.strictSame(told(), added, 'as the backup took it in');
+  t.ok(added.every((bytes) => bytes > 500));
+  await repository.rebuildCatalog();
+  t.strictSame(told(), added, 'as it is read from the store');
+});
+
 void t.test('a source that is not there, or empty, never becomes a version', async (t) => {
   const machine = new Machine(t);
   const repository = await machine.open();

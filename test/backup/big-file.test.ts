@@ -9,18 +9,21 @@ import { readBigFile, type BigFileResult } from '../../lib/backup/big-file.js';
 import { readCut, window_bytes } from '../../lib/backup/file-reader.js';
 import type { BigFile, WorkerRequest, WorkerResponse } from '../../lib/backup/messages.js';
 import type { PackMaker } from '../../lib/backup/pack-maker.js';
+import { seenOf } from '../../lib/backup/same-state.js';
 import { bigFile_bytes } from '../../lib/backup/recorder.js';
 import { Cutter } from '../../lib/chunking/index.js';
 import { chunkId, expandGear, randomBytes } from '../../lib/crypto/index.js';
 import { backup } from '../../lib/index.js';
 import type { Entry } from '../../lib/manifest/types.js';
-import { ReadBuffer } from '../../lib/posix/directory.js';
+import { type HeldRoot, holdRoot, OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
+import { FileStatus } from '../../lib/posix/status.js';
 import { makeNode } from '../../lib/posix/nodes.js';
 import { packContext } from '../pack/fixture.js';
 import { Machine } from '../repository/fixture.js';
 import { scratchDirectory } from '../trees.js';
 
 const MiB = 1024 * 1024;
+const nothing = Buffer.alloc(0);
 const { keys } = await packContext();
 
 /** The work of all workers, done in this thread: what would be stored is remembered. */
@@ -32,9 +35,11 @@ class Reading {
   /** Called before each request. */
   onAsk: (request: WorkerRequest) => void = () => undefined;
   readonly #work: BigFileWork;
+  readonly #held: HeldRoot;
 
   constructor(root: string) {
     this.root = root;
+    this.#held = holdRoot(Buffer.from(root)).root;
     const cutter = new Cutter(expandGear(keys), window_bytes);
     const packs = {
       store: (plain: Buffer) => {
@@ -64,10 +69,14 @@ class Reading {
 
   async read(name: string, previous?: Entry, width = 4): Promise<BigFileResult> {
     this.newBytes = 0;
-    const file: BigFile = { path: Buffer.from(name), previous, isAdded: previous === undefined };
+    const root = this.#held;
+    const status = new FileStatus();
+    new OpenDirectory(root, nothing, status);
+    const within = seenOf(status);
+    const file: BigFile = { path: Buffer.from(name), within, previous, isAdded: previous === undefined };
     return readBigFile(
       {
-        root: Buffer.from(this.root),
+        root,
         width,
         hasChunk: (id) => this.stored.has(Buffer.from(id).toString('hex')),
         ask: async (request) => {

@@ -1,6 +1,8 @@
 // gitignore rules as a backup uses them: against raw paths, case and all.
 
+import fs from 'node:fs';
 import path from 'node:path';
+import { makeNode } from '../../lib/posix/nodes.js';
 import t from 'tap';
 import { makeExcludes, excludeRules } from '../../lib/backup/exclude.js';
 
@@ -58,5 +60,21 @@ t.test('rules from files; a file that is not there is named', (t) => {
     code: 'backup.exclude_file_missing',
     message: /none cannot be read/,
   });
+  t.end();
+});
+
+t.test('what somebody has put in the place of a file with rules holds nothing up', (t) => {
+  const directory = t.testdir({ directory: {} });
+  const at = (name: string): string => path.join(directory, name);
+  makeNode(Buffer.from(at('fifo')), 'fifo');
+  fs.symlinkSync('/dev/zero', at('endless'));
+  fs.writeFileSync(at('long'), '');
+  fs.truncateSync(at('long'), 2 ** 30);
+  for (const name of ['directory', 'fifo', 'endless', 'long'])
+    t.throws(
+      () => excludeRules({ exclude: [], excludeFiles: [at(name)] }),
+      { code: 'backup.exclude_file_unreadable', message: /cannot be read: it is/ },
+      name,
+    );
   t.end();
 });

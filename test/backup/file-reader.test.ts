@@ -14,7 +14,7 @@ import { chunkLimits, Cutter } from '../../lib/chunking/index.js';
 import { systemClock } from '../../lib/clock.js';
 import { randomBytes, sha256 } from '../../lib/crypto/index.js';
 import type { StoredSegment } from '../../lib/manifest/row-stream.js';
-import { OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
+import { holdRoot, OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
 import { FileStatus } from '../../lib/posix/status.js';
 import { scratchDirectory } from '../trees.js';
 
@@ -40,7 +40,7 @@ function read(
   meanwhile: () => void = () => undefined,
   clock = systemClock,
 ): ReadResult {
-  const directory = new OpenDirectory(Buffer.from(root));
+  const directory = new OpenDirectory(holdRoot(Buffer.from(root)).root);
   try {
     const names = directory.names();
     const index = names.indexOf(Buffer.from('file'));

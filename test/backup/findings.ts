@@ -12,6 +12,7 @@ import { makeExcludes } from '../../lib/backup/exclude.js';
 import { Skipped } from '../../lib/backup/skipped.js';
 import { fileEntryOf, typeOf } from '../../lib/backup/status-entry.js';
 import type { Entry } from '../../lib/manifest/types.js';
+import { holdRoot } from '../../lib/posix/directory.js';
 import { MemoryCatalog } from '../restore/memory-catalog.js';
 
 export interface Difference {
@@ -23,8 +24,9 @@ export interface Difference {
   readonly size_bytes?: number;
 }
 
+/** The root stays open until the test file has ended. */
 export const optionsFor = (root: string, more: Partial<CompareOptions> = {}): CompareOptions => ({
-  root: Buffer.from(root),
+  root: holdRoot(Buffer.from(root)).root,
   excludes: makeExcludes([]),
   oneFileSystem: false,
   excludeCaches: false,
@@ -38,7 +40,7 @@ export const optionsFor = (root: string, more: Partial<CompareOptions> = {}): Co
 interface Step {
   readonly place?: Place;
   readonly difference?: Difference;
-  readonly check?: { readonly absolute: Buffer };
+  readonly check?: { readonly path: Buffer };
 }
 
 /** `enough`: after so many entries the rest of a directory is left as a place of its own. */
@@ -62,7 +64,7 @@ export function differences(options: CompareOptions, enough = Infinity): Differe
     kept: before('kept'),
     unreadable: (path) => note({ kind: 'unreadable', path: path.toString('latin1') }),
     below: (place) => steps.push({ place }),
-    stillThere: (absolute) => steps.push({ check: { absolute } }),
+    stillThere: (path) => steps.push({ check: { path } }),
     isEnough: () => seen >= enough,
   };
   const comparison = new Comparison(options);

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { ReadAhead } from '../../lib/backup/read-ahead.js';
-import { OpenDirectory, type ReadBuffer } from '../../lib/posix/directory.js';
+import { holdRoot, OpenDirectory, type ReadBuffer } from '../../lib/posix/directory.js';
 import type { NameList } from '../../lib/posix/name-list.js';
 import { scratchDirectory } from '../trees.js';
 
@@ -24,7 +24,7 @@ class Watched extends OpenDirectory {
 }
 
 function watched(t: Test, root: string): { directory: Watched; names: NameList } {
-  const directory = new Watched(Buffer.from(root));
+  const directory = new Watched(holdRoot(Buffer.from(root)).root);
   t.teardown(() => directory.close());
   return { directory, names: directory.names() };
 }

@@ -110,8 +110,8 @@ t.test('however small the pieces: the same, and no piece is large', (t) => {
   t.end();
 });
 
-t.test('a directory vanishes, or becomes a file, between two pieces', (t) => {
-  for (const becomes of ['nothing', 'a file']) {
+t.test('a directory vanishes, or something else stands in its place, between two pieces', (t) => {
+  for (const becomes of ['nothing', 'file', 'directory', 'symlink', 'symlink to itself'] as const) {
     const root = tree(t, [...inD, 'z']);
     const catalog = remember(root);
     fs.writeFileSync(path.join(root, 'd', 'bb'), '');
@@ -119,9 +119,16 @@ t.test('a directory vanishes, or becomes a file, between two pieces', (t) => {
     const { told } = piecewise(optionsFor(root, { catalog, previous: 1 }), 3, (place) => {
       if (isDone || !isRestOf('d')(place)) return;
       isDone = true;
-      fs.rmSync(path.join(root, 'd'), { recursive: true });
-      if (becomes === 'a file') fs.writeFileSync(path.join(root, 'd'), '');
+      const d = path.join(root, 'd');
+      // Not removed: what is made next would get its inode number.
+      if (becomes === 'nothing') fs.rmSync(d, { recursive: true });
+      else fs.renameSync(d, becomes === 'symlink to itself' ? path.join(root, 'y') : `${root}-away`);
+      if (becomes === 'file') fs.writeFileSync(d, '');
+      if (becomes === 'directory') fs.cpSync(path.join(root, 'z'), path.join(d, 'h'), { recursive: true });
+      if (becomes === 'symlink') fs.symlinkSync('.', d);
+      if (becomes === 'symlink to itself') fs.symlinkSync('y', d);
     });
+    t.teardown(() => fs.rmSync(`${root}-away`, { recursive: true, force: true }));
     t.ok(isDone);
     const rows = told.filter((text) => /^(added|removed|changed|metadata)/.test(text));
     const paths = rows.map((text) => Buffer.from(text.slice(text.indexOf(' ') + 1)));
@@ -130,10 +137,13 @@ t.test('a directory vanishes, or becomes a file, between two pieces', (t) => {
       `in order: ${String(rows)}`,
     );
     for (const letter of letters) {
-      const times = told.filter((text) => text === `unchanged ${letter}` || text === `removed d/${letter}`);
-      t.equal(times.length, 1, `${letter} is told of once`);
+      const ways = [`unchanged ${letter}`, `kept ${letter}`, `removed d/${letter}`];
+      t.equal(told.filter((text) => ways.includes(text)).length, 1, `${letter} is told of once`);
     }
-    t.ok(told.includes('removed d/h') && told.includes('unchanged z'));
+    t.ok(told.includes('unchanged z'));
+    t.ok(told.includes(becomes === 'nothing' ? 'removed d/h' : 'kept h'), becomes);
+    t.equal(told.includes('unreadable d'), becomes !== 'nothing', becomes);
+    t.notOk(told.some((text) => /^(added|changed).* d\/(h|x)/.test(text)));
   }
   t.end();
 });

@@ -2,14 +2,10 @@
 import t from 'tap';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { BaseCommand } from '../../commands/base.js';
-import { commandWords, createCli } from '../../commands/cli.js';
-import type { CommandContext } from '../../commands/context.js';
 import type { Report } from '../../commands/presentation/report.js';
-import { runCommandLine } from '../../commands/usage.js';
 import { catalogDamaged } from '../../lib/catalog/failure.js';
+import { commandsIn } from './here.js';
 
 const cwd = t.testdir({
   source: { 'a.txt': 'hello', sub: { b: 'b'.repeat(5000), 'c.odt': 'c' } },
@@ -27,31 +23,7 @@ class DamageCommand extends BaseCommand {
   }
 }
 
-async function run(...argv: string[]): Promise<{ status: number; out: string; said: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const context: CommandContext = {
-    env: { PATH: process.env['PATH'] },
-    stdin: new PassThrough(),
-    stdout,
-    stderr,
-    colorDepth: 1,
-    cwd,
-    home: join(cwd, 'home'),
-    signal: new AbortController().signal,
-    program: [],
-    argv,
-    parent: undefined,
-  };
-  const outputs = Promise.all([text(stdout), text(stderr)]);
-  const cli = createCli({ colors: false });
-  cli.register(DamageCommand);
-  const status = await runCommandLine(cli, [...commandWords, 'damage'], argv, context);
-  stdout.end();
-  stderr.end();
-  const [out, said] = await outputs;
-  return { status, out, said };
-}
+const run = commandsIn(cwd, [DamageCommand]);
 
 const lines = (out: string): unknown[] =>
   out
@@ -192,7 +164,13 @@ t.test('cat and download', async (t) => {
 t.test('what is not there, what may not be', async (t) => {
   for (const [argv, status, said] of [
     [['files', '9'], 14, 'there is no version 9'],
-    [['files', 'yesterday'], 2, "'yesterday' names no version"],
+    [['files', 'tomorrow'], 2, "'tomorrow' names no version"],
+    [['files', '2 days ago'], 14, 'no version is as old as 2 days ago'],
+    [['files', '-1'], 2, "'-1' names no version"],
+    [['changes', '2', '-1'], 2, 'did you mean latest~1?'],
+    [['download', '-12', 'x'], 2, 'did you mean latest~12?'],
+    [['cat', '-1', 'a.txt', '--json'], 2, '"code":"version.syntax"'],
+    [['versions', '-1'], 2, "there is no option '-1'"],
     [['files', '1', 'nope'], 14, 'there is no nope in version 1 of source'],
     [['cat', '1', 'sub'], 2, 'sub is a directory'],
     [['versions', '--host', 'elsewhere'], 14, 'there is no version of the machine elsewhere yet'],

@@ -24,14 +24,16 @@ async function loadPortable(): Promise<typeof fast> {
   Object.defineProperty(process, 'platform', { ...platform, value: 'elsewhere' });
   try {
     // It finds out with its first question, and remembers.
-    const directory = new module.OpenDirectory(Buffer.from(os.tmpdir()));
-    directory.status(new FileStatus());
-    directory.close();
+    module.closeFile(module.holdRoot(Buffer.from(os.tmpdir())).root.descriptor);
   } finally {
     Object.defineProperty(process, 'platform', platform);
   }
   return module;
 }
+
+/** The directory at a path, which stays open until the test file has ended. */
+const openAt = ({ OpenDirectory, holdRoot }: typeof fast, directory: string): fast.OpenDirectory =>
+  new OpenDirectory(holdRoot(Buffer.from(directory)).root);
 
 /** What a status says, in the terms of node:fs. */
 const told = (status: FileStatus) => ({
@@ -102,8 +104,9 @@ function makeEntries(root: string): void {
 t.test('entries of every kind, both ways as node:fs has them', (t) => {
   const root = scratchDirectory(t);
   makeEntries(root);
-  for (const [way, { OpenDirectory, statusOfFile, closeFile }] of Object.entries(ways)) {
-    const directory = new OpenDirectory(Buffer.from(root));
+  for (const [way, module] of Object.entries(ways)) {
+    const { statusOfFile, closeFile } = module;
+    const directory = openAt(module, root);
     const list = directory.names();
     const wanted = fs.readdirSync(root, { encoding: 'buffer' }).sort(Buffer.compare);
     t.strictSame(names(list), wanted, `${way}: names`);
@@ -112,7 +115,14 @@ t.test('entries of every kind, both ways as node:fs has them', (t) => {
       const status = new FileStatus();
       t.ok(directory.look(list, index, status));
       t.strictSame(told(status), expected(stats), `${way}: ${name.toString('latin1')}`);
-      if (!stats.isFile()) continue;
+      if (!stats.isFile()) {
+        const held = directory.hold(list, index, status)!;
+        if (stats.isSymbolicLink())
+          t.equal(held.readlink().toString(), fs.readlinkSync(path.join(root, name.toString())));
+        t.strictSame(held.xattrs(), []);
+        held.close();
+        continue;
+      }
       const fd = directory.open(list, index);
       const opened = new FileStatus();
       statusOfFile(fd, opened);
@@ -125,7 +135,6 @@ t.test('entries of every kind, both ways as node:fs has them', (t) => {
     t.strictSame(told(own), expected(fs.statSync(root, { bigint: true })), `${way}: itself`);
     const reached = way === 'fast' ? /^\/proc\/self\/fd\/\d+\/x$/ : new RegExp(`^${root}/x$`);
     t.match(directory.reach(Buffer.from('x')).toString(), reached, `it is the ${way} way`);
-    t.strictSame(directory.readlink(Buffer.from('symlink')), Buffer.from('file'));
     directory.close();
   }
   t.end();
@@ -135,8 +144,9 @@ t.test('what vanishes, what is no file, what never answers', (t) => {
   const root = scratchDirectory(t);
   makeEntries(root);
   fs.writeFileSync(path.join(root, 'gone'), '');
-  for (const [way, { OpenDirectory, closeFile }] of Object.entries(ways)) {
-    const directory = new OpenDirectory(Buffer.from(root));
+  for (const [way, module] of Object.entries(ways)) {
+    const { closeFile } = module;
+    const directory = openAt(module, root);
     fs.writeFileSync(path.join(root, 'gone'), '');
     const list = directory.names();
     const at = (name: string) => list.indexOf(Buffer.from(name));
@@ -144,28 +154,33 @@ t.test('what vanishes, what is no file, what never answers', (t) => {
     t.notOk(directory.look(list, at('gone'), new FileStatus()), `${way}: gone`);
     t.throws(() => directory.open(list, at('gone')), { code: 'ENOENT' });
     t.throws(() => directory.open(list, at('symlink')), { code: 'ELOOP' });
-    t.throws(() => directory.readlink(Buffer.from('file')), { code: 'EINVAL' });
+    t.throws(() => directory.openNamed(Buffer.from('symlink')), { code: 'ELOOP' });
+    closeFile(directory.openNamed(Buffer.from('file')));
     t.equal(at('nobody'), -1);
     // A fifo without a writer does not hold up anybody.
     closeFile(directory.open(list, at('fifo')));
     directory.close();
-    t.throws(() => new OpenDirectory(Buffer.from(path.join(root, 'file'))), { code: 'ENOTDIR' });
-    t.throws(() => new OpenDirectory(Buffer.from(path.join(root, 'gone'))), { code: 'ENOENT' });
+    t.throws(() => openAt(module, path.join(root, 'file')), { code: 'ENOTDIR' });
+    t.throws(() => openAt(module, path.join(root, 'gone')), { code: 'ENOENT' });
   }
   t.end();
 });
 
-t.test('a symlink to a directory is entered only by who wants to', (t) => {
+t.test('a symlink leads to a root, and nowhere below it', (t) => {
   const root = scratchDirectory(t);
   fs.mkdirSync(path.join(root, 'directory'));
   fs.writeFileSync(path.join(root, 'directory', 'inside'), '');
   const link = path.join(root, 'link');
   fs.symlinkSync('directory', link);
-  for (const { OpenDirectory } of Object.values(ways)) {
-    t.throws(() => new OpenDirectory(Buffer.from(link)), /ENOTDIR|ELOOP/);
-    const followed = new OpenDirectory(Buffer.from(link), { follow: true });
+  for (const { OpenDirectory, holdRoot } of Object.values(ways)) {
+    const { root: held } = holdRoot(Buffer.from(root));
+    t.throws(() => new OpenDirectory(held, Buffer.from('link')), /ENOTDIR|ELOOP/);
+    const below = new OpenDirectory(held, Buffer.from('directory'));
+    t.strictSame(names(below.names()), [Buffer.from('inside')]);
+    below.close();
+    const followed = new OpenDirectory(holdRoot(Buffer.from(link)).root);
     t.strictSame(names(followed.names()), [Buffer.from('inside')]);
-    followed.close();
+    t.notOk(followed.isEmpty());
   }
   t.end();
 });
@@ -177,8 +192,9 @@ t.test('no name, one, five thousand', (t) => {
     for (let index = 0; index < count; index++)
       wanted.push(`${(index * 7919) % 10_007}-${'n'.repeat(index % 200)}`);
     for (const name of wanted) fs.writeFileSync(path.join(root, name), '');
-    for (const [way, { OpenDirectory }] of Object.entries(ways)) {
-      const directory = new OpenDirectory(Buffer.from(root));
+    for (const [way, module] of Object.entries(ways)) {
+      const directory = openAt(module, root);
+      t.equal(directory.isEmpty(), count === 0);
       const list = directory.names();
       t.strictSame(names(list).map(String), wanted.sort(), `${way}: ${count} names`);
       const status = new FileStatus();
@@ -204,8 +220,9 @@ t.test('a file is read at any place, to its end and no further', (t) => {
   const root = scratchDirectory(t);
   const content = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * index) % 251));
   fs.writeFileSync(path.join(root, 'file'), content);
-  for (const { OpenDirectory, ReadBuffer, closeFile } of Object.values(ways)) {
-    const directory = new OpenDirectory(Buffer.from(root));
+  for (const module of Object.values(ways)) {
+    const { ReadBuffer, closeFile } = module;
+    const directory = openAt(module, root);
     const fd = directory.open(directory.names(), 0);
     const buffer = new ReadBuffer(Buffer.allocUnsafeSlow(65_536).fill(0xee));
     t.equal(buffer.read(fd, 10, 50_000, 3), 50_000);
@@ -237,13 +254,18 @@ t.test('extended attributes by descriptor and by path', (t) => {
     wanted.map(({ name }) => String(name)).filter((name) => name.startsWith('user.')),
     ['user.empty', 'user.one', 'user.two'],
   );
-  for (const { OpenDirectory, closeFile } of Object.values(ways)) {
-    const directory = new OpenDirectory(Buffer.from(root));
-    const fd = directory.open(directory.names(), 0);
+  for (const module of Object.values(ways)) {
+    const directory = openAt(module, root);
+    const list = directory.names();
+    const fd = directory.open(list, 0);
     t.strictSame(readXattrs(fd), wanted);
-    t.strictSame(directory.xattrs(Buffer.from('file')), wanted);
-    t.strictSame(directory.ownXattrs(), readXattrs(Buffer.from(root)));
-    closeFile(fd);
+    t.strictSame(directory.xattrs(), readXattrs(Buffer.from(root)));
+    module.closeFile(fd);
+    const status = new FileStatus();
+    directory.look(list, 0, status);
+    const held = directory.hold(list, 0, status)!;
+    t.strictSame(held.xattrs(), wanted);
+    held.close();
     directory.close();
   }
   t.end();
@@ -262,7 +284,8 @@ t.test('a directory behind a path that is too long for the kernel', (t) => {
   }
   fs.writeFileSync(`/proc/self/fd/${fd}/deep`, 'down');
   fs.closeSync(fd);
-  const directory = new fast.OpenDirectory(Buffer.from(`${root}/${`${name}/`.repeat(20).slice(0, -1)}`));
+  const { root: held } = fast.holdRoot(Buffer.from(root));
+  const directory = new fast.OpenDirectory(held, Buffer.from(`${name}/`.repeat(20).slice(0, -1)));
   const list = directory.names();
   t.strictSame(names(list), [Buffer.from('deep')]);
   const status = new FileStatus();

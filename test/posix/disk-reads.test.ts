@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { systemClock } from '../../lib/clock.js';
-import { closeFile, OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
+import { closeFile, holdRoot, OpenDirectory, ReadBuffer } from '../../lib/posix/directory.js';
 import { scratchDirectory } from '../trees.js';
 
 const size_bytes = 4 * 1024 * 1024;
@@ -20,7 +20,7 @@ t.test('of reads that take long those that a disk is read for are waits', (t) =>
   const root = scratchDirectory(t);
   const file = path.join(root, 'file');
   fs.writeFileSync(file, randomBytes(size_bytes), { flush: true });
-  const directory = new OpenDirectory(Buffer.from(root));
+  const directory = new OpenDirectory(holdRoot(Buffer.from(root)).root);
   t.teardown(() => directory.close());
   const window = new ReadBuffer(Buffer.allocUnsafeSlow(size_bytes));
   // Every read takes a second.
