@@ -1,9 +1,10 @@
 import { Command, Option } from 'clipanion';
+import { versionsText } from '../lib/catalog/version-ranges.js';
 import { systemClock } from '../lib/clock.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import { check, type CheckOptions, type CheckResult } from '../lib/index.js';
 import { BaseCommand } from './base.js';
-import { hurtFilesToJson, rangesToJson, tellHurtFiles, versionsText } from './presentation/hurt-files.js';
+import { hurtFilesToJson, rangesToJson, tellHurtFiles } from './presentation/hurt-files.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
 

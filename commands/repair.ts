@@ -1,8 +1,9 @@
 import { Command, Option } from 'clipanion';
+import { versionsText } from '../lib/catalog/version-ranges.js';
 import { exitStatus } from '../lib/errors/index.js';
 import { repair, type RepairResult } from '../lib/index.js';
 import { BaseCommand } from './base.js';
-import { hurtFilesToJson, rangesToJson, tellHurtFiles, versionsText } from './presentation/hurt-files.js';
+import { hurtFilesToJson, rangesToJson, tellHurtFiles } from './presentation/hurt-files.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatCount } from './presentation/units.js';
 

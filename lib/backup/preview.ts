@@ -102,6 +102,7 @@ export async function previewBackup(
 ): Promise<PreviewResult> {
   checkSource(source, options);
   const stream = repository.streamId(source.name);
+  repository.refuseBehindGap(stream);
   const { catalog, ownPaths } = repository;
   const previous = catalog.stream(stream)?.head ?? 0;
   const gone = recallGone(repository.state.directory);

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type Catalog, openCatalog, syncCatalog } from '../catalog/index.js';
+import { missingRanges, toRanges, type VersionRange } from '../catalog/version-ranges.js';
 import { RrbackupError } from '../errors/index.js';
 import { versionsInPart } from '../manifest/in-part.js';
 import { parsePackKey } from '../pack/index.js';
@@ -18,15 +19,7 @@ import { callOf, Inventory } from './check-inventory.js';
 import { checkKeys } from './check-keys.js';
 import { type NamedPack, PackLedger, tellPack } from './check-packs.js';
 import { type BadBlocks, FileSearch } from './findings-files.js';
-import {
-  type Finding,
-  Findings,
-  type HurtFile,
-  missingRanges,
-  type Remedy,
-  toRanges,
-  type VersionRange,
-} from './findings.js';
+import { type Finding, Findings, type HurtFile, type Remedy } from './findings.js';
 import { checkReadData, choosePacks, type ReadData, selectionName } from './verify-selection.js';
 import { VerifyJournal } from './verify-journal.js';
 import { verifyPacks } from './verify.js';

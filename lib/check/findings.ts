@@ -1,11 +1,7 @@
 // What a check finds, as data: what is wrong with stored objects, and which versions and files that hurts. Bounded in memory:
 // the first of each kind are kept, all are counted. Reads nothing.
 
-/** Both included. */
-export interface VersionRange {
-  readonly from: number;
-  readonly to: number;
-}
+import type { VersionRange } from '../catalog/version-ranges.js';
 
 /**
  * Stable, for programs:
@@ -134,42 +130,6 @@ export class Findings {
     this.#kept.push(finding);
     this.#onFinding?.(finding);
   }
-}
-
-/** Ascending numbers as ranges. */
-export function toRanges(numbers: Iterable<number>): VersionRange[] {
-  const ranges: { from: number; to: number }[] = [];
-  for (const number of numbers) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last.to + 1 === number) last.to = number;
-    else ranges.push({ from: number, to: number });
-  }
-  return ranges;
-}
-
-/** What of 1 … `last` is in none of these ranges, which are ascending. */
-export function missingRanges(ranges: readonly VersionRange[], last: number): VersionRange[] {
-  const missing: VersionRange[] = [];
-  let next = 1;
-  for (const { from, to } of ranges) {
-    if (from > next) missing.push({ from: next, to: from - 1 });
-    next = to + 1;
-  }
-  if (next <= last) missing.push({ from: next, to: last });
-  return missing;
-}
-
-/** What lies in both; each is ascending. */
-export function commonRanges(some: readonly VersionRange[], others: readonly VersionRange[]): VersionRange[] {
-  const common: VersionRange[] = [];
-  for (const one of some) {
-    for (const other of others) {
-      const from = Math.max(one.from, other.from);
-      const to = Math.min(one.to, other.to);
-      if (from <= to) common.push({ from, to });
-    }
-  }
-  return common;
 }
 
 /** How many files are hurt in each version, as cheap to add to as one range is. */

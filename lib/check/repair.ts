@@ -3,6 +3,7 @@
 // the files that need it again and stores it anew. Writes new objects only; deletes and overwrites nothing.
 
 import { blockPlaces, PackBuilder, packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
+import { toRanges, type VersionRange } from '../catalog/version-ranges.js';
 import { randomBytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import { CommitWriter } from '../manifest/commit.js';
@@ -26,7 +27,7 @@ import type { Repository } from '../repository/index.js';
 import { check, type CheckOptions } from './check.js';
 import { callOf } from './check-inventory.js';
 import { type BadBlocks, FileSearch } from './findings-files.js';
-import { Findings, type HurtFile, toRanges, type VersionRange } from './findings.js';
+import { Findings, type HurtFile } from './findings.js';
 import { verifyPacks } from './verify.js';
 
 export type RepairOptions = Pick<CheckOptions, 'readData' | 'onFinding' | 'note'> & Run;

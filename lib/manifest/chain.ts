@@ -183,6 +183,13 @@ export class ChainReader {
     return [...found].sort((a, b) => a - b);
   }
 
+  /** Whether the store names a version behind this one, be it readable or not. */
+  async namesAnyBehind(stream: string, sequence: number, call: Call = {}): Promise<boolean> {
+    for await (const group of listGroups(this.#context, stream, sequence + 1, call))
+      if (group.sequence > sequence) return true;
+    return (await this.checkpoints(stream, sequence + 1, call)).length > 0;
+  }
+
   /**
    * The checkpoint of one version. Go on with commits(stream, {sequence, hash: checkpoint.commitHash}). Throws
    * 'manifest.no_checkpoint' (not_found), 'manifest.damaged', 'manifest.forked', 'format.newer'.
