@@ -41,11 +41,19 @@ export abstract class ReadingCommand extends BaseCommand {
   ): RrbackupError | undefined {
     const configured = this.host === undefined ? configuration.sources.map(({ name }) => name) : [];
     const names = this.source === undefined ? configured : [this.source];
-    return names
-      .map((name) => repository.streamId(name, this.host ?? configuration.host))
-      .filter((id) => repository.catalog.stream(id) === undefined)
-      .map((id) => repository.gap(id))
-      .find((gap) => gap !== undefined);
+    for (const name of names) {
+      const id = repository.streamId(name, this.host ?? configuration.host);
+      const gap = repository.catalog.stream(id) === undefined ? repository.gap(id) : undefined;
+      if (gap !== undefined)
+        return new RrbackupError({
+          code: 'version.lost',
+          kind: gap.kind,
+          message: `there are versions of ${name}, and none of them can be read`,
+          guidance: "'rrbackup check' says what is lost, 'rrbackup recover' rebuilds what the packs still tell",
+          cause: gap,
+        });
+    }
+    return undefined;
   }
 
   #choose(all: readonly StreamInfo[], host: string): StreamInfo[] {
