@@ -49,7 +49,8 @@ export abstract class ReadingCommand extends BaseCommand {
           code: 'version.lost',
           kind: gap.kind,
           message: `there are versions of ${name}, and none of them can be read`,
-          guidance: "'rrbackup check' says what is lost, 'rrbackup recover' rebuilds what the packs still tell",
+          guidance:
+            "'rrbackup check' says what is lost, 'rrbackup recover' rebuilds what the packs still tell",
           cause: gap,
         });
     }
@@ -117,7 +118,8 @@ export abstract class ReadingCommand extends BaseCommand {
       refuseLost(text, resolved.version, of);
       return resolved;
     } catch (error) {
-      if (error instanceof RrbackupError && error.code === 'version.not_found') refuseLost(text, undefined, of);
+      if (error instanceof RrbackupError && error.code === 'version.not_found')
+        refuseLost(text, undefined, of);
       throw error;
     }
   }

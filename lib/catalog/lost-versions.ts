@@ -33,7 +33,8 @@ function lostText(lost: readonly VersionRange[]): string {
  */
 export function refuseLost(text: string, chosen: VersionInfo | undefined, of: Readable): void {
   const lost = lostVersions(of);
-  if (chosen === undefined ? !mayBeLost(text, lost) : !mayMeanLaterOne(text, chosen, lost, of.versions)) return;
+  if (chosen === undefined ? !mayBeLost(text, lost) : !mayMeanLaterOne(text, chosen, lost, of.versions))
+    return;
   const message = `${lostText(lost)} of ${of.stream.source} cannot be read`;
   throw lostVersion(isNumber(text) ? message : `${message}, and '${text}' may mean one of them`, of);
 }

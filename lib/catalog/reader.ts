@@ -291,7 +291,18 @@ export class Reader implements CatalogReader {
   #toStreamInfo(record: StreamRecord): StreamInfo {
     const { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast } = record;
     const endsInGap = this.gapBehind(id) === head;
-    return { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast, endsInGap };
+    return {
+      id,
+      host,
+      source,
+      sourcePath,
+      head,
+      headHash,
+      headVersionId,
+      firstSequence,
+      lacksPast,
+      endsInGap,
+    };
   }
 
   /** The version behind which the history could not be read when it was read last; void once there are others behind it. */

@@ -36,15 +36,18 @@ export interface Finding {
   readonly message: string;
   /** Key of the stored object. */
   readonly object?: string;
+  /** What is to be done about this one alone. */
+  readonly remedy?: Remedy;
 }
 
 /** What to do about findings: a command without `rrbackup` before it. */
-export type Remedy = 'recover' | 'repair' | 'key add';
+export type Remedy = 'recover' | 'repair' | 'repair --read-data' | 'key add' | `key remove ${string}`;
 
 const remedies: Readonly<Record<FindingCode, Remedy | undefined>> = {
   'descriptor.missing': 'recover',
   'descriptor.damaged': 'recover',
-  'key.damaged': 'key add',
+  // Of each slot its own: see Finding.remedy.
+  'key.damaged': undefined,
   'key.none': 'key add',
   'commit.missing': 'recover',
   'commit.damaged': 'recover',
@@ -53,16 +56,17 @@ const remedies: Readonly<Record<FindingCode, Remedy | undefined>> = {
   'history.rolled_back': undefined,
   'part.missing': 'recover',
   'part.damaged': 'recover',
-  // The log says the same.
-  'checkpoint.damaged': undefined,
+  'checkpoint.damaged': 'repair',
   'pack.missing': 'repair',
   'pack.damaged': 'repair',
   'pack.unreadable': 'repair',
   'chunk.missing': 'repair',
 };
 
-/** In the order in which they are to be typed. */
+/** In the order in which they are to be typed; what is about one object alone comes last. */
 const inOrder: readonly Remedy[] = ['recover', 'repair', 'key add'];
+/** So many that are about one object alone are named. */
+const maximumOwn = 10;
 
 /** A file that cannot be read in some versions, though the versions can. */
 export interface HurtFile {
@@ -84,6 +88,7 @@ export class Findings {
   #count = 0;
   #mendedCount = 0;
   #isTampered = false;
+  #hasManifest = false;
 
   constructor(onFinding?: (finding: Finding) => void) {
     this.#onFinding = onFinding;
@@ -102,6 +107,11 @@ export class Findings {
     return this.#isTampered;
   }
 
+  /** Whether any is about what the log's roots name: parts, checkpoints. */
+  get hasManifest(): boolean {
+    return this.#hasManifest;
+  }
+
   /** What is lost and made up for: no damage. */
   get mended(): readonly Finding[] {
     return this.#mended;
@@ -113,7 +123,9 @@ export class Findings {
 
   /** What can be done about them all; nothing where the store shows another history, which comes first. */
   get remedies(): readonly Remedy[] {
-    return this.#isTampered ? [] : inOrder.filter((remedy) => this.#remedies.has(remedy));
+    if (this.#isTampered) return [];
+    const own = [...this.#remedies].filter((remedy) => !inOrder.includes(remedy)).slice(0, maximumOwn);
+    return [...inOrder.filter((remedy) => this.#remedies.has(remedy)), ...own];
   }
 
   addMended(finding: Finding): void {
@@ -123,9 +135,10 @@ export class Findings {
 
   add(finding: Finding): void {
     this.#count++;
-    const remedy = remedies[finding.code];
+    const remedy = finding.remedy ?? remedies[finding.code];
     if (remedy !== undefined) this.#remedies.add(remedy);
     if (finding.code.startsWith('history.')) this.#isTampered = true;
+    if (/^(part|checkpoint)\./.test(finding.code)) this.#hasManifest = true;
     if (this.#kept.length === maximumNamed) return;
     this.#kept.push(finding);
     this.#onFinding?.(finding);

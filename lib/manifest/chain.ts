@@ -198,12 +198,17 @@ export class ChainReader {
     const { store } = this.#context;
     const key = checkpointKey(stream, sequence);
     const found = new Map<string, Checkpoint>();
+    let newest_ms = -Infinity;
     let failure: RrbackupError | undefined;
     for await (const object of store.list(key, callOf(call.signal))) {
       if (object.key !== key) continue;
       try {
         const checkpoint = await this.#readCheckpoint(stream, sequence, object, call.signal);
-        found.set(checkpoint.commitHash, checkpoint);
+        // Of several that stand for the same entry the last one was made because something was wrong with those before.
+        if (!found.has(checkpoint.commitHash) || object.modified_ms > newest_ms) {
+          found.set(checkpoint.commitHash, checkpoint);
+          newest_ms = object.modified_ms;
+        }
       } catch (error) {
         failure = unfit(error);
       }

@@ -90,14 +90,17 @@ void t.test('nothing is lost', async (t) => {
   const of = readable([1, 2, 3], false);
   t.strictSame(lostVersions(of), []);
   t.strictSame(
-    ['latest', 'latest~2', 'latest~3', '4', '2026-11-20', '2026-12', 'newest'].map((text) => meaning(text, of)),
+    ['latest', 'latest~2', 'latest~3', '4', '2026-11-20', '2026-12', 'newest'].map((text) =>
+      meaning(text, of),
+    ),
     [3, 1, 'none', 'none', 3, 'none', 'none'],
   );
 });
 
 void t.test('the message says which can be read', async (t) => {
   t.throws(() => refuseLost('latest', undefined, readable([1, 2, 5], true)), {
-    message: "versions 3-4 and the versions after 5 of docs cannot be read, and 'latest' may mean one of them",
+    message:
+      "versions 3-4 and the versions after 5 of docs cannot be read, and 'latest' may mean one of them",
     guidance: /^versions 1-2, 5 can be read: choose one by its number;/,
   });
   t.throws(() => refuseLost('4', undefined, readable([1, 2, 5], false)), {

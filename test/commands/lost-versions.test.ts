@@ -39,8 +39,14 @@ void t.test('an entry in the middle is left out', async (t) => {
   const listed = await home.rr('versions', '--json');
   t.equal(listed.status, 13);
   const versions = JSON.parse(listed.stdout) as { version: number; time: string }[];
-  t.strictSame(versions.map(({ version }) => version), [1, 2], 'what can be read is listed');
-  t.match(JSON.parse(listed.stderr.trim().split('\n').at(-1)!), { error: { code: 'version.lost', exit_status: 13 } });
+  t.strictSame(
+    versions.map(({ version }) => version),
+    [1, 2],
+    'what can be read is listed',
+  );
+  t.match(JSON.parse(listed.stderr.trim().split('\n').at(-1)!), {
+    error: { code: 'version.lost', exit_status: 13 },
+  });
   const { time } = versions[1]!;
   await refused(t, home, 'cat', time.slice(0, 10), 'a');
   await refused(t, home, 'history', 'a');
@@ -59,7 +65,11 @@ void t.test('the newest entry is damaged', async (t) => {
   const home = await withVersions(t);
   fs.chmodSync(home.commit(4), 0o600);
   fs.writeFileSync(home.commit(4), 'no entry');
-  for (const args of [['cat', 'latest', 'a'], ['cat', '4', 'a'], ['download', 'latest', 'out']])
+  for (const args of [
+    ['cat', 'latest', 'a'],
+    ['cat', '4', 'a'],
+    ['download', 'latest', 'out'],
+  ])
     t.match(await home.rr(...args), { status: 13, stderr: /versions 1-3 can be read/ }, args.join(' '));
   t.equal(await home.ok('cat', '3', 'a'), 'v3');
 });
@@ -67,17 +77,24 @@ void t.test('the newest entry is damaged', async (t) => {
 void t.test('no entry can be read: that is not the same as no version', async (t) => {
   const home = await withVersions(t);
   fs.rmSync(home.commit(1));
-  for (const args of [['versions'], ['versions', '--source', 'src'], ['cat', 'latest', 'a'], ['history', 'a']])
-    t.match(await home.rr(...args), { status: 13, stderr: /versions of src, and none of them can be read/ }, args.join(' '));
+  for (const args of [
+    ['versions'],
+    ['versions', '--source', 'src'],
+    ['cat', 'latest', 'a'],
+    ['history', 'a'],
+  ])
+    t.match(
+      await home.rr(...args),
+      { status: 13, stderr: /versions of src, and none of them can be read/ },
+      args.join(' '),
+    );
   t.match(await home.rr('versions', '--host', 'another'), { status: 13, stderr: /has a gap/ });
 });
 
 void t.test('one of two sources cannot be read: no other is taken for it', async (t) => {
   const home = await withVersions(t);
   const both = (first: string): void =>
-    home.configure(
-      `[main]\nbase_path: ${first}\nhost: here\nencryption: none\n[directory]\npath: repo\n`,
-    );
+    home.configure(`[main]\nbase_path: ${first}\nhost: here\nencryption: none\n[directory]\npath: repo\n`);
   both('other');
   fs.mkdirSync(home.at('other'));
   fs.writeFileSync(home.at('other', 'a'), 'of another source');

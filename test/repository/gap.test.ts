@@ -47,7 +47,9 @@ function shown({ catalog, host }: Repository): string[] {
     [...tree.readdir(source.node, 0)!].some(({ name }) => name.toString() === 'current'),
     'a listing and a look-up agree',
   );
-  return Array.from(tree.readdir(source.node, 0)!, ({ name }) => name.toString()).filter((name) => !/^20/.test(name));
+  return Array.from(tree.readdir(source.node, 0)!, ({ name }) => name.toString()).filter(
+    (name) => !/^20/.test(name),
+  );
 }
 
 void t.test('an entry in the middle is left out; it comes back', async (t) => {
@@ -71,21 +73,24 @@ function newest({ catalog, host }: Repository): string {
   return `${mtime_s} ${mtimeRest_ns}`;
 }
 
-void t.test('a gap behind what a mount shows already: the kernel notices that the directory has changed', async (t) => {
-  const { machine, stream, lose } = await history(t, 1);
-  const there = await stranger(t, machine).open({ access: 'read' });
-  const before = newest(there);
-  t.strictSame(shown(there), ['current', 'history']);
-  const here = await machine.open();
-  for (const version of [2, 3]) {
-    machine.write('file', `content ${version}`);
-    await backup(here, machine.source);
-  }
-  await lose(commitKey(stream, 2));
-  await there.sync();
-  t.strictSame(shown(there), ['history']);
-  t.not(newest(there), before);
-});
+void t.test(
+  'a gap behind what a mount shows already: the kernel notices that the directory has changed',
+  async (t) => {
+    const { machine, stream, lose } = await history(t, 1);
+    const there = await stranger(t, machine).open({ access: 'read' });
+    const before = newest(there);
+    t.strictSame(shown(there), ['current', 'history']);
+    const here = await machine.open();
+    for (const version of [2, 3]) {
+      machine.write('file', `content ${version}`);
+      await backup(here, machine.source);
+    }
+    await lose(commitKey(stream, 2));
+    await there.sync();
+    t.strictSame(shown(there), ['history']);
+    t.not(newest(there), before);
+  },
+);
 
 void t.test('a gap is said once, however often the store is asked', async (t) => {
   const { machine, stream, lose } = await history(t, 3);
