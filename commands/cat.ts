@@ -22,7 +22,7 @@ export class CatCommand extends ReadingCommand {
   protected override async perform(report: Report): Promise<undefined> {
     await this.withRepository(report, { access: 'read' }, async ({ repository, configuration }) => {
       const { catalog } = repository;
-      const stream = this.stream(catalog, configuration);
+      const stream = this.stream(repository, configuration);
       const { header } = this.version(catalog, stream, this.versionText, report);
       const { path, found } = this.entry(catalog, stream, header.sequence, this.pathText);
       const { entry } = found;

@@ -38,13 +38,17 @@ export class ChangesCommand extends ReadingCommand {
   protected override async perform(report: Report): Promise<undefined> {
     await this.withRepository(report, { access: 'read' }, async ({ repository, configuration }) => {
       const { catalog } = repository;
-      const stream = this.stream(catalog, configuration);
+      const stream = this.stream(repository, configuration);
       const first = this.version(catalog, stream, this.firstText, report).header.sequence;
       const second =
         this.secondText === undefined
           ? undefined
           : this.version(catalog, stream, this.secondText, report).header.sequence;
       const before = catalog.versions(stream.id).findLast(({ header }) => header.sequence < first);
+      if (second === undefined && before !== undefined && before.header.sequence < first - 1)
+        report.warn(
+          `the version before ${first} cannot be read: what is shown is what changed since version ${before.header.sequence}`,
+        );
       const [from, to] = second === undefined ? [before?.header.sequence ?? 0, first] : [first, second];
       const counts = new Map<ChangeKind, number>();
       for (const change of catalog.changes(stream.id, from, to)) {

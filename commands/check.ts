@@ -1,9 +1,10 @@
 import { Command, Option } from 'clipanion';
+import { versionsText } from '../lib/catalog/version-ranges.js';
 import { systemClock } from '../lib/clock.js';
 import { RrbackupError, exitStatus } from '../lib/errors/index.js';
 import { check, type CheckOptions, type CheckResult } from '../lib/index.js';
 import { BaseCommand } from './base.js';
-import { hurtFilesToJson, rangesToJson, tellHurtFiles, versionsText } from './presentation/hurt-files.js';
+import { hurtFilesToJson, rangesToJson, tellHurtFiles } from './presentation/hurt-files.js';
 import type { Report } from './presentation/report.js';
 import { counted, formatBytes, formatCount, formatDuration } from './presentation/units.js';
 
@@ -23,7 +24,10 @@ export class CheckCommand extends BaseCommand {
       It only says which files need a damaged piece, and only where its versions and packs are found to be those of the stored
       history; otherwise, and with \`--fresh\`, the history is read anew into a temporary one (in \`$TMPDIR\`).
 
-      Exit status 0: nothing is damaged. 13: something is. 17: the store shows another history than this machine has seen. Any
+      What is found damaged in the packs or the manifest is remembered on this machine: \`rrbackup repair\` begins with it, and
+      every further check reads it again, until it is healed.
+
+      Exit status 0: nothing is damaged of what was looked at. 13: something is. 17: the store shows another history than this machine has seen. Any
       other: the check could not finish, and what it has not told is not known to be in order.
     `,
     examples: [
@@ -145,11 +149,19 @@ function summaryOf(result: CheckResult, elapsed_ms: number): string {
       ? [`${counted(read.packs, 'pack')} read and verified (${formatBytes(read.bytes)})`]
       : []),
     verdict === 'fine'
-      ? 'nothing is damaged'
+      ? fineText(result)
       : `${counted(findingCount, 'FINDING')}, ${counted(fileCount, 'damaged file')}`,
     formatDuration(elapsed_ms),
   ];
   return clauses.join('; ');
+}
+
+function fineText({ readsAll, read }: CheckResult): string {
+  if (readsAll) return 'nothing is damaged';
+  const there = 'everything that the versions need is there';
+  return read.packs + read.before > 0
+    ? `${there}, and nothing that was read is damaged`
+    : `${there}; contents were not read`;
 }
 
 function toJson(result: CheckResult, repository: string, elapsed_ms: number): Record<string, unknown> {

@@ -57,7 +57,7 @@ export class DownloadCommand extends ReadingCommand {
     return this.withRepository(report, { access: 'read' }, async ({ repository, configuration, run }) => {
       refuseInRepository(target, configuration);
       const { catalog } = repository;
-      const stream = this.stream(catalog, configuration);
+      const stream = this.stream(repository, configuration);
       const version = this.version(catalog, stream, this.versionText, report);
       const { sequence } = version.header;
       // What stands in the version is meant as it is typed; the rest are patterns, or a mistake that restore explains.

@@ -36,7 +36,7 @@ export class FilesCommand extends ReadingCommand {
   protected override async perform(report: Report): Promise<undefined> {
     await this.withRepository(report, { access: 'read' }, async ({ repository, configuration }) => {
       const { catalog } = repository;
-      const stream = this.stream(catalog, configuration);
+      const stream = this.stream(repository, configuration);
       const { header } = this.version(catalog, stream, this.versionText, report);
       const start = this.entry(catalog, stream, header.sequence, this.pathText ?? '');
       for (const { path, found } of this.#walk(catalog, header.sequence, start)) {

@@ -32,17 +32,19 @@ export class HistoryCommand extends ReadingCommand {
   protected override async perform(report: Report): Promise<undefined> {
     await this.withRepository(report, { access: 'read' }, async ({ repository, configuration }) => {
       const { catalog } = repository;
-      const stream = this.stream(catalog, configuration);
+      const stream = this.stream(repository, configuration);
       const [path, states] = pathReadings(this.pathText, stream.sourcePath)
         .map((reading) => [reading, catalog.history(stream.id, reading)] as const)
         .find(([, found]) => found.length > 0) ?? [Buffer.alloc(0), []];
-      if (states.length === 0)
+      if (states.length === 0) {
+        this.tellLost(catalog, stream, report);
         throw new RrbackupError({
           code: 'version.no_path',
           kind: 'not_found',
           message: `no version of ${stream.source} ever had ${printable(Buffer.from(this.pathText))}`,
           guidance: pathGuidance(this.pathText, stream.sourcePath),
         });
+      }
       const names = new Map(
         [...versionNames(catalog.versions(stream.id))].map(([{ header }, name]) => [header.sequence, name]),
       );
@@ -76,6 +78,8 @@ export class HistoryCommand extends ReadingCommand {
         { title: '' },
       ];
       for (const line of formatTable(columns, rows)) await report.line(line);
+      await report.flush();
+      this.tellLost(catalog, stream, report);
     });
     return undefined;
   }

@@ -5,7 +5,6 @@ import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { printable } from '../lib/bytes/path.js';
 import { parseSize } from '../lib/bytes/size.js';
-import type { CatalogReader } from '../lib/catalog/types.js';
 import type { MountRepositoryOptions, Repository, TreeOptions } from '../lib/index.js';
 import { timeFormatter } from '../lib/mount/tree/time-format.js';
 import { prepareThread } from '../lib/mount/drivers/thread.js';
@@ -169,12 +168,13 @@ export class MountCommand extends ReadingCommand {
 
   /** What --host, --source and --path leave to be seen. Throws where that is nothing. */
   #part(
-    catalog: CatalogReader,
+    repository: Repository,
     configuration: Configuration,
   ): Pick<TreeOptions, 'source' | 'path'> & { host?: string } {
     const { host, source, directory: path } = this;
     if (this.#isWhole) return {};
-    const streams = this.streams(catalog, configuration);
+    const streams = this.streams(repository, configuration);
+    const { catalog } = repository;
     const part = { ...(host === undefined ? {} : { host }), ...(source === undefined ? {} : { source }) };
     if (path === undefined) return part;
     for (const { id, sourcePath } of streams)
@@ -228,7 +228,7 @@ export class MountCommand extends ReadingCommand {
       note,
     });
     await this.closing(repository, async () => {
-      const tree = { ...options.tree, ...this.#part(repository.catalog, configuration) };
+      const tree = { ...options.tree, ...this.#part(repository, configuration) };
       const mounted = await mount(repository, { ...run, ...options, tree, onWarning, onNote: note });
       const stop = (): void => void mounted.unmount();
       if (signal.aborted) stop();
@@ -239,6 +239,11 @@ export class MountCommand extends ReadingCommand {
         await mounted.unmount();
         throw error;
       }
+      for (const { source, host, head, endsInGap } of repository.catalog.streams())
+        if (endsInGap)
+          onWarning(
+            `${source} of ${host} has no 'current': its newest versions, those after ${head}, cannot be read`,
+          );
       await report.flush();
       onReady();
       await mounted.closed;

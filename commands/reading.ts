@@ -2,12 +2,15 @@
 
 import { Option } from 'clipanion';
 import { printable } from '../lib/bytes/path.js';
+import { lostVersions, newestLost, type Readable, refuseLost } from '../lib/catalog/lost-versions.js';
 import type { CatalogEntry, CatalogReader, StreamInfo, VersionInfo } from '../lib/catalog/types.js';
-import { resolveVersion, versionNames } from '../lib/catalog/version-argument.js';
+import { type ResolvedVersion, resolveVersion, versionNames } from '../lib/catalog/version-argument.js';
+import { versionsText } from '../lib/catalog/version-ranges.js';
 import { nearest } from '../lib/config/nearest.js';
 import type { Configuration } from '../lib/config/types.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { versionsInPart } from '../lib/manifest/in-part.js';
+import type { Repository } from '../lib/index.js';
 import { BaseCommand } from './base.js';
 import { pathGuidance, pathReadings } from './path-argument.js';
 import type { Report } from './presentation/report.js';
@@ -28,9 +31,40 @@ export abstract class ReadingCommand extends BaseCommand {
   host = Option.String('--host', { description: "Another machine's backups instead of this one's" });
 
   /** The streams that --host and --source leave: never none. */
-  protected streams(catalog: CatalogReader, configuration: Configuration): StreamInfo[] {
+  protected streams(repository: Repository, configuration: Configuration): StreamInfo[] {
     const host = this.host ?? configuration.host;
-    const all = catalog.streams().filter((stream) => stream.head > 0);
+    try {
+      return this.#choose(repository.catalog.streams(), host);
+    } catch (error) {
+      // What is asked for may be a source of which nothing can be read.
+      throw this.unreadableSource(repository, configuration) ?? repository.namelessGaps[0] ?? error;
+    }
+  }
+
+  /** Why no version at all can be read of the source that --source names, or of one that is configured. */
+  protected unreadableSource(
+    repository: Repository,
+    configuration: Configuration,
+  ): RrbackupError | undefined {
+    const configured = this.host === undefined ? configuration.sources.map(({ name }) => name) : [];
+    const names = this.source === undefined ? configured : [this.source];
+    for (const name of names) {
+      const id = repository.streamId(name, this.host ?? configuration.host);
+      const gap = repository.catalog.stream(id) === undefined ? repository.gap(id) : undefined;
+      if (gap !== undefined)
+        return new RrbackupError({
+          code: 'version.lost',
+          kind: gap.kind,
+          message: `there are versions of ${name}, and none of them can be read`,
+          guidance:
+            "'rrbackup check' says what is lost, 'rrbackup recover' rebuilds what the packs still tell",
+          cause: gap,
+        });
+    }
+    return undefined;
+  }
+
+  #choose(all: readonly StreamInfo[], host: string): StreamInfo[] {
     if (all.length === 0)
       throw notFound('version.none', 'there is no version yet', "make the first one with 'rrbackup backup'");
     const ofHost = all
@@ -53,12 +87,14 @@ export abstract class ReadingCommand extends BaseCommand {
   }
 
   /** The one stream meant: by --source, the only one configured, or the only one there is. */
-  protected stream(catalog: CatalogReader, configuration: Configuration): StreamInfo {
-    const streams = this.streams(catalog, configuration);
+  protected stream(repository: Repository, configuration: Configuration): StreamInfo {
+    const streams = this.streams(repository, configuration);
     const [configured, another] = configuration.sources;
     const isOwn = this.host === undefined && this.source === undefined && another === undefined;
     const own = isOwn ? streams.find((stream) => stream.source === configured?.name) : undefined;
     if (own !== undefined) return own;
+    const gap = this.unreadableSource(repository, configuration);
+    if (gap !== undefined) throw gap;
     const [only, second] = streams;
     if (only !== undefined && second === undefined) return only;
     throw new RrbackupError({
@@ -69,13 +105,11 @@ export abstract class ReadingCommand extends BaseCommand {
     });
   }
 
-  /** The version that the user named; says so where the name fits several. */
+  /** The version that the user named; says so where the name fits several. Throws where it may be one that cannot be read. */
   protected version(catalog: CatalogReader, stream: StreamInfo, text: string, report: Report): VersionInfo {
-    const versions = catalog
-      .versions(stream.id)
-      .filter(({ header }) => header.sequence >= stream.firstSequence);
-    const { version, matches } = resolveVersion(text, versions);
-    const name = `version ${version.header.sequence} (${versionNames(versions).get(version)!})`;
+    const of = this.#readable(catalog, stream);
+    const { version, matches } = this.#resolve(text, of);
+    const name = `version ${version.header.sequence} (${versionNames(of.versions).get(version)!})`;
     if (matches > 1) report.note(`${text} fits ${matches} versions: taking the newest of them, ${name}`);
     else report.detail(`${text} is ${name} of ${stream.source}`);
     if (this.isInPart(catalog, stream, version))
@@ -83,6 +117,34 @@ export abstract class ReadingCommand extends BaseCommand {
         `${name} was recovered in part: entries may be missing in it, or stand as they were in a version before`,
       );
     return version;
+  }
+
+  #resolve(text: string, of: Readable): ResolvedVersion {
+    try {
+      const resolved = resolveVersion(text, of.versions);
+      refuseLost(text, resolved.version, of);
+      return resolved;
+    } catch (error) {
+      if (error instanceof RrbackupError && error.code === 'version.not_found')
+        refuseLost(text, undefined, of);
+      throw error;
+    }
+  }
+
+  /**
+   * For commands that show all versions, once they have: names those that cannot be read. Throws 'version.lost' where the
+   * newest are among them: nobody shall take the last one shown for the newest.
+   */
+  protected tellLost(catalog: CatalogReader, stream: StreamInfo, report: Report): void {
+    const of = this.#readable(catalog, stream);
+    const between = lostVersions(of).filter(({ to }) => to !== Infinity);
+    if (between.length > 0) report.warn(`${versionsText(between)} of ${stream.source} cannot be read`);
+    if (stream.endsInGap) throw newestLost(of);
+  }
+
+  #readable(catalog: CatalogReader, stream: StreamInfo): Readable {
+    const versions = catalog.versions(stream.id);
+    return { stream, versions: versions.filter(({ header }) => header.sequence >= stream.firstSequence) };
   }
 
   /** Packs that are lost have taken more of the version than contents. */

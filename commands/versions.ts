@@ -27,7 +27,8 @@ export class VersionsCommand extends ReadingCommand {
   protected override async perform(report: Report): Promise<undefined> {
     await this.withRepository(report, { access: 'read' }, async ({ repository, configuration }) => {
       const { catalog } = repository;
-      const listed = this.streams(catalog, configuration).flatMap((stream) => {
+      const streams = this.streams(repository, configuration);
+      const listed = streams.flatMap((stream) => {
         const names = versionNames(catalog.versions(stream.id));
         return [...names].map(([version, name]) => ({ stream, version, name }));
       });
@@ -64,6 +65,10 @@ export class VersionsCommand extends ReadingCommand {
         ];
       });
       for (const line of formatTable(columns, rows)) await report.line(line);
+      await report.flush();
+      const unreadable = this.unreadableSource(repository, configuration);
+      if (unreadable !== undefined) throw unreadable;
+      for (const stream of streams) this.tellLost(catalog, stream, report);
     });
     return undefined;
   }

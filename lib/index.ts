@@ -22,7 +22,8 @@ import type { RestoreOptions, RestoreResult } from './restore/index.js';
 
 export type { BackupOptions, BackupResult, PreviewResult } from './backup/index.js';
 export type { CheckedStream, CheckOptions, CheckResult, Unneeded } from './check/check.js';
-export type { Finding, FindingCode, HurtFile, VersionRange } from './check/findings.js';
+export type { VersionRange } from './catalog/version-ranges.js';
+export type { Finding, FindingCode, HurtFile } from './check/findings.js';
 export type { RepairedStream, RepairOptions, RepairResult } from './check/repair.js';
 export type { RecoverResult, RecoveredStream } from './check/recover.js';
 export { RrbackupError, exitStatus } from './errors/index.js';
@@ -130,7 +131,7 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
     fsname: options.fsname,
     forbidden,
     onWarning: warn,
-    onPoll: () => repository.sync({ newestFirst: true }),
+    onPoll: () => repository.sync({ newestFirst: true, onWarning: warn }),
     completePast: async (signal) => {
       if (repository.hasPast) return false;
       note(

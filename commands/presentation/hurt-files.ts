@@ -1,6 +1,7 @@
 // Which versions and files are damaged, in the words and the JSON that `check` and `repair` share.
 
 import { printable } from '../../lib/bytes/path.js';
+import { versionsText } from '../../lib/catalog/version-ranges.js';
 import type { CheckResult } from '../../lib/index.js';
 import { bytesToJson } from './json.js';
 import type { Report } from './report.js';
@@ -12,13 +13,6 @@ type Stream = Pick<CheckResult['streams'][number], 'id' | 'host' | 'source'>;
 
 /** Without -v. */
 const listedFiles = 50;
-
-export function versionsText(ranges: Ranges): string {
-  const [first, second] = ranges;
-  const isOne = first !== undefined && second === undefined && first.from === first.to;
-  const text = ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
-  return `${isOne ? 'version' : 'versions'} ${text}`;
-}
 
 export const rangesToJson = (ranges: Ranges): number[][] => ranges.map(({ from, to }) => [from, to]);
 

@@ -1,9 +1,7 @@
 // Writes a checkpoint when the diffs since the last one outweigh half the tree. A backup is complete without it.
 
 import { shouldCheckpoint, writeCheckpoint } from '../manifest/checkpoint.js';
-import type { Row } from '../manifest/types.js';
-import { walkTree } from '../catalog/changes.js';
-import type { CatalogReader } from '../catalog/types.js';
+import { treeRows } from '../catalog/changes.js';
 import type { Run } from '../progress.js';
 import type { Repository } from '../repository/index.js';
 
@@ -35,17 +33,9 @@ export async function maybeCheckpoint(repository: Repository, stream: string, ru
       commitHash: catalog.version(stream, head)!.hash,
       header,
       packs: catalog.packsOf(stream, head),
-      rows: treeRows(repository.catalog, stream, head),
+      rows: treeRows(catalog, stream, head),
     },
     run.signal,
   );
   state.noteCheckpoint(stream, head);
-}
-
-/** The whole tree of a version in path order. */
-function* treeRows(catalog: CatalogReader, stream: string, sequence: number): Generator<Row> {
-  const root = catalog.root(stream, sequence);
-  if (root === undefined) return;
-  for (const { path, found } of walkTree(catalog, root, sequence))
-    yield { op: 'added', path, entry: found.entry };
 }

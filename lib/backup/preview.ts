@@ -116,6 +116,7 @@ async function preview(
   options: PreviewOptions,
 ): Promise<PreviewResult> {
   const stream = repository.streamId(source.name);
+  repository.refuseBehindGap(stream);
   const { catalog, ownPaths } = repository;
   const previous = catalog.stream(stream)?.head ?? 0;
   const gone = recallGone(repository.state.directory);

@@ -12,6 +12,7 @@ import { Feed } from './feed.js';
 import { Ingestion } from './ingest.js';
 import { takePast } from './past.js';
 import { Reader } from './reader.js';
+import { gapKey, sealedGap } from './records.js';
 import type { Beginning } from './sequence.js';
 import { type FileState, streamOf, visitFileStates } from './states.js';
 import type { DirectoryId } from './types.js';
@@ -86,6 +87,19 @@ export class Catalog extends Reader {
     } finally {
       this.#seal(this.database.path);
     }
+  }
+
+  /** Whether there are versions behind the newest one here that cannot be read; kept for all who read this catalog. */
+  noteGap(stream: string, endsInGap: boolean): void {
+    const head = this.streamRecord(stream)?.head ?? 0;
+    const noted = this.gapBehind(stream);
+    if (head === 0 || (endsInGap ? noted === head : noted === undefined)) return;
+    const { meta } = this.database.tables;
+    this.database.transaction(() => {
+      if (endsInGap) meta.put(gapKey(stream), sealedGap(head));
+      else meta.remove(gapKey(stream));
+    });
+    this.#seal(this.database.path);
   }
 
   async #ingest<T>(add: (ingestion: Ingestion) => Promise<T>, run: Run): Promise<T> {

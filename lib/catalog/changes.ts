@@ -2,7 +2,7 @@
 // are walked in path order, directory by directory, without a list of whole paths.
 
 import { joinPath } from '../bytes/path.js';
-import type { Entry, Segment, Xattr } from '../manifest/types.js';
+import type { Entry, Row, Segment, Xattr } from '../manifest/types.js';
 import type { Tables } from './database.js';
 import { catalogDamaged } from './failure.js';
 import { childKey, directoryKey, numberKey, toDirectory, toDirectoryPlace, toTouched } from './records.js';
@@ -238,4 +238,12 @@ export function* walkTree(
     const { directory } = next.value;
     if (directory !== undefined) levels.push({ path, entries: reader.list(directory, sequence) });
   }
+}
+
+/** The same as rows, as a checkpoint has them; none of a version that is not there. */
+export function* treeRows(reader: CatalogReader, stream: string, sequence: number): Generator<Row> {
+  const root = reader.root(stream, sequence);
+  if (root === undefined) return;
+  for (const { path, found } of walkTree(reader, root, sequence))
+    yield { op: 'added', path, entry: found.entry };
 }

@@ -20,7 +20,7 @@ export const schemaVersion = 5;
 const mapSize_bytes = 64 * 2 ** 30;
 
 const tableNames = [
-  'meta', // 'schema', 'repository', 'counters', 'xattrs' (xattr-kinds.ts)
+  'meta', // 'schema', 'repository', 'counters', 'xattrs' (xattr-kinds.ts), 'gap ' and stream id
   'streams', // stream id → info, number, head, pending commit
   'versions', // stream number, sequence → version header, commit hash, size of what it stored
   'nodes', // directory, name, age → state of an entry (state.ts)

@@ -13,10 +13,12 @@ import { PackTable } from './packs.js';
 import {
   childKey,
   directoryKey,
+  gapKey,
   numberKey,
   streamKey,
   toDirectory,
   toDirectoryPlace,
+  toGap,
   toStream,
   toVersion,
   type StreamRecord,
@@ -69,14 +71,14 @@ export class Reader implements CatalogReader {
     const records: StreamInfo[] = [];
     for (const { key, value } of this.database.tables.streams.scan(Buffer.of(0), Buffer.of(0xff))) {
       const record = toStream(key.toString('latin1'), value);
-      if (record.head > 0) records.push(toStreamInfo(record));
+      if (record.head > 0) records.push(this.#toStreamInfo(record));
     }
     return records;
   }
 
   stream(id: string): StreamInfo | undefined {
     const record = this.streamRecord(id);
-    return record === undefined || record.head === 0 ? undefined : toStreamInfo(record);
+    return record === undefined || record.head === 0 ? undefined : this.#toStreamInfo(record);
   }
 
   versions(stream: string): VersionInfo[] {
@@ -286,6 +288,29 @@ export class Reader implements CatalogReader {
     return value && toStream(id, value);
   }
 
+  #toStreamInfo(record: StreamRecord): StreamInfo {
+    const { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast } = record;
+    const endsInGap = this.gapBehind(id) === head;
+    return {
+      id,
+      host,
+      source,
+      sourcePath,
+      head,
+      headHash,
+      headVersionId,
+      firstSequence,
+      lacksPast,
+      endsInGap,
+    };
+  }
+
+  /** The version behind which the history could not be read when it was read last; void once there are others behind it. */
+  protected gapBehind(id: string): number | undefined {
+    const value = this.database.tables.meta.get(gapKey(id));
+    return value && toGap(value);
+  }
+
   protected childDirectory(parent: DirectoryId, name: Uint8Array): DirectoryId | undefined {
     const value = this.database.tables.children.get(childKey(parent, name));
     return value && toDirectory(value);
@@ -309,11 +334,6 @@ type Span = Pick<StreamInfo, 'firstSequence' | 'head'>;
 /** Whether a state holds in any of these versions. */
 const isShown = (state: Buffer, { firstSequence, head }: Span): boolean =>
   fromOf(state) <= head && toOf(state) > firstSequence;
-
-function toStreamInfo(record: StreamRecord): StreamInfo {
-  const { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast } = record;
-  return { id, host, source, sourcePath, head, headHash, headVersionId, firstSequence, lacksPast };
-}
 
 /**
  * For worker threads: the catalog that another thread or process has opened with `openCatalog` before, read-only. Throws

@@ -31,7 +31,7 @@ export interface PendingVersion {
   readonly writer: string;
 }
 
-export interface StreamRecord extends StreamInfo {
+export interface StreamRecord extends Omit<StreamInfo, 'endsInGap'> {
   /** Short number that stands for the stream in keys. */
   readonly number: number;
   readonly pending: PendingVersion | undefined;
@@ -75,6 +75,13 @@ export function toStream(id: string, value: Buffer): StreamRecord {
     ...{ number, pending },
   };
 }
+
+/** In the table of a catalog's own facts: behind which version the history could not be read. */
+export const gapKey = (id: string): Buffer => Buffer.from(`gap ${id}`, 'latin1');
+
+export const sealedGap = (head: number): Buffer => sealing().varint(head).take();
+
+export const toGap = (value: Buffer): number => new ByteReader(value, what).varint();
 
 // ---- versions ------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 import { RrbackupError } from '../errors/index.js';
 import type { ChainReader } from '../manifest/chain.js';
+import { missingCommits } from '../manifest/choice.js';
 import type { Checkpoint } from '../manifest/checkpoint.js';
 import type { Run } from '../progress.js';
 import type { Catalog } from './catalog.js';
@@ -46,7 +47,7 @@ export async function syncCatalog({
     if (newestFirst && catalog.stream(stream) === undefined)
       ingested += await beginWithNewest(catalog, chain, stream, run, call);
     // Of who knows the stream the newest version is remembered: that it is gone comes out anyway.
-    const isNew = catalog.stream(stream) === undefined;
+    const isNew = catalog.stream(stream)?.endsInGap !== false;
     let endedAt: number | undefined;
     for (let isBehind = true; isBehind;) {
       const known = catalog.stream(stream);
@@ -65,8 +66,8 @@ export async function syncCatalog({
         ingested += (catalog.stream(stream)?.head ?? 0) - (known?.head ?? 0);
       }
       const head = catalog.stream(stream)?.head ?? 0;
-      const checkpoint = await checkpointBehind(chain, stream, head, call);
-      if (checkpoint !== undefined && gap === undefined && endedAt !== head) {
+      const { checkpoint, newest } = await checkpointBehind(chain, stream, head, call);
+      if (newest > head && gap === undefined && endedAt !== head) {
         // Or a backup has come to its end since the log was read.
         endedAt = head;
         isBehind = true;
@@ -76,6 +77,7 @@ export async function syncCatalog({
         isBehind = true;
         run.onWarning?.(lostVersions(checkpoint, head + 1));
       } else if (gap !== undefined) throw gap;
+      else if (newest > head) throw missingCommits(stream, head + 1, newest);
     }
   }
   return { ingested };
@@ -125,21 +127,23 @@ const isUnreadable = (error: unknown): boolean =>
   ['damaged', 'newer_format', 'not_found'].includes(error.kind) &&
   error.code !== 'catalog.damaged';
 
-/** The first checkpoint behind a version that can be read. */
+/** The first checkpoint behind a version that can be read, and the newest one that is stored, readable or not; 0: there is none. */
 async function checkpointBehind(
   chain: SyncOptions['chain'],
   stream: string,
   head: number,
   call: { signal?: AbortSignal },
-): Promise<Checkpoint | undefined> {
-  for (const sequence of await chain.checkpoints(stream, head + 1, call)) {
+): Promise<{ checkpoint: Checkpoint | undefined; newest: number }> {
+  const sequences = await chain.checkpoints(stream, head + 1, call);
+  const newest = sequences.at(-1) ?? 0;
+  for (const sequence of sequences) {
     try {
-      return await chain.checkpoint(stream, sequence, call);
+      return { checkpoint: await chain.checkpoint(stream, sequence, call), newest };
     } catch (error) {
       if (!(error instanceof RrbackupError) || error.kind !== 'damaged') throw error;
     }
   }
-  return undefined;
+  return { checkpoint: undefined, newest };
 }
 
 function lostVersions({ header, sequence }: Checkpoint, first: number): string {

@@ -19,6 +19,8 @@ export interface StreamInfo {
   readonly firstSequence: number;
   /** Versions before `firstSequence` are stored but not in the catalog yet: `Catalog.takePast` brings them. */
   readonly lacksPast: boolean;
+  /** There are versions behind `head` that cannot be read: the newest one here is not the newest. */
+  readonly endsInGap: boolean;
 }
 
 export interface VersionInfo {

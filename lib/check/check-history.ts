@@ -32,6 +32,8 @@ export interface History {
   readonly broken: ReadonlySet<number>;
   /** Checkpoints that can be read. */
   readonly checkpoints: readonly number[];
+  /** Those that cannot, or not whole. */
+  readonly badCheckpoints: readonly number[];
   /** The newest version that the store names anywhere. */
   readonly newest: number;
 }
@@ -54,6 +56,7 @@ export class HistoryCheck {
   readonly #readable = new Map<number, string>();
   readonly #broken = new Set<number>();
   readonly #checkpoints = new Map<number, Checkpoint>();
+  readonly #badCheckpoints = new Set<number>();
   #header: VersionHeader | undefined;
   #newest = 0;
 
@@ -85,6 +88,7 @@ export class HistoryCheck {
       readable: this.#readable,
       broken: this.#broken,
       checkpoints: [...this.#checkpoints.keys()],
+      badCheckpoints: [...this.#badCheckpoints],
       newest: this.#newest,
     };
   }
@@ -110,9 +114,8 @@ export class HistoryCheck {
   }
 
   async #takeCheckpoint(sequence: number): Promise<void> {
-    const { chain, inventory, findings, readsRows, run } = this.#options;
-    const object = checkpointKey(this.#stream, sequence);
-    inventory.markNeeded(object);
+    const { chain, inventory, readsRows, run } = this.#options;
+    inventory.markNeeded(checkpointKey(this.#stream, sequence));
     this.#newest = Math.max(this.#newest, sequence);
     try {
       const checkpoint = await chain.checkpoint(this.#stream, sequence, callOf(run));
@@ -120,14 +123,20 @@ export class HistoryCheck {
       const what = `the checkpoint of version ${sequence} of ${this.#name}`;
       const found: Finding[] = [];
       const areThere = await this.#partsAreThere(checkpoint, what, found);
-      for (const finding of found) findings.add(finding);
+      for (const { message } of found) this.#tellCheckpoint(sequence, message);
       if (!areThere) return;
       if (readsRows) await readAll(checkpoint);
       this.#checkpoints.set(sequence, checkpoint);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      findings.add({ code: 'checkpoint.damaged', message: error.message, object });
+      this.#tellCheckpoint(sequence, error.message);
     }
+  }
+
+  #tellCheckpoint(sequence: number, message: string): void {
+    this.#badCheckpoints.add(sequence);
+    const object = checkpointKey(this.#stream, sequence);
+    this.#options.findings.add({ code: 'checkpoint.damaged', message, object });
   }
 
   /** Goes along the log as far as it leads. */

@@ -8,6 +8,8 @@ import type { Run } from '../progress.js';
 import { callOf, type Inventory } from './check-inventory.js';
 import type { Findings } from './findings.js';
 
+const slots = 'keys/';
+
 export async function checkKeys(
   repository: Repository,
   inventory: Inventory,
@@ -16,14 +18,15 @@ export async function checkKeys(
 ): Promise<void> {
   await checkDescriptor(repository, findings, run);
   inventory.markNeeded(descriptorKey);
-  for (const key of inventory.keys('keys/')) inventory.markNeeded(key);
+  for (const key of inventory.keys(slots)) inventory.markNeeded(key);
   if (repository.encryption === 'none') return;
   const { passwords, unreadable } = await listPasswords(repository.store, repository.id, callOf(run));
   for (const object of unreadable)
     findings.add({
       code: 'key.damaged',
-      message: `the key slot ${object} is damaged: its password does not open the repository`,
+      message: `the key slot ${object} is damaged: its password does not open the repository; rrbackup key add makes a new one`,
       object,
+      remedy: `key remove ${object.slice(slots.length)}`,
     });
   if (passwords.length === 0)
     findings.add({

@@ -36,6 +36,10 @@ export class PackLedger {
     this.#catalog = catalog;
   }
 
+  has(name: PackName): boolean {
+    return this.#packs.has(name);
+  }
+
   get count(): number {
     return this.#packs.size;
   }
@@ -84,18 +88,24 @@ export class PackLedger {
   }
 }
 
-/** Tells of a pack of which these blocks cannot be had: no damage where all that they held lies in other packs, too. */
+/**
+ * Tells of a pack of which these blocks cannot be had, or where they all can, what is around them: no damage where all that it
+ * is about lies in other packs, too. Returns whether it is damage.
+ */
 export function tellPack(
   findings: Findings,
   catalog: Catalog,
   { name, code, message }: { name: PackName; code: FindingCode; message: string },
   bad: BadBlocks,
-): void {
+): boolean {
   const finding = { code, message, object: packKey(name) };
-  const isMended =
-    bad === 'all' || bad.size > 0 ? withoutHealed(new Map([[name, bad]]), catalog).size === 0 : false;
-  if (!isMended) findings.add(finding);
-  else findings.addMended({ ...finding, message: `${message}; all that it held lies in other packs` });
+  // Without its end a pack does not say any more what it holds: only a copy of the whole is as good.
+  const missed = bad === 'all' || bad.size > 0 ? bad : 'all';
+  const isMended = withoutHealed(new Map([[name, missed]]), catalog).size === 0;
+  if (isMended)
+    findings.addMended({ ...finding, message: `${message}; all that it held lies in other packs` });
+  else findings.add(finding);
+  return !isMended;
 }
 
 /** Object header and blocks: all but under which version id it was found. */

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type Catalog, openCatalog, syncCatalog } from '../catalog/index.js';
+import { missingRanges, toRanges, type VersionRange } from '../catalog/version-ranges.js';
 import { RrbackupError } from '../errors/index.js';
 import { versionsInPart } from '../manifest/in-part.js';
 import { parsePackKey } from '../pack/index.js';
@@ -13,20 +14,13 @@ import type { PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import { isGap } from '../repository/alarm.js';
 import type { Repository } from '../repository/index.js';
+import { Suspects } from '../repository/suspects.js';
 import { chainOf, type History, HistoryCheck, isDamage } from './check-history.js';
 import { callOf, Inventory } from './check-inventory.js';
 import { checkKeys } from './check-keys.js';
 import { type NamedPack, PackLedger, tellPack } from './check-packs.js';
 import { type BadBlocks, FileSearch } from './findings-files.js';
-import {
-  type Finding,
-  Findings,
-  type HurtFile,
-  missingRanges,
-  type Remedy,
-  toRanges,
-  type VersionRange,
-} from './findings.js';
+import { type Finding, Findings, type HurtFile, type Remedy } from './findings.js';
 import { checkReadData, choosePacks, type ReadData, selectionName } from './verify-selection.js';
 import { VerifyJournal } from './verify-journal.js';
 import { verifyPacks } from './verify.js';
@@ -90,8 +84,12 @@ export interface CheckResult {
   readonly mendedCount: number;
   /** What to do now, in this order. */
   readonly remedies: readonly Remedy[];
-  /** Which blocks of which packs cannot be had. */
+  /** Of every damaged pack the blocks that cannot be had; none where only what is around them is damaged. */
   readonly bad: ReadonlyMap<PackName, BadBlocks>;
+  /** Checkpoints that cannot be read whole, by stream. */
+  readonly badCheckpoints: ReadonlyMap<string, readonly number[]>;
+  /** Whether every byte of the packs and of the manifest was read. */
+  readonly readsAll: boolean;
   readonly unneeded: Unneeded;
   /** Objects that stand under another version id than the one that was written down, as in a store that was copied. */
   readonly copied: number;
@@ -115,12 +113,14 @@ class Check {
   readonly #findings: Findings;
   readonly #bad = new Map<PackName, BadBlocks>();
   readonly #histories = new Map<string, History>();
+  readonly #suspects: Suspects;
   #read = { packs: 0, bytes: 0, before: 0 };
 
   constructor(repository: Repository, options: CheckOptions) {
     this.#repository = repository;
     this.#options = options;
     this.#findings = new Findings((finding) => options.onFinding?.(finding));
+    this.#suspects = new Suspects(repository.state);
   }
 
   async run(): Promise<CheckResult> {
@@ -130,6 +130,7 @@ class Check {
     const own = await this.#ownCatalog();
     const packs = new PackLedger(inventory, own);
     await this.#readHistories(inventory, packs);
+    if (this.#findings.hasManifest) this.#suspects.addManifest();
     if (own !== undefined && (await this.#isOfHistory(own, packs)))
       return this.#withCatalog(own, packs, inventory);
     if (own !== undefined)
@@ -161,9 +162,8 @@ class Check {
 
   async #readHistories(inventory: Inventory, packs: PackLedger): Promise<void> {
     const { chain, state } = this.#repository;
-    const { fresh, readData } = this.#options;
     const pins = state.recall()?.pins ?? {};
-    const readsRows = fresh === true || readData !== undefined;
+    const readsRows = this.#readsManifest;
     const run = this.#options;
     for (const stream of new Set([...(await chain.streams(callOf(run))), ...Object.keys(pins)])) {
       const options = { chain, inventory, packs, findings: this.#findings, readsRows, run };
@@ -173,6 +173,11 @@ class Check {
       this.#histories.set(stream, { ...history, newest: Math.max(history.newest, pin?.sequence ?? 0) });
       if (pin !== undefined) this.#holdAgainst(pin, history);
     }
+  }
+
+  get #readsManifest(): boolean {
+    const { fresh, readData } = this.#options;
+    return fresh === true || readData !== undefined || this.#suspects.hasManifest;
   }
 
   /** What this machine has seen must still be there. */
@@ -263,6 +268,7 @@ class Check {
       tellPack(this.#findings, catalog, finding, 'all');
     }
     await this.#readPacks(catalog, [...packs.stored()]);
+    this.#suspects.settle({ manifest: this.#readsManifest, pack: (name) => packs.has(name) });
     const readable = new Map(
       [...this.#histories].map(([stream, history]) => [stream, toRanges(history.readable.keys())]),
     );
@@ -294,8 +300,12 @@ class Check {
       fileCount: hurt.count,
       mended: findings.mended,
       mendedCount: findings.mendedCount,
-      remedies: findings.remedies,
+      remedies: this.#suspects.isKept ? findings.remedies : findings.remedies.map(withoutMemory),
       bad: this.#bad,
+      badCheckpoints: new Map(
+        [...this.#histories].map(([stream, { badCheckpoints }]) => [stream, badCheckpoints]),
+      ),
+      readsAll: isWhole(this.#options.readData),
       unneeded: unneeded(inventory),
       copied: inventory.others,
     };
@@ -304,7 +314,10 @@ class Check {
   /** Those that were asked for, and whatever cannot be what it should be: only its bytes say which files that hurts. */
   async #readPacks(catalog: Catalog, stored: readonly NamedPack[]): Promise<void> {
     const { readData, fresh, note, onWarning } = this.#options;
-    const suspects = stored.filter((pack) => pack.stored_bytes !== pack.size_bytes);
+    const remembered = this.#suspects.packs;
+    const isSuspect = ({ name, stored_bytes, size_bytes }: NamedPack): boolean =>
+      stored_bytes !== size_bytes || remembered.has(name);
+    const suspects = stored.filter(isSuspect);
     if (readData === undefined) {
       this.#read = { ...(await this.#verify(catalog, suspects)), before: 0 };
       return;
@@ -317,7 +330,7 @@ class Check {
       startsAnew: fresh === true,
       ...(onWarning && { onWarning }),
     });
-    const sound = stored.filter((pack) => pack.stored_bytes === pack.size_bytes);
+    const sound = stored.filter((pack) => !isSuspect(pack));
     const chosen = choosePacks(sound, readData, journal.seed);
     const left = chosen.filter(({ name }) => !journal.has(name));
     const before = chosen.length - left.length;
@@ -336,9 +349,24 @@ class Check {
   #verify(catalog: Catalog, packs: readonly NamedPack[], onGood?: (name: PackName) => void) {
     const repository = this.#repository;
     const [findings, bad, run] = [this.#findings, this.#bad, this.#options];
-    return verifyPacks(packs, { repository, catalog, findings, bad, run, ...(onGood && { onGood }) });
+    const onDamaged = (name: PackName): void => this.#suspects.add(name);
+    return verifyPacks(packs, {
+      repository,
+      catalog,
+      findings,
+      bad,
+      run,
+      onDamaged,
+      ...(onGood && { onGood }),
+    });
   }
 }
+
+const isWhole = (readData: ReadData | undefined): boolean =>
+  readData !== undefined && ('percent' in readData ? readData.percent === 100 : readData.of === 1);
+
+/** Where the next command does not know what was found, it has to read everything again. */
+const withoutMemory = (remedy: Remedy): Remedy => (remedy === 'repair' ? 'repair --read-data' : remedy);
 
 function unneeded(inventory: Inventory): Unneeded {
   const foreign: string[] = [];

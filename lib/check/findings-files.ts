@@ -7,10 +7,11 @@ import { joinPath } from '../bytes/path.js';
 import type { Catalog } from '../catalog/index.js';
 import type { FileState } from '../catalog/states.js';
 import type { DirectoryId } from '../catalog/types.js';
+import { commonRanges, type VersionRange } from '../catalog/version-ranges.js';
 import type { PackName } from '../pack/types.js';
 import type { Run } from '../progress.js';
 import { throwIfAborted } from '../store/failures.js';
-import { commonRanges, type HurtFile, maximumNamed, type VersionRange, VersionTally } from './findings.js';
+import { type HurtFile, maximumNamed, VersionTally } from './findings.js';
 
 /** Of one pack: all of its blocks, or these. */
 export type BadBlocks = 'all' | ReadonlySet<number>;

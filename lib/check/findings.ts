@@ -1,11 +1,7 @@
 // What a check finds, as data: what is wrong with stored objects, and which versions and files that hurts. Bounded in memory:
 // the first of each kind are kept, all are counted. Reads nothing.
 
-/** Both included. */
-export interface VersionRange {
-  readonly from: number;
-  readonly to: number;
-}
+import type { VersionRange } from '../catalog/version-ranges.js';
 
 /**
  * Stable, for programs:
@@ -40,15 +36,18 @@ export interface Finding {
   readonly message: string;
   /** Key of the stored object. */
   readonly object?: string;
+  /** What is to be done about this one alone. */
+  readonly remedy?: Remedy;
 }
 
 /** What to do about findings: a command without `rrbackup` before it. */
-export type Remedy = 'recover' | 'repair' | 'key add';
+export type Remedy = 'recover' | 'repair' | 'repair --read-data' | 'key add' | `key remove ${string}`;
 
 const remedies: Readonly<Record<FindingCode, Remedy | undefined>> = {
   'descriptor.missing': 'recover',
   'descriptor.damaged': 'recover',
-  'key.damaged': 'key add',
+  // Of each slot its own: see Finding.remedy.
+  'key.damaged': undefined,
   'key.none': 'key add',
   'commit.missing': 'recover',
   'commit.damaged': 'recover',
@@ -57,16 +56,17 @@ const remedies: Readonly<Record<FindingCode, Remedy | undefined>> = {
   'history.rolled_back': undefined,
   'part.missing': 'recover',
   'part.damaged': 'recover',
-  // The log says the same.
-  'checkpoint.damaged': undefined,
+  'checkpoint.damaged': 'repair',
   'pack.missing': 'repair',
   'pack.damaged': 'repair',
   'pack.unreadable': 'repair',
   'chunk.missing': 'repair',
 };
 
-/** In the order in which they are to be typed. */
+/** In the order in which they are to be typed; what is about one object alone comes last. */
 const inOrder: readonly Remedy[] = ['recover', 'repair', 'key add'];
+/** So many that are about one object alone are named. */
+const maximumOwn = 10;
 
 /** A file that cannot be read in some versions, though the versions can. */
 export interface HurtFile {
@@ -88,6 +88,7 @@ export class Findings {
   #count = 0;
   #mendedCount = 0;
   #isTampered = false;
+  #hasManifest = false;
 
   constructor(onFinding?: (finding: Finding) => void) {
     this.#onFinding = onFinding;
@@ -106,6 +107,11 @@ export class Findings {
     return this.#isTampered;
   }
 
+  /** Whether any is about what the log's roots name: parts, checkpoints. */
+  get hasManifest(): boolean {
+    return this.#hasManifest;
+  }
+
   /** What is lost and made up for: no damage. */
   get mended(): readonly Finding[] {
     return this.#mended;
@@ -117,7 +123,9 @@ export class Findings {
 
   /** What can be done about them all; nothing where the store shows another history, which comes first. */
   get remedies(): readonly Remedy[] {
-    return this.#isTampered ? [] : inOrder.filter((remedy) => this.#remedies.has(remedy));
+    if (this.#isTampered) return [];
+    const own = [...this.#remedies].filter((remedy) => !inOrder.includes(remedy)).slice(0, maximumOwn);
+    return [...inOrder.filter((remedy) => this.#remedies.has(remedy)), ...own];
   }
 
   addMended(finding: Finding): void {
@@ -127,49 +135,14 @@ export class Findings {
 
   add(finding: Finding): void {
     this.#count++;
-    const remedy = remedies[finding.code];
+    const remedy = finding.remedy ?? remedies[finding.code];
     if (remedy !== undefined) this.#remedies.add(remedy);
     if (finding.code.startsWith('history.')) this.#isTampered = true;
+    if (/^(part|checkpoint)\./.test(finding.code)) this.#hasManifest = true;
     if (this.#kept.length === maximumNamed) return;
     this.#kept.push(finding);
     this.#onFinding?.(finding);
   }
-}
-
-/** Ascending numbers as ranges. */
-export function toRanges(numbers: Iterable<number>): VersionRange[] {
-  const ranges: { from: number; to: number }[] = [];
-  for (const number of numbers) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last.to + 1 === number) last.to = number;
-    else ranges.push({ from: number, to: number });
-  }
-  return ranges;
-}
-
-/** What of 1 … `last` is in none of these ranges, which are ascending. */
-export function missingRanges(ranges: readonly VersionRange[], last: number): VersionRange[] {
-  const missing: VersionRange[] = [];
-  let next = 1;
-  for (const { from, to } of ranges) {
-    if (from > next) missing.push({ from: next, to: from - 1 });
-    next = to + 1;
-  }
-  if (next <= last) missing.push({ from: next, to: last });
-  return missing;
-}
-
-/** What lies in both; each is ascending. */
-export function commonRanges(some: readonly VersionRange[], others: readonly VersionRange[]): VersionRange[] {
-  const common: VersionRange[] = [];
-  for (const one of some) {
-    for (const other of others) {
-      const from = Math.max(one.from, other.from);
-      const to = Math.min(one.to, other.to);
-      if (from <= to) common.push({ from, to });
-    }
-  }
-  return common;
 }
 
 /** How many files are hurt in each version, as cheap to add to as one range is. */

@@ -3,22 +3,21 @@
 // behind it. One that is made of a part says so for all that builds upon it. Writes beside what is there.
 
 import { type Catalog, syncCatalog } from '../catalog/index.js';
-import { walkTree } from '../catalog/changes.js';
 import { randomBytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import type { ChainReader, PublishedCommit } from '../manifest/chain.js';
-import { type Checkpoint, writeCheckpoint } from '../manifest/checkpoint.js';
+import type { Checkpoint } from '../manifest/checkpoint.js';
 import { markedInPart, versionsInPart } from '../manifest/in-part.js';
-import { checkpointKey, commitsPrefix, sequenceOfCommit } from '../manifest/names.js';
+import { commitsPrefix, sequenceOfCommit } from '../manifest/names.js';
 import { readEntry } from '../manifest/entrants.js';
-import type { Commit, Row, VersionHeader } from '../manifest/types.js';
+import type { Commit, VersionHeader } from '../manifest/types.js';
 import type { Run } from '../progress.js';
 import { isGap } from '../repository/alarm.js';
 import type { Repository } from '../repository/index.js';
 import { callOf } from './check-inventory.js';
 import { bestLine, bestLines, type Candidate } from './line.js';
 import { fillHole, fitting, partOf } from './part.js';
-import { keepBeside } from './put-beside.js';
+import { storeCheckpoint } from './stand-in.js';
 import { hasAllRows, type Survey } from './survey.js';
 
 /** What a gap must end with, so that the log goes on behind it. */
@@ -235,21 +234,10 @@ export async function standIn(
 ): Promise<void> {
   const { hash, contents } = of;
   const { stream, sequence } = of.header;
-  const { store, context } = repository;
   run.onProgress?.({ phase: 'recover', files_done: 0, bytes_done: 0, current: `version ${sequence}` });
   const header = { ...of.header, parentHash: scratch.stream(stream)?.headHash ?? '' };
   await scratch.ingest({ kind: 'version', hash, versionId: '', header, parts: [], ...contents }, run);
-  await keepBeside(store, checkpointKey(stream, sequence), callOf(run));
-  await writeCheckpoint(
-    context,
-    {
-      commitHash: hash,
-      header,
-      packs: scratch.packsOf(stream, sequence),
-      rows: wholeTree(scratch, stream, sequence),
-    },
-    run.signal,
-  );
+  await storeCheckpoint(repository, scratch, { header, hash }, run);
 }
 
 /** The number of the newest log entry, whatever it builds upon. */
@@ -258,9 +246,4 @@ async function newestEntry({ store }: Repository, stream: string, run: Run): Pro
   for await (const { key } of store.list(commitsPrefix(stream), callOf(run)))
     newest = Math.max(newest, sequenceOfCommit(stream, key) ?? 0);
   return newest;
-}
-
-function* wholeTree(catalog: Catalog, stream: string, sequence: number): Generator<Row> {
-  for (const { path, found } of walkTree(catalog, catalog.root(stream, sequence)!, sequence))
-    yield { op: 'added', path, entry: found.entry };
 }

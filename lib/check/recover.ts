@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type Catalog, openCatalog } from '../catalog/index.js';
+import { toRanges } from '../catalog/version-ranges.js';
 import { randomBytes } from '../crypto/index.js';
 import { CommitWriter } from '../manifest/commit.js';
 import { markedInPart, versionsInPart } from '../manifest/in-part.js';
@@ -17,7 +18,7 @@ import { recallGone, rememberGone, withUnknownPack } from '../repository/damage.
 import type { Repository } from '../repository/index.js';
 import { callOf } from './check-inventory.js';
 import { FileSearch, type HurtFiles } from './findings-files.js';
-import { type HurtFile, toRanges } from './findings.js';
+import type { HurtFile } from './findings.js';
 import { bridgeGaps, standIn } from './gap.js';
 import { bestLines, type Candidate } from './line.js';
 import { fillHole, partOf } from './part.js';

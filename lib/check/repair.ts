@@ -3,6 +3,7 @@
 // the files that need it again and stores it anew. Writes new objects only; deletes and overwrites nothing.
 
 import { blockPlaces, PackBuilder, packKey, packsPrefix, parsePackKey, readPackEnd } from '../pack/index.js';
+import { toRanges, type VersionRange } from '../catalog/version-ranges.js';
 import { randomBytes } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
 import { CommitWriter } from '../manifest/commit.js';
@@ -23,10 +24,11 @@ import {
   withUnknownPack,
 } from '../repository/damage.js';
 import type { Repository } from '../repository/index.js';
-import { check, type CheckOptions } from './check.js';
+import { check, type CheckOptions, type CheckResult } from './check.js';
 import { callOf } from './check-inventory.js';
 import { type BadBlocks, FileSearch } from './findings-files.js';
-import { Findings, type HurtFile, toRanges, type VersionRange } from './findings.js';
+import { Findings, type HurtFile, type Remedy } from './findings.js';
+import { copyPack, storeCheckpoint } from './stand-in.js';
 import { verifyPacks } from './verify.js';
 
 export type RepairOptions = Pick<CheckOptions, 'readData' | 'onFinding' | 'note'> & Run;
@@ -39,6 +41,13 @@ export interface RepairResult {
   readonly supplied: number;
   /** Versions that were added to say where these chunks lie now: the same tree as the one before. */
   readonly added: readonly { readonly host: string; readonly source: string; readonly version: number }[];
+  /** How many damaged checkpoints were written anew. */
+  readonly checkpoints: number;
+  /** As in CheckResult: what was looked at. */
+  readonly read: CheckResult['read'];
+  readonly readsAll: boolean;
+  /** What else is damaged, and is not healed by this: commands for it. */
+  readonly remedies: readonly Remedy[];
   /** What is still hurt; the first thousand files, and how many there are. */
   readonly streams: readonly RepairedStream[];
   readonly files: readonly HurtFile[];
@@ -58,8 +67,10 @@ export async function repair(repository: Repository, options: RepairOptions = {}
   const checked = await check(repository, options);
   if (checked.verdict === 'tampered') throw tampered();
   await repository.sync(options);
+  const checkpoints = await writeCheckpoints(repository, checked.badCheckpoints, options);
   const gone = new Map(checked.bad);
   await lookAgain(repository, gone, options);
+  await copyWhole(repository, gone, options);
   const untold = await untoldChunks(repository, gone, options);
   const wanted = new Set([...untold.values()].flatMap((ids) => [...ids]));
   const { supplies, found } = await findSupplies(repository, gone, wanted, options);
@@ -76,6 +87,10 @@ export async function repair(repository: Repository, options: RepairOptions = {}
   rememberGone(repository.state.directory, hurt.withoutPack > 0 ? withUnknownPack(left) : left);
   return {
     damagedPacks: [...gone.keys()],
+    checkpoints,
+    read: checked.read,
+    readsAll: checked.readsAll,
+    remedies: checked.remedies.filter((remedy) => !remedy.startsWith('repair')),
     chunks: wanted.size,
     supplied: found,
     added,
@@ -105,6 +120,40 @@ async function lookAgain(
     return [{ name, versionId, size_bytes, stored_bytes: size_bytes }];
   });
   await verifyPacks(packs, { repository, catalog, findings: new Findings(run.onFinding), bad: gone, run });
+}
+
+/**
+ * Packs of which all blocks can be had, but not what is around them: copies take their place. Such a pack counts as gone from
+ * here on, so that the log is told of its copy.
+ */
+async function copyWhole(repository: Repository, gone: Map<PackName, BadBlocks>, run: Run): Promise<void> {
+  const { catalog } = repository;
+  for (const [name, blocks] of gone) {
+    if (blocks === 'all' || blocks.size > 0) continue;
+    const info = catalog.pack(name);
+    if (info === undefined || withoutHealed(new Map([[name, 'all']]), catalog).size === 0) continue;
+    // It is nobody's version yet; whose records it has is of no consequence.
+    const { id: stream, head } = catalog.streams()[0]!;
+    if (await copyPack(repository, info, { stream, sequence: head + 1 }, run)) gone.set(name, 'all');
+  }
+}
+
+/** Of those that are damaged the ones whose versions are known. Returns how many that were. */
+async function writeCheckpoints(
+  repository: Repository,
+  bad: CheckResult['badCheckpoints'],
+  run: Run,
+): Promise<number> {
+  const { catalog } = repository;
+  let count = 0;
+  for (const [stream, sequences] of bad)
+    for (const sequence of sequences) {
+      const version = catalog.version(stream, sequence);
+      if (version === undefined || catalog.root(stream, sequence) === undefined) continue;
+      await storeCheckpoint(repository, catalog, version, run);
+      count++;
+    }
+  return count;
 }
 
 const hexOf = (id: ChunkId): string => Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex');

@@ -30,10 +30,13 @@ export interface VerifyOptions {
   /** Knows the packs as the history names them. */
   readonly catalog: Catalog;
   readonly findings: Findings;
+  /** Of each pack that is damaged the blocks that cannot be had: none where only what is around them is damaged. */
   readonly bad: Map<PackName, BadBlocks>;
   readonly run: Run;
   /** Every byte of the pack is what it should be. */
   onGood?(name: PackName): void;
+  /** It is not, and not all of it lies in other packs. */
+  onDamaged?(name: PackName): void;
 }
 
 export interface VerifyResult {
@@ -129,11 +132,13 @@ class Verification {
       const transfer: Transferable[] =
         bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [];
       const { problem, badBlocks } = await this.#pool.run({ name, bytes, info }, transfer);
-      if (badBlocks.length > 0) this.#options.bad.set(name, new Set(badBlocks));
       const isOther = stored_bytes !== size_bytes;
       const what = isOther ? `the pack ${name} ${otherSize(pack, size_bytes)}` : problem;
-      if (what !== undefined) this.#tell('pack.damaged', name, what);
-      else onGood?.(name);
+      if (what === undefined) onGood?.(name);
+      else {
+        this.#options.bad.set(name, new Set(badBlocks));
+        this.#tell('pack.damaged', name, what);
+      }
     }
     this.#done++;
     this.#done_bytes += size_bytes;
@@ -173,8 +178,8 @@ class Verification {
   }
 
   #tell(code: 'pack.damaged' | 'pack.missing' | 'pack.unreadable', name: PackName, message: string): void {
-    const { findings, catalog, bad } = this.#options;
-    tellPack(findings, catalog, { name, code, message }, bad.get(name) ?? new Set());
+    const { findings, catalog, bad, onDamaged } = this.#options;
+    if (tellPack(findings, catalog, { name, code, message }, bad.get(name)!)) onDamaged?.(name);
   }
 }
 

@@ -183,6 +183,13 @@ export class ChainReader {
     return [...found].sort((a, b) => a - b);
   }
 
+  /** Whether the store names a version behind this one, be it readable or not. */
+  async namesAnyBehind(stream: string, sequence: number, call: Call = {}): Promise<boolean> {
+    for await (const group of listGroups(this.#context, stream, sequence + 1, call))
+      if (group.sequence > sequence) return true;
+    return (await this.checkpoints(stream, sequence + 1, call)).length > 0;
+  }
+
   /**
    * The checkpoint of one version. Go on with commits(stream, {sequence, hash: checkpoint.commitHash}). Throws
    * 'manifest.no_checkpoint' (not_found), 'manifest.damaged', 'manifest.forked', 'format.newer'.
@@ -191,12 +198,17 @@ export class ChainReader {
     const { store } = this.#context;
     const key = checkpointKey(stream, sequence);
     const found = new Map<string, Checkpoint>();
+    let newest_ms = -Infinity;
     let failure: RrbackupError | undefined;
     for await (const object of store.list(key, callOf(call.signal))) {
       if (object.key !== key) continue;
       try {
         const checkpoint = await this.#readCheckpoint(stream, sequence, object, call.signal);
-        found.set(checkpoint.commitHash, checkpoint);
+        // Of several that stand for the same entry the last one was made because something was wrong with those before.
+        if (!found.has(checkpoint.commitHash) || object.modified_ms > newest_ms) {
+          found.set(checkpoint.commitHash, checkpoint);
+          newest_ms = object.modified_ms;
+        }
       } catch (error) {
         failure = unfit(error);
       }

@@ -205,20 +205,26 @@ export class Repository {
   ): Promise<void> {
     const { chain } = this;
     for (const stream of only ?? (await this.#allStreams(catalog, run))) {
+      const told = this.#gaps.get(stream)?.message;
       this.#gaps.delete(stream);
       try {
         await syncCatalog({ catalog, chain, streams: [stream], run, newestFirst: newestFirst ?? false });
+        catalog.noteGap(stream, false);
       } catch (error) {
         const explained = explainChainError(error, catalog, stream);
         if (!isGap(explained)) throw explained;
         this.#gaps.set(stream, explained);
-        run.onWarning?.(explained.message);
+        // Of the newest version the log entry alone may be damaged: the catalog knows what it said.
+        const { head } = catalog.stream(stream) ?? { head: 0 };
+        catalog.noteGap(stream, await chain.namesAnyBehind(stream, head, callOf(run)));
+        // A mount asks every minute.
+        if (explained.message !== told) run.onWarning?.(explained.message);
       }
     }
   }
 
   async #allStreams(catalog: Catalog, { signal }: Run): Promise<Iterable<string>> {
-    const stored = await this.chain.streams(signal === undefined ? {} : { signal });
+    const stored = await this.chain.streams(callOf({ signal }));
     // Streams that this machine knows of and the store does not show are asked for too: that they are gone must come out.
     const pinned = Object.keys(this.state.recall()?.pins ?? {});
     return new Set([...stored, ...catalog.streams().map(({ id }) => id), ...pinned]);
@@ -258,9 +264,19 @@ export class Repository {
     return this.#catalog.streams().length > 0 && holdsPins(this.#catalog, this.state);
   }
 
+  /** Why the stream's history could not be read to its end by the last sync; undefined where it could. */
+  gap(stream: string): RrbackupError | undefined {
+    return this.#gaps.get(stream);
+  }
+
+  /** Streams of which the last sync could read no version at all: not even their names are known. */
+  get namelessGaps(): readonly RrbackupError[] {
+    return [...this.#gaps].flatMap(([stream, gap]) => (this.#catalog.stream(stream) ? [] : [gap]));
+  }
+
   /** Throws if the last sync met a gap in the stream's history: nothing may be added behind it. */
   refuseBehindGap(stream: string): void {
-    const gap = this.#gaps.get(stream);
+    const gap = this.gap(stream);
     if (gap !== undefined) throw gap;
   }
 
@@ -295,3 +311,6 @@ export class Repository {
       if (directory !== undefined) fs.rmSync(directory, { recursive: true, force: true });
   }
 }
+
+const callOf = ({ signal }: { readonly signal?: AbortSignal | undefined }): { signal?: AbortSignal } =>
+  signal === undefined ? {} : { signal };

@@ -290,11 +290,14 @@ export class Tree {
     const number = streamNumber(stream.id);
     const current = nodeId(nodeKinds.current, view, newest.sequence, number);
     const history = nodeId(nodeKinds.stream, view, 1, number);
-    const entries: DirectoryEntry[] = [
-      { name: currentName, node: current, type: typeBits.symlink, next: 1 },
-      { name: historyName, node: history, type: typeBits.directory, next: 2 },
-    ];
-    return this.#options.hidesHistory === true ? entries.slice(0, 1) : entries;
+    const entries: DirectoryEntry[] = [];
+    const add = (name: Buffer, node: NodeId, type: number): void => {
+      entries.push({ name, node, type, next: entries.length + 1 });
+    };
+    // Nobody shall take an old version for the newest one.
+    if (!stream.endsInGap) add(currentName, current, typeBits.symlink);
+    if (this.#options.hidesHistory !== true) add(historyName, history, typeBits.directory);
+    return entries;
   }
 
   *#listSource(stream: StreamInfo, view: View, position: number): Generator<DirectoryEntry> {

@@ -86,7 +86,8 @@ export class Streams {
 
   /**
    * When the newest version of these streams was committed; what growing directories show as their own time. A little earlier
-   * while older versions are to come: by that the kernel knows, when they are there, that what it keeps of a listing is old.
+   * while older versions are to come, or newer ones cannot be read: by that the kernel knows, once they can, that what it keeps
+   * of a listing is old.
    */
   newest_ns(streams: readonly StreamInfo[]): bigint {
     let newest = 0n;
@@ -95,6 +96,7 @@ export class Streams {
       const finished = this.#catalog.version(stream.id, stream.head)?.header.finished_ns ?? 0n;
       if (finished > newest) newest = finished;
       if (stream.lacksPast) lacking++;
+      if (stream.endsInGap) lacking++;
     }
     return newest - lacking;
   }
