@@ -32,7 +32,7 @@ interface Listed extends Version {
 
 const progressStep = 1000;
 /** Of objects besides the packs that this machine knows: what a store lists is kept in memory. */
-const mostUnknown = 250_000;
+const mostUnknown = 200_000;
 
 export class Inventory {
   readonly #store: ObjectStore;

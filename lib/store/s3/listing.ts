@@ -2,7 +2,7 @@
 // turns in circles, stands still or does not end is an error.
 
 import { stuckListing, tooManyListed } from '../failures.js';
-import { mostListed, unversioned, type Call, type StoredObject } from '../types.js';
+import { unversioned, type Call, type StoredObject } from '../types.js';
 import type { S3Connection } from './connection.js';
 import { ListObjectVersionsCommand, type ListObjectVersionsCommandOutput } from './sdk.js';
 
@@ -78,8 +78,8 @@ async function* pages(
     const reached = lastOf(keys);
     if (reached !== undefined && isBefore(reached, last)) throw stuckListing(connection.server, prefix);
     pagesWithoutProgress = reached === undefined || reached === last ? pagesWithoutProgress + 1 : 0;
-    if (pagesWithoutProgress > mostPagesWithoutProgress || count > mostListed)
-      throw tooManyListed(connection.location, prefix);
+    if (pagesWithoutProgress > mostPagesWithoutProgress || count > connection.mostListed)
+      throw tooManyListed(connection.location, prefix, connection.mostListed);
     last = reached ?? last;
     yield page;
     if (page.IsTruncated !== true) return;
