@@ -2,7 +2,7 @@
 // else it would collect and parse as XML, however long it is: that is read here, up to a bound.
 
 import { Readable } from 'node:stream';
-import { interrupted, RrbackupError } from '../../errors/index.js';
+import { RrbackupError } from '../../errors/index.js';
 import { transient } from '../failures.js';
 import { collect } from './body.js';
 import { NodeHttpHandler } from './sdk.js';
@@ -30,18 +30,17 @@ export class BoundedHandler extends NodeHttpHandler {
     const { response } = await super.handle(request, options);
     const isObject = request.query['x-id'] === 'GetObject' && response.statusCode < 300;
     if (!isObject) {
-      const signal = options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
-      const body = await this.#document(response.body as Readable, request.hostname, signal);
+      const body = await this.#document(response.body as Readable, request.hostname);
       // No S3 server has a document type in its answers, but every web page, and looking for the end of many takes the parser hours.
       response.body = Readable.from(/<!doctype/i.test(body.toString('latin1')) ? [] : [body]);
     }
     return { response };
   }
 
-  async #document(stream: Readable, server: string, signal: AbortSignal | undefined): Promise<Buffer> {
-    const reading = { most_bytes, idle_ms: this.#idle_ms, signal };
+  async #document(stream: Readable, server: string): Promise<Buffer> {
+    // An abort is the SDK's to see to: it ends the connection.
+    const reading = { most_bytes, idle_ms: this.#idle_ms, signal: undefined };
     const { chunks, got_bytes, isIdle, broke } = await collect(stream, reading);
-    if (signal?.aborted === true) throw interrupted();
     if (isIdle)
       throw transient(
         `${server} stopped in the middle of an answer and sent nothing for ${this.#idle_ms / 1000} s`,
