@@ -75,6 +75,7 @@ export class RetryStore extends WrappedStore {
     let current: string | undefined;
     const seen = new Set<string>();
     let pause = this.#pauses({ operation: 'list', key: prefix }, options.signal);
+    let isDoubtful = false;
     for (;;) {
       try {
         for await (const object of this.inner.list(
@@ -90,11 +91,13 @@ export class RetryStore extends WrappedStore {
           if (seen.has(object.versionId)) continue;
           seen.add(object.versionId);
           yield object;
-          // Progress starts the counting anew: a long listing over a bad line may take many repetitions.
-          pause = this.#pauses({ operation: 'list', key: prefix }, options.signal);
+          // Progress starts the counting anew: a long listing over a bad line may take many repetitions. Not where it is the
+          // server that stands still: that could bring one more object each time, for ever.
+          if (!isDoubtful) pause = this.#pauses({ operation: 'list', key: prefix }, options.signal);
         }
         return;
       } catch (error) {
+        isDoubtful ||= error instanceof DoubtfulError;
         await pause(error);
       }
     }
