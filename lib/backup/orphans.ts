@@ -33,8 +33,9 @@ export class Orphans {
    */
   async find(stream: string, head: number, table: ChunkTable, run: Run): Promise<void> {
     const isRemembered = this.#repository.state.journal(stream) !== undefined;
+    let count = 0;
     for await (const pack of this.#candidates(stream, run.signal)) {
-      if (this.#packs.length === maximumOrphans) return;
+      if (count++ === maximumOrphans) return;
       const found = await this.#read(pack, run);
       if (found === undefined) continue;
       const { info, records } = found;

@@ -1,6 +1,9 @@
 // What the store lists: every version of every object under the repository's prefix, with its size. Taken before the history
 // is read; what a backup has stored since is asked for one by one. Never reads an object.
 
+import { RrbackupError } from '../errors/index.js';
+import { parsePackKey } from '../pack/index.js';
+import type { PackName } from '../pack/types.js';
 import type { ObjectStore, StoredObject } from '../store/types.js';
 import type { Run } from '../progress.js';
 
@@ -19,12 +22,17 @@ export interface Look {
   readonly isOther: boolean;
 }
 
-interface Listed {
-  readonly versions: Pick<StoredObject, 'versionId' | 'size_bytes'>[];
+type Version = Pick<StoredObject, 'versionId' | 'size_bytes'>;
+
+/** There are many: nearly all have one version, which needs no list. */
+interface Listed extends Version {
+  further: Version[] | undefined;
   isNeeded: boolean;
 }
 
 const progressStep = 1000;
+/** Of objects besides the packs that this machine knows: what a store lists is kept in memory. */
+const mostUnknown = 200_000;
 
 export class Inventory {
   readonly #store: ObjectStore;
@@ -38,13 +46,18 @@ export class Inventory {
     this.#run = run;
   }
 
-  static async take(store: ObjectStore, run: Run): Promise<Inventory> {
+  /** `isKnown`: a pack that the catalog of this machine has. Nothing depends on it but how many others are kept. */
+  static async take(store: ObjectStore, run: Run, isKnown: (pack: PackName) => boolean): Promise<Inventory> {
     const inventory = new Inventory(store, run);
     let count = 0;
+    let unknown = 0;
     for await (const { key, versionId, size_bytes } of store.list('', callOf(run))) {
+      const pack = parsePackKey(key);
       const known = inventory.#objects.get(key);
-      if (known !== undefined) known.versions.push({ versionId, size_bytes });
-      else inventory.#objects.set(key, { versions: [{ versionId, size_bytes }], isNeeded: false });
+      if ((known !== undefined || pack === undefined || !isKnown(pack)) && ++unknown > mostUnknown)
+        throw tooManyUnknown(store.location);
+      if (known !== undefined) (known.further ??= []).push({ versionId, size_bytes });
+      else inventory.#objects.set(key, { versionId, size_bytes, further: undefined, isNeeded: false });
       if (++count % progressStep === 0)
         run.onProgress?.({
           phase: 'verify',
@@ -61,7 +74,7 @@ export class Inventory {
     const { key, versionId, size_bytes } = named;
     const listed = this.#objects.get(key);
     if (listed !== undefined) listed.isNeeded = true;
-    const exact = listed?.versions.find((version) => version.versionId === versionId);
+    const exact = listed && versionsOf(listed).find((version) => version.versionId === versionId);
     if (exact !== undefined) return compared(exact.size_bytes, size_bytes, false);
     // A backup may have stored it since; and of a key with other versions the newest serves, which only the store knows.
     const call = callOf(this.#run);
@@ -89,17 +102,31 @@ export class Inventory {
 
   /** Every key that nothing needs, with what its versions weigh together. */
   *unneeded(): Generator<{ key: string; size_bytes: number }, void, undefined> {
-    for (const [key, { versions, isNeeded }] of this.#objects)
-      if (!isNeeded) yield { key, size_bytes: versions.reduce((sum, { size_bytes }) => sum + size_bytes, 0) };
+    for (const [key, listed] of this.#objects)
+      if (!listed.isNeeded)
+        yield { key, size_bytes: versionsOf(listed).reduce((sum, { size_bytes }) => sum + size_bytes, 0) };
   }
 
   /** Versions of objects that are needed, beside the one that is. */
   get furtherVersions(): number {
     let count = 0;
-    for (const { versions, isNeeded } of this.#objects.values())
-      if (isNeeded && versions.length > 1) count += versions.length - 1;
+    for (const { further, isNeeded } of this.#objects.values()) if (isNeeded) count += further?.length ?? 0;
     return count;
   }
+}
+
+function versionsOf(listed: Listed): Version[] {
+  return [listed, ...(listed.further ?? [])];
+}
+
+function tooManyUnknown(location: string): RrbackupError {
+  return new RrbackupError({
+    code: 'store.too_many',
+    kind: 'store',
+    message: `${location} lists more than ${mostUnknown} objects that this machine does not know, or does not end its listing`,
+    guidance:
+      'run "rrbackup versions", which learns what belongs to the repository, then check again; otherwise look with another tool at what is stored there',
+  });
 }
 
 function compared(stored_bytes: number, named_bytes: number, isOther: boolean): Look {

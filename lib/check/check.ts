@@ -125,7 +125,9 @@ class Check {
 
   async run(): Promise<CheckResult> {
     const repository = this.#repository;
-    const inventory = await Inventory.take(repository.store, this.#options);
+    const inventory = await Inventory.take(repository.store, this.#options, (pack) =>
+      repository.catalog.hasPack(pack),
+    );
     await checkKeys(repository, inventory, this.#findings, this.#options);
     const own = await this.#ownCatalog();
     const packs = new PackLedger(inventory, own);

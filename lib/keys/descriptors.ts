@@ -10,14 +10,19 @@ const mostVersions = 32;
 
 /** What it holds now and held before, each content once, the oldest first. */
 export async function storedDescriptors(store: ObjectStore, call: Call): Promise<Buffer[]> {
-  const objects: StoredObject[] = [];
-  for await (const object of store.list(descriptorKey, call))
+  let objects: StoredObject[] = [];
+  for await (const object of store.list(descriptorKey, call)) {
     if (object.key === descriptorKey && object.size_bytes <= maximumJson_bytes) objects.push(object);
-  objects.sort((a, b) => a.modified_ms - b.modified_ms);
+    if (objects.length === 2 * mostVersions) objects = oldestOf(objects);
+  }
   const contents = new Map<string, Buffer>();
-  for (const { versionId } of objects.slice(0, mostVersions)) {
+  for (const { versionId } of oldestOf(objects)) {
     const bytes = await store.get(descriptorKey, { ...call, versionId });
     contents.set(bytes.toString('latin1'), bytes);
   }
   return [...contents.values()];
+}
+
+function oldestOf(objects: StoredObject[]): StoredObject[] {
+  return objects.sort((a, b) => a.modified_ms - b.modified_ms).slice(0, mostVersions);
 }

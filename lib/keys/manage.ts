@@ -3,6 +3,7 @@
 
 import { cryptoReady } from '../crypto/index.js';
 import { RrbackupError } from '../errors/index.js';
+import { versionsOf } from '../store/read-back.js';
 import type { Call, ObjectStore, StoredObject } from '../store/types.js';
 import { maximumJson_bytes } from './json.js';
 import { createSlot, parseSlot, slotIdPattern } from './slots.js';
@@ -100,9 +101,7 @@ export async function removePassword(
   call: Call = {},
 ): Promise<void> {
   const key = `${prefix}${options.slot}`;
-  const versions: StoredObject[] = [];
-  if (slotIdPattern.test(options.slot))
-    for await (const object of store.list(key, call)) if (object.key === key) versions.push(object);
+  const versions = slotIdPattern.test(options.slot) ? await versionsOf(store, key, call) : [];
   if (versions.length === 0)
     throw new RrbackupError({
       code: 'keys.no_such_password',

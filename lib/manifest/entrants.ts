@@ -3,7 +3,8 @@
 
 import { sha256 } from '../crypto/index.js';
 import { damaged, RrbackupError } from '../errors/index.js';
-import { type Call, isExactVersion, type StoredObject } from '../store/types.js';
+import { tooManyListed } from '../store/failures.js';
+import { type Call, isExactVersion, mostVersions, type StoredObject } from '../store/types.js';
 import type { Candidate, Entrants } from './choice.js';
 import { commitMagic, maximumObject_bytes } from './layout.js';
 import { commitKey, commitsPrefix, sequenceOfCommit } from './names.js';
@@ -32,6 +33,7 @@ export async function* listGroups(
       if (group !== undefined) yield group;
       group = { sequence, objects: [] };
     }
+    if (group.objects.length === mostVersions) throw tooManyListed(store.location, object.key, mostVersions);
     group.objects.push(object);
   }
   if (group !== undefined) yield group;

@@ -1,6 +1,6 @@
 // The errors that every store has in common, in words; those of one kind of store live with it.
 
-import { damaged, interrupted, RrbackupError } from '../errors/index.js';
+import { damaged, type ErrorOptions, interrupted, RrbackupError } from '../errors/index.js';
 import { type ByteRange, type GetOptions, largestObject_bytes, mostListed } from './types.js';
 
 /** No such object or version: 'store.missing'. */
@@ -22,41 +22,55 @@ export function exists(location: string, key: string): RrbackupError {
   });
 }
 
-/** Says how an answer was short, so that two can be compared. */
-export class ShortBodyError extends RrbackupError {
-  readonly expected_bytes: number;
-  readonly got_bytes: number;
+/**
+ * May be the line, or may be how the store is: when it has come again in the same `way` for so often that it is no chance, RetryStore
+ * throws `settled` instead.
+ */
+export class DoubtfulError extends RrbackupError {
+  readonly way: string;
+  readonly settled: RrbackupError;
 
-  constructor(location: string, key: string, expected_bytes: number, got_bytes: number) {
-    super({
-      code: 'store.short_body',
-      kind: 'store',
-      message: `${location} answered ${got_bytes} bytes of ${key} instead of ${expected_bytes}`,
-      guidance: 'run the command again; if it stays so, run "rrbackup check"',
-    });
-    this.expected_bytes = expected_bytes;
-    this.got_bytes = got_bytes;
+  constructor(options: ErrorOptions & { readonly way: string; readonly settled: RrbackupError }) {
+    super(options);
+    this.way = options.way;
+    this.settled = options.settled;
   }
 }
 
-/** Fewer or more bytes than promised: 'store.short_body'. */
+/** Fewer or more bytes than promised: 'store.short_body'; in the end 'store.truncated': the object itself is too short. */
 export function shortBody(
   location: string,
   key: string,
   expected_bytes: number,
   got_bytes: number,
-): RrbackupError {
-  return new ShortBodyError(location, key, expected_bytes, got_bytes);
+): DoubtfulError {
+  return new DoubtfulError({
+    code: 'store.short_body',
+    kind: 'store',
+    message: `${location} answered ${got_bytes} bytes of ${key} instead of ${expected_bytes}`,
+    guidance: 'run the command again; if it stays so, run "rrbackup check"',
+    way: `${got_bytes} of ${expected_bytes}`,
+    settled: new RrbackupError({
+      code: 'store.truncated',
+      kind: 'damaged',
+      message: `${key} in ${location} is damaged: it has ${got_bytes} bytes where ${expected_bytes} belong`,
+      guidance: 'run "rrbackup check --read-data" to see what else is, and which files that hurts',
+    }),
+  });
 }
 
-/** An answer that stays short: the object itself is. 'store.truncated', kind damaged, final. */
-export function truncated(location: string, key: string, short: ShortBodyError): RrbackupError {
-  return new RrbackupError({
-    code: 'store.truncated',
-    kind: 'damaged',
-    message: `${key} in ${location} is damaged: it has ${short.got_bytes} bytes where ${short.expected_bytes} belong`,
-    guidance: 'run "rrbackup check --read-data" to see what else is, and which files that hurts',
-    cause: short,
+/** A listing that does not say where it goes on, or goes back: 'store.transient', in the end 'store.failed'. */
+export function stuckListing(server: string, prefix: string): DoubtfulError {
+  const message = `${server} does not say where its listing of ${prefix === '' ? 'everything' : prefix} goes on`;
+  const guidance =
+    'this server does not list as S3 servers do: update it, or keep the repository on another one';
+  return new DoubtfulError({
+    code: 'store.transient',
+    kind: 'store',
+    message,
+    guidance,
+    way: 'stuck',
+    settled: new RrbackupError({ code: 'store.failed', kind: 'store', message, guidance }),
   });
 }
 

@@ -35,7 +35,7 @@ export async function openStore(
 ): Promise<ObjectStore> {
   if (configuration.kind === 'directory') {
     const limited = new LimitStore(new DirectoryStore(configuration.path), directoryCalls);
-    return new RetryStore(limited, { ...options, equalShorts: 1 });
+    return new RetryStore(limited, { ...options, equalAnswers: 1 });
   }
   const { S3Store } = await import('./s3/index.js');
   const limit = new AdaptiveLimit({ ...s3Calls, ...(options.clock && { clock: options.clock }) });

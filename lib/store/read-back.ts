@@ -2,12 +2,17 @@
 // same moment. Bytes decide; neither a clock nor the order of a listing does.
 
 import { RrbackupError } from '../errors/index.js';
-import { type Call, isExactVersion, type ObjectStore, type StoredObject } from './types.js';
+import { tooManyListed } from './failures.js';
+import { type Call, isExactVersion, mostVersions, type ObjectStore, type StoredObject } from './types.js';
 
-/** Every stored version of the object. */
+/** Every stored version of the object. Throws 'store.too_many'. */
 export async function versionsOf(store: ObjectStore, key: string, call: Call = {}): Promise<StoredObject[]> {
   const versions: StoredObject[] = [];
-  for await (const object of store.list(key, call)) if (object.key === key) versions.push(object);
+  for await (const object of store.list(key, call)) {
+    if (object.key !== key) continue;
+    if (versions.length === mostVersions) throw tooManyListed(store.location, key, mostVersions);
+    versions.push(object);
+  }
   return versions;
 }
 

@@ -1,9 +1,9 @@
 // Tries again what is worth it: 'store.transient' and 'store.short_body', with jittered exponential backoff, for a bounded
-// time. An answer that comes short in the same way again and again is damage, which no waiting mends. Every operation of the contract is idempotent, so a repetition does no harm.
+// time. What comes again in the same way is how the store is, which no waiting mends. Every operation of the contract is idempotent, so a repetition does no harm.
 
 import { type Clock, pause, systemClock } from '../clock.js';
 import { RrbackupError } from '../errors/index.js';
-import { ShortBodyError, throwIfAborted, truncated } from './failures.js';
+import { DoubtfulError, throwIfAborted } from './failures.js';
 import type { Call, ObjectStore, StoredObject } from './types.js';
 import { WrappedStore, type Subject } from './wrapper.js';
 
@@ -17,8 +17,8 @@ export interface RetryNote extends Subject {
 export interface RetryOptions {
   /** No repetition starts later than this after the first call. Default five minutes. */
   readonly patience_ms?: number;
-  /** So many answers that are short in the same way are 'store.truncated'. Default three; one for a store without a network. */
-  readonly equalShorts?: number;
+  /** So many DoubtfulErrors in the same way leave no doubt. Default three; one for a store without a network. */
+  readonly equalAnswers?: number;
   readonly clock?: Clock;
   onRetry?(note: RetryNote): void;
   /** For tests: waits, and rejects when the signal aborts. */
@@ -37,13 +37,9 @@ function isWorthIt(error: unknown): error is RrbackupError {
   );
 }
 
-function isEquallyShort(a: ShortBodyError, b: ShortBodyError): boolean {
-  return a.got_bytes === b.got_bytes && a.expected_bytes === b.expected_bytes;
-}
-
 export class RetryStore extends WrappedStore {
   readonly #patience_ms: number;
-  readonly #equalShorts: number;
+  readonly #equalAnswers: number;
   readonly #clock: Clock;
   readonly #onRetry: (note: RetryNote) => void;
   readonly #sleep: (delay_ms: number, signal: AbortSignal | undefined) => Promise<void>;
@@ -52,7 +48,7 @@ export class RetryStore extends WrappedStore {
   constructor(inner: ObjectStore, options: RetryOptions = {}) {
     super(inner);
     this.#patience_ms = options.patience_ms ?? 300_000;
-    this.#equalShorts = options.equalShorts ?? 3;
+    this.#equalAnswers = options.equalAnswers ?? 3;
     this.#clock = options.clock ?? systemClock;
     this.#onRetry = (note) => options.onRetry?.(note);
     this.#sleep = options.sleep ?? ((delay_ms, signal) => pause(this.#clock, delay_ms, signal));
@@ -79,6 +75,7 @@ export class RetryStore extends WrappedStore {
     let current: string | undefined;
     const seen = new Set<string>();
     let pause = this.#pauses({ operation: 'list', key: prefix }, options.signal);
+    let isDoubtful = false;
     for (;;) {
       try {
         for await (const object of this.inner.list(
@@ -94,11 +91,13 @@ export class RetryStore extends WrappedStore {
           if (seen.has(object.versionId)) continue;
           seen.add(object.versionId);
           yield object;
-          // Progress starts the counting anew: a long listing over a bad line may take many repetitions.
-          pause = this.#pauses({ operation: 'list', key: prefix }, options.signal);
+          // Progress starts the counting anew: a long listing over a bad line may take many repetitions. Not where it is the
+          // server that stands still: that could bring one more object each time, for ever.
+          if (!isDoubtful) pause = this.#pauses({ operation: 'list', key: prefix }, options.signal);
         }
         return;
       } catch (error) {
+        isDoubtful ||= error instanceof DoubtfulError;
         await pause(error);
       }
     }
@@ -108,15 +107,15 @@ export class RetryStore extends WrappedStore {
   #pauses(subject: Subject, signal: AbortSignal | undefined): (error: unknown) => Promise<void> {
     const start_ms = this.#clock.monotonic_ms();
     let attempt = 0;
-    let short: ShortBodyError | undefined;
-    let equalShorts = 0;
+    let way: string | undefined;
+    let equalAnswers = 0;
     return async (error) => {
       if (!isWorthIt(error)) throw error;
       attempt++;
-      if (error instanceof ShortBodyError) {
-        equalShorts = short !== undefined && isEquallyShort(short, error) ? equalShorts + 1 : 1;
-        short = error;
-        if (equalShorts >= this.#equalShorts) throw truncated(this.location, subject.key, error);
+      if (error instanceof DoubtfulError) {
+        equalAnswers = error.way === way ? equalAnswers + 1 : 1;
+        way = error.way;
+        if (equalAnswers >= this.#equalAnswers) throw error.settled;
       }
       const limit_ms = Math.min(longestDelay_ms, firstDelay_ms * 2 ** (attempt - 1));
       const delay_ms = Math.round(limit_ms * (0.5 + this.#random() / 2));

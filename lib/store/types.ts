@@ -19,8 +19,11 @@ export interface StoredObject {
 /** More than any object has that rrbackup stores. */
 export const largestObject_bytes = 112 * 1024 * 1024;
 
-/** Objects in one listing: those of a repository of some fifty terabytes. A store that lists more may never end. */
-export const mostListed = 3_000_000;
+/** Objects in one listing: those of a repository of some forty terabytes. A store that lists more may never end. */
+export const mostListed = 2_000_000;
+
+/** Stored versions of one object: more than anybody has by chance. */
+export const mostVersions = 100_000;
 
 export interface Call {
   readonly signal?: AbortSignal;

@@ -1,5 +1,6 @@
 // Blocks read in place from a directory store, on a thread that may not wait for anything else; the disk cache has its own tests.
 
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
@@ -7,7 +8,7 @@ import { BlockDecoder } from '../../lib/pack/block-decoder.js';
 import { openLocalBlocks } from '../../lib/pack/local-blocks.js';
 import { packKey } from '../../lib/pack/names.js';
 import type { ChunkPlace } from '../../lib/pack/types.js';
-import { scratchDirectory } from '../trees.js';
+import { isRoot, scratchDirectory } from '../trees.js';
 import { buildPack, noise, packContext, placesOf } from './fixture.js';
 
 const context = await packContext();
@@ -75,6 +76,49 @@ t.test('what is not there, or not whole, is not on this machine', async (t) => {
   fs.writeFileSync(file, bytes);
   t.ok(decoder.decode(last!, local.read(last!)!).equals(noise(5000, 2)), 'put back, it is read again');
   local.close();
+});
+
+t.test('what somebody has put in the place of a pack or its directories is not read', async (t) => {
+  const root = scratchDirectory(t);
+  const { file, places } = packIn(root, [noise(1000, 1)]);
+  const [place] = places;
+  const local = openLocalBlocks({ kind: 'directory', path: root });
+  const isRead = (): boolean => {
+    local.reject(place!);
+    return local.read(place!) !== undefined;
+  };
+  t.equal(isRead(), true);
+  // The same bytes, elsewhere: they would decode.
+  for (const at of [file, path.dirname(file), path.dirname(path.dirname(file))]) {
+    fs.renameSync(at, `${root}-moved`);
+    fs.symlinkSync(`${root}-moved`, at);
+    t.equal(isRead(), false, path.relative(root, at));
+    fs.unlinkSync(at);
+    fs.renameSync(`${root}-moved`, at);
+    t.equal(isRead(), true);
+  }
+  fs.renameSync(file, `${root}-moved`);
+  execFileSync('mkfifo', [file]);
+  t.equal(isRead(), false, 'a fifo');
+  fs.unlinkSync(file);
+  fs.renameSync(`${root}-moved`, file);
+  const named = `${root}-named`;
+  fs.symlinkSync(root, named);
+  t.teardown(() => fs.unlinkSync(named));
+  const byLink = openLocalBlocks({ kind: 'directory', path: named });
+  t.ok(byLink.read(place!), 'the root may be a symlink');
+  for (const blocks of [local, byLink]) blocks.close();
+});
+
+t.test('a device in the place of a pack is not read', { skip: isRoot ? false : 'needs root' }, (t) => {
+  const root = scratchDirectory(t);
+  const { file, places } = packIn(root, [noise(1000, 1)]);
+  fs.unlinkSync(file);
+  execFileSync('mknod', [file, 'c', '1', '5']);
+  const local = openLocalBlocks({ kind: 'directory', path: root });
+  t.equal(local.read(places[0]!), undefined);
+  local.close();
+  t.end();
 });
 
 t.test('a damaged pack that is replaced is read anew once its block was rejected', async (t) => {

@@ -263,7 +263,7 @@ t.test('a directory that is exchanged for a symlink while a call is under way', 
 });
 
 t.test('a sweep removes old files of our own pattern and owner only', async (t) => {
-  const { store, root } = await world(t);
+  const { store, root, precious } = await world(t);
   await store.close();
   const at = (name: string): string => join(root, '.temporary', name);
   const other = (digit: number): string => crashed.replace('4711', `${digit}`);
@@ -281,7 +281,7 @@ t.test('a sweep removes old files of our own pattern and owner only', async (t) 
   }
   if (isRoot) await chown(at(other(1)), mallory, mallory);
   await mkdir(at(other(3)));
-  await symlink(join(root, 'keys', 'one'), at(other(4)));
+  await symlink(join(precious, 'thesis.odt'), at(other(4)));
   await run('touch', ['-h', '-d', '2020-01-01', at(other(4)), at(other(3))]);
   const again = new DirectoryStore(root);
   t.teardown(() => again.close());

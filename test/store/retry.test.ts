@@ -82,7 +82,7 @@ t.test('a body that is short in the same way three times is damage', async (t) =
 });
 
 t.test('without a network the first one is', async (t) => {
-  const { store, faulty, notes } = retrying({ equalShorts: 1 });
+  const { store, faulty, notes } = retrying({ equalAnswers: 1 });
   await store.put('key', Buffer.from('x'));
   faulty.add({ operation: 'get', nth: 1, kind: 'short' });
   t.equal(await codeOf(store.get('key')), 'store.truncated');

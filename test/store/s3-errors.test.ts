@@ -197,6 +197,45 @@ t.test('a server that hangs: before the answer, in the body, and while it should
   t.equal((await failure(t, storeAt(t, endpoint, {}, 150).put('key', large))).code, 'store.transient');
 });
 
+/** Sends what no reader of the body gets to see, so that the socket is never idle: an extension of a chunk, letter by letter. */
+const busy =
+  (start: string): Handler =>
+  (_request, response) => {
+    response.writeHead(200, { 'x-amz-request-id': 'tx1', etag: '"e"' });
+    response.write(start);
+    const { socket } = response;
+    socket?.write('1;');
+    const timer = setInterval(() => socket?.write('x'), 20);
+    response.on('close', () => clearInterval(timer));
+  };
+
+t.test('a server that sends bytes, but none of the body', async (t) => {
+  const start = '<?xml version="1.0"?><ListVersionsResult><Name>bucket</Name>';
+  const calls: Record<string, (store: ReturnType<typeof storeAt>) => Promise<unknown>> = {
+    get: (store) => store.get('key'),
+    'get of a range': (store) => store.get('key', { most_bytes: 100 }),
+    list: (store) => store.list('')[Symbol.asyncIterator]().next(),
+    listPrefixes: (store) => store.listPrefixes('streams/'),
+    prepare: (store) => store.prepare({ note }),
+    put: (store) => store.put('key', x),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const { endpoint } = await answering(t, busy(start));
+    const error = await failure(t, call(storeAt(t, endpoint, {}, 150)));
+    t.match(error, { code: 'store.transient', message: /sent nothing for 0.15 s/ }, name);
+  }
+});
+
+t.test('an abort ends the wait for the rest of a listing', async (t) => {
+  const stop = new AbortController();
+  const { endpoint } = await answering(t, (request, response, body) => {
+    busy('<?xml version="1.0"?>')(request, response, body);
+    setImmediate(() => stop.abort());
+  });
+  const listing = storeAt(t, endpoint).listPrefixes('streams/', { signal: stop.signal });
+  t.equal((await failure(t, listing)).code, 'interrupted');
+});
+
 t.test('a slow body is no idle one', async (t) => {
   const slow: Handler = (_request, response) => {
     response.writeHead(200, { 'content-length': '6', 'x-amz-request-id': 'tx1' });
@@ -212,6 +251,26 @@ t.test('a slow body is no idle one', async (t) => {
   };
   const { endpoint } = await answering(t, slow);
   t.equal((await storeAt(t, endpoint, {}, 400).get('key')).toString(), 'xxxxxx');
+});
+
+t.test('nor is a slow listing', async (t) => {
+  const parts = [
+    '<?xml version="1.0"?>',
+    '<ListVersions',
+    'Result><Name>',
+    'bucket</Name>',
+    '</ListVersionsResult>',
+  ];
+  const { endpoint } = await answering(t, (_request, response) => {
+    response.writeHead(200, { 'x-amz-request-id': 'tx1' });
+    const timer = setInterval(() => {
+      const part = parts.shift();
+      if (part !== undefined) return void response.write(part);
+      clearInterval(timer);
+      return void response.end();
+    }, 100);
+  });
+  t.same(await storeAt(t, endpoint, {}, 400).listPrefixes('streams/'), []);
 });
 
 t.test('an abort in the middle of a body', async (t) => {

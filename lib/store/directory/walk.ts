@@ -29,6 +29,8 @@ export interface Walk {
   readonly prefix: string;
   readonly after: string;
   readonly signal: AbortSignal | undefined;
+  /** For tests: entries of the directories of one listing. */
+  readonly mostListed?: number;
 }
 
 export class Lister {
@@ -94,7 +96,8 @@ export class Lister {
   async #namesIn(path: string, directory: string, isWanted: (key: string) => boolean): Promise<string[]> {
     const names: string[] = [];
     for await (const entry of await opendir(path, { bufferSize: entriesAtOnce })) {
-      if (++this.#entries > mostListed) throw tooManyListed(this.#location, this.#walk.prefix);
+      const { prefix, mostListed: most = mostListed } = this.#walk;
+      if (++this.#entries > most) throw tooManyListed(this.#location, prefix, most);
       const isDirectory = entry.isDirectory();
       if (!isDirectory && !entry.isFile()) continue;
       if (!isStorableKey(directory + entry.name)) continue;

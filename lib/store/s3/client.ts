@@ -46,12 +46,14 @@ export function makeClient(configuration: S3Configuration, timeouts: S3Timeouts)
         ...(accessKey === undefined || secretKey === undefined
           ? {}
           : { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),
-        requestHandler: new BoundedHandler({
-          connectionTimeout: timeouts.connect_ms,
-          socketTimeout: timeouts.idle_ms,
-          httpAgent: new HttpAgent(agent),
-          httpsAgent: new HttpsAgent(agent),
-        }),
+        requestHandler: new BoundedHandler(
+          {
+            connectionTimeout: timeouts.connect_ms,
+            httpAgent: new HttpAgent(agent),
+            httpsAgent: new HttpsAgent(agent),
+          },
+          timeouts.idle_ms,
+        ),
       }),
   );
 }

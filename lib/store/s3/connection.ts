@@ -4,7 +4,7 @@
 import { systemClock, type Clock } from '../../clock.js';
 import type { RrbackupError } from '../../errors/index.js';
 import { throwIfAborted } from '../failures.js';
-import type { Call } from '../types.js';
+import { type Call, mostListed } from '../types.js';
 import { endpointOf, prefixOf, type S3Configuration, s3Location, serverOf } from './address.js';
 import { makeClient, type S3Timeouts } from './client.js';
 import { factsOf, notS3, s3Failure, type Place } from './failure.js';
@@ -13,6 +13,8 @@ import type { S3Client } from './sdk.js';
 export interface S3StoreOptions {
   readonly clock?: Clock;
   readonly timeouts?: S3Timeouts;
+  /** For tests: objects in one listing. */
+  readonly mostListed?: number;
 }
 
 /** What every answer of the SDK has. */
@@ -36,6 +38,7 @@ export class S3Connection {
   readonly isAws: boolean;
   readonly location: string;
   readonly idle_ms: number;
+  readonly mostListed: number;
   readonly #clock: Clock;
   #hasAnswered = false;
 
@@ -48,6 +51,7 @@ export class S3Connection {
     this.server = serverOf(configuration);
     this.location = s3Location(configuration);
     this.idle_ms = timeouts.idle_ms;
+    this.mostListed = options.mostListed ?? mostListed;
     this.#clock = options.clock ?? systemClock;
   }
 

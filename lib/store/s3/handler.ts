@@ -3,6 +3,8 @@
 
 import { Readable } from 'node:stream';
 import { RrbackupError } from '../../errors/index.js';
+import { transient } from '../failures.js';
+import { collect } from './body.js';
 import { NodeHttpHandler } from './sdk.js';
 
 /**
@@ -13,25 +15,37 @@ const most_bytes = 1.5 * 1024 * 1024;
 
 type Handle = InstanceType<typeof NodeHttpHandler>['handle'];
 
+type Options = NonNullable<ConstructorParameters<typeof NodeHttpHandler>[0]>;
+
 export class BoundedHandler extends NodeHttpHandler {
+  readonly #idle_ms: number;
+
+  /** `idle_ms`: so long a server may send nothing. */
+  constructor(options: Extract<Options, { httpAgent?: unknown }>, idle_ms: number) {
+    super({ ...options, socketTimeout: idle_ms });
+    this.#idle_ms = idle_ms;
+  }
+
   override async handle(...[request, options]: Parameters<Handle>): ReturnType<Handle> {
     const { response } = await super.handle(request, options);
     const isObject = request.query['x-id'] === 'GetObject' && response.statusCode < 300;
     if (!isObject) {
-      const body = await readDocument(response.body as Readable, request.hostname);
+      const body = await this.#document(response.body as Readable, request.hostname);
       // No S3 server has a document type in its answers, but every web page, and looking for the end of many takes the parser hours.
       response.body = Readable.from(/<!doctype/i.test(body.toString('latin1')) ? [] : [body]);
     }
     return { response };
   }
-}
 
-async function readDocument(stream: Readable, server: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let got_bytes = 0;
-  // Whoever leaves the loop early ends the connection.
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    got_bytes += chunk.length;
+  async #document(stream: Readable, server: string): Promise<Buffer> {
+    // An abort is the SDK's to see to: it ends the connection.
+    const reading = { most_bytes, idle_ms: this.#idle_ms, signal: undefined };
+    const { chunks, got_bytes, isIdle, broke } = await collect(stream, reading);
+    if (isIdle)
+      throw transient(
+        `${server} stopped in the middle of an answer and sent nothing for ${this.#idle_ms / 1000} s`,
+      );
+    if (broke !== undefined) throw broke;
     if (got_bytes > most_bytes)
       throw new RrbackupError({
         code: 'store.failed',
@@ -39,7 +53,6 @@ async function readDocument(stream: Readable, server: string): Promise<Buffer> {
         message: `${server} does not end its answer, which no S3 server makes longer than ${most_bytes} bytes`,
         guidance: 'check the endpoint in the configuration',
       });
-    chunks.push(chunk);
+    return Buffer.concat(chunks, got_bytes);
   }
-  return Buffer.concat(chunks, got_bytes);
 }
