@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import { dirname } from 'node:path';
 import t, { type Test } from 'tap';
 import { joinPath } from '../../lib/bytes/path.js';
 import { BigFileWork } from '../../lib/backup/big-file-work.js';
@@ -34,6 +35,8 @@ class Reading {
   newBytes = 0;
   /** Called before each request. */
   onAsk: (request: WorkerRequest) => void = () => undefined;
+  /** Called between listing and opening. */
+  beforeOpen: () => void = () => undefined;
   readonly #work: BigFileWork;
   readonly #held: HeldRoot;
 
@@ -71,8 +74,10 @@ class Reading {
     this.newBytes = 0;
     const root = this.#held;
     const status = new FileStatus();
-    new OpenDirectory(root, nothing, status);
+    const parent = name.includes('/') ? Buffer.from(dirname(name)) : nothing;
+    new OpenDirectory(root, parent, status).close();
     const within = seenOf(status);
+    this.beforeOpen();
     const file: BigFile = { path: Buffer.from(name), within, previous, isAdded: previous === undefined };
     return readBigFile(
       {
@@ -313,6 +318,31 @@ void t.test('another file takes its name, or none: it is read to its end all the
       t.equal(result.entry.size_bytes, 24 * MiB);
     }
   }
+});
+
+void t.test('a directory on the way is exchanged before the file is opened', async (t) => {
+  const reason = 'it was replaced by something else while the backup ran';
+  for (const exchanged of ['a', 'a/b'])
+    for (const becomes of ['symlink', 'directory', 'file', 'nothing'] as const) {
+      const reading = new Reading(scratchDirectory(t));
+      for (const top of ['.', 'elsewhere']) {
+        fs.mkdirSync(reading.path(`${top}/a/b`), { recursive: true });
+        writeRandom(reading.path(`${top}/a/b/file`), MiB);
+      }
+      const descriptors = openDescriptors();
+      reading.beforeOpen = () => {
+        fs.renameSync(reading.path(exchanged), reading.path('away'));
+        const instead = reading.path(`elsewhere/${exchanged}`);
+        if (becomes === 'symlink') fs.symlinkSync(instead, reading.path(exchanged));
+        if (becomes === 'directory') fs.renameSync(instead, reading.path(exchanged));
+        if (becomes === 'file') fs.writeFileSync(reading.path(exchanged), '');
+      };
+      const result = await reading.read('a/b/file');
+      const wanted = becomes === 'nothing' ? { reason: 'it vanished while the backup ran' } : { reason };
+      t.strictSame(result, wanted, `${exchanged} becomes ${becomes}`);
+      t.equal(reading.stored.size, 0);
+      t.equal(openDescriptors(), descriptors);
+    }
 });
 
 void t.test('what cannot be read costs itself only; what cannot be stored costs the run', async (t) => {
