@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import { Agenda } from '../../lib/backup/agenda.js';
 import { Comparison, type CompareOptions } from '../../lib/backup/compare.js';
 import { type Findings, type Found, type Place, rootPlace } from '../../lib/backup/findings.js';
 import { backup, previewBackup } from '../../lib/index.js';
@@ -284,17 +285,17 @@ void t.test('after the first look, before the workers come to it', async (t) => 
   const repository = await machine.open();
   await backup(repository, machine.source);
   fs.writeFileSync(machine.at('source', 'x/Documents/diary'), 'mine, changed');
-  // The first look leaves the directory that differs to the workers; the journal is asked in between.
-  const list = machine.store.list.bind(machine.store);
+  // The first look leaves the directory that differs to the workers.
+  const { take } = Agenda.prototype;
   let isDone = false;
-  t.intercept(machine.store, 'list', {
-    value: (...given: Parameters<typeof list>) => {
-      if (!isDone && given[0].startsWith('packs')) {
+  t.intercept(Agenda.prototype, 'take', {
+    value: function (this: Agenda, ...given: Parameters<typeof take>): ReturnType<typeof take> {
+      if (!isDone) {
         isDone = true;
         fs.renameSync(machine.at('source', 'x'), machine.at('source', 'y'));
         fs.symlinkSync(machine.at('alice'), machine.at('source', 'x'));
       }
-      return list(...given);
+      return take.apply(this, given);
     },
   });
   const result = await backup(repository, machine.source);
