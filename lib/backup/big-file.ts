@@ -89,7 +89,7 @@ function openIn(root: HeldRoot, { path, within }: BigFile): number | undefined {
   const status = new FileStatus();
   const directory = new OpenDirectory(root, path.subarray(0, Math.max(end, 0)), status);
   try {
-    if (!isSameDirectory(status, within)) return undefined;
+    if (!isSameDirectory(directory, status, within)) return undefined;
     return directory.openNamed(Buffer.from(path.subarray(end + 1)));
   } finally {
     directory.close();

@@ -118,7 +118,7 @@ export class Comparison {
     onDescriptor?.(directory.descriptor);
     try {
       if (place.above !== undefined && this.#own.isSameDevice(place.above)) throw sourceWentAway(absolute);
-      if (place.seen !== undefined && !isSameDirectory(this.#own, place.seen)) {
+      if (place.seen !== undefined && !isSameDirectory(directory, this.#own, place.seen)) {
         this.#leave(place, path, replaced, findings);
         return;
       }

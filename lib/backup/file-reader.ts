@@ -232,6 +232,7 @@ export function describe(error: unknown): string {
       return 'it vanished while the backup ran';
     case 'ELOOP':
     case 'ENOTDIR':
+    case 'EISDIR':
     case 'EXDEV':
     case 'ENXIO':
     case 'ESPIPE':

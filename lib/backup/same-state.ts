@@ -4,6 +4,7 @@ import { ByteWriter } from '../bytes/cursor.js';
 import type { CatalogEntry } from '../catalog/types.js';
 import { encodeEntry } from '../manifest/entry.js';
 import { decodeStatus, MutableStatus, type SourceStatus } from '../manifest/status.js';
+import type { OpenDirectory } from '../posix/directory.js';
 import type { FileStatus } from '../posix/status.js';
 import type { Found, Previous, SeenDirectory } from './findings.js';
 import { typeOf } from './status-entry.js';
@@ -27,10 +28,10 @@ export function seenOf(status: FileStatus): SeenDirectory {
 }
 
 /**
- * Whether a directory is the one that was listed. Some file systems (sshfs, overlays) give a directory another inode number when
- * they have forgotten it meanwhile: there its owners, mode and ctime, which nobody can set, tell.
+ * Whether an open directory, whose status is `now`, is the one that was listed. Where inode numbers do not last, owners, mode and
+ * ctime tell, which nobody can set to another user's.
  */
-export function isSameDirectory(now: FileStatus, seen: SeenDirectory): boolean {
+export function isSameDirectory(directory: OpenDirectory, now: FileStatus, seen: SeenDirectory): boolean {
   if (now.isSameInode(seen)) return true;
   return (
     now.isSameDevice(seen) &&
@@ -38,7 +39,8 @@ export function isSameDirectory(now: FileStatus, seen: SeenDirectory): boolean {
     now.ctimeRest_ns === seen.ctimeRest_ns &&
     now.mode === seen.mode &&
     now.uid === seen.uid &&
-    now.gid === seen.gid
+    now.gid === seen.gid &&
+    directory.hasPassingInodes()
   );
 }
 

@@ -14,11 +14,12 @@ const openat2Number = 437;
 const openHow_bytes = 24;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_BENEATH = 0x08;
-const { EINTR, EINVAL, ENOSYS, EPERM } = os.constants.errno;
+const { EINTR, EINVAL, ELOOP, ENOSYS, ENOTDIR, EPERM } = os.constants.errno;
 const slash = 0x2f;
 /** Well under PATH_MAX (4096). */
 const reach_bytes = 2000;
 const target_bytes = 4096;
+const nothing = Buffer.alloc(0);
 
 interface Calls {
   readonly openat: Native;
@@ -185,31 +186,41 @@ export function openFollowing(absolute: Uint8Array): { readonly fd: number; read
         continue;
       }
       const { name, isLast } = step;
-      const fd = openPiece(at, name, O_PATH, openOne);
-      const stats = fs.fstatSync(fd);
-      if (!stats.isSymbolicLink()) {
-        goTo(fd);
+      const directory = openDirectoryAt(at, name);
+      if (directory !== undefined) {
+        goTo(directory);
         continue;
       }
+      const fd = openPiece(at, name, O_PATH, openOne);
+      let owner: number;
       let target: Buffer;
       try {
+        const stats = fs.fstatSync(fd);
+        if (!stats.isSymbolicLink()) throw new SystemCallError(ENOTDIR, 'open', absolute);
+        owner = stats.uid;
         target = readlinkOf(fd);
       } finally {
         closeNative(fd);
       }
-      if (++count > maximumLinks) throw new SystemCallError(os.constants.errno.ELOOP, 'open', absolute);
-      const directory = fs.readlinkSync(`/proc/self/fd/${at}`, { encoding: 'buffer' });
-      const path = Buffer.concat([
-        directory.length === 1 ? directory.subarray(1) : directory,
-        Buffer.of(slash),
-        name,
-      ]);
-      ahead.push({ link: { path, target, owner: stats.uid, isLast } }, ...stepsOf(target, false));
+      if (++count > maximumLinks) throw new SystemCallError(ELOOP, 'open', absolute);
+      const above = fs.readlinkSync(`/proc/self/fd/${at}`, { encoding: 'buffer' });
+      const path = Buffer.concat([above.length === 1 ? nothing : above, Buffer.of(slash), name]);
+      ahead.push({ link: { path, target, owner, isLast } }, ...stepsOf(target, false));
       if (target[0] === slash) goTo(top());
     }
     return { fd: openPiece(at, Buffer.from('.'), fs.constants.O_RDONLY | O_DIRECTORY, openOne), links };
   } finally {
     closeNative(at);
+  }
+}
+
+/** Asked for as a directory, so that what is mounted on demand is mounted; undefined for what is none. */
+function openDirectoryAt(at: number, name: Buffer): number | undefined {
+  try {
+    return openPiece(at, name, O_PATH | O_DIRECTORY, openOne);
+  } catch (error) {
+    if (error instanceof SystemCallError && [ENOTDIR, ELOOP].includes(-error.errno)) return undefined;
+    throw error;
   }
 }
 

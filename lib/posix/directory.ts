@@ -139,6 +139,11 @@ export class OpenDirectory {
     }
   }
 
+  /** Whether its file system gives an entry another inode number when it has forgotten it for a while. */
+  hasPassingInodes(): boolean {
+    return passingInodes.has(fs.statfsSync(fastCalls() ? this.#path : this.#absolute).type);
+  }
+
   /** Of the directory itself. */
   status(into: FileStatus): void {
     statusOfFile(this.#fd, into);
@@ -217,6 +222,9 @@ export class OpenDirectory {
     return Buffer.concat([directory, slash, name]);
   }
 }
+
+/** File systems by their magic numbers (statfs(2)): FUSE, SMB and CIFS, FAT and exFAT. */
+const passingInodes = new Set([0x6573_5546, 0xfe53_4d42, 0xff53_4d42, 0x4d44, 0x2011_bab0]);
 
 /** No terminal becomes the process's own, whatever stands where a file stood. */
 const fileFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;

@@ -6,6 +6,8 @@ import path from 'node:path';
 import t, { type Test } from 'tap';
 import { ReadAhead } from '../../lib/backup/read-ahead.js';
 import { holdRoot, OpenDirectory, type ReadBuffer } from '../../lib/posix/directory.js';
+import { makeNode } from '../../lib/posix/nodes.js';
+import type { FileStatus } from '../../lib/posix/status.js';
 import type { NameList } from '../../lib/posix/name-list.js';
 import { scratchDirectory } from '../trees.js';
 
@@ -100,6 +102,32 @@ t.test('nothing but files that hold something is opened', (t) => {
   window.waits++;
   for (let index = 0; index < names.count; index++) ahead.reading(directory, names, index);
   t.strictSame(directory.take(), ['e file']);
+  t.end();
+});
+
+t.test('what has become of a file since its status was taken holds nothing up', (t) => {
+  const root = withFiles(t, 5);
+  const { directory, names } = watched(t, root);
+  const { look } = directory;
+  const become = [
+    (at: string) => makeNode(Buffer.from(at), 'fifo'),
+    (at: string) => fs.symlinkSync('/dev/zero', at),
+    (at: string) => fs.mkdirSync(at),
+  ];
+  t.intercept(directory, 'look', {
+    value: (list: NameList, index: number, status: FileStatus): boolean => {
+      const isThere = look.call(directory, list, index, status);
+      fs.rmSync(path.join(root, name(index)), { recursive: true });
+      become[index % 3]!(path.join(root, name(index)));
+      return isThere;
+    },
+  });
+  const window = { waits: 0 } as ReadBuffer;
+  const ahead = new ReadAhead(window);
+  window.waits++;
+  ahead.reading(directory, names, 0);
+  ahead.reading(directory, names, 1);
+  t.ok(directory.take().length >= 3);
   t.end();
 });
 

@@ -141,7 +141,7 @@ void t.test('what is asked for is not there', async (t) => {
   await home.ok();
   const cases: [args: string[], status: number, says: RegExp, hint?: RegExp][] = [
     [['files', '7'], 14, /there is no version 7/, /the only version is 1/],
-    [['files', 'yesterday'], 2, /names no version/, /latest~1/],
+    [['files', 'tomorrow'], 2, /names no version/, /latest~1/],
     [['files', '1', 'nope'], 14, /there is no nope in version 1/, /history PATH/],
     [['files', '1', 'caf\ufffd'], 14, /there is no caf/, /\\xNN/],
     [['cat', '1', 'sub'], 2, /sub is a directory/, /download/],
