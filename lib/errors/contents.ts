@@ -11,10 +11,12 @@ function isOfContents(error: unknown): error is RrbackupError {
   return (error.kind === 'damaged' || error.kind === 'tampered') && !error.code.startsWith('catalog.');
 }
 
-/** Why a file cannot be read, to follow its name; with what to do where its contents are damaged. */
-export function contentsReason(error: unknown): string {
+/** Why a file cannot be read, to follow its name; where its contents are damaged, those of which version and what to do. */
+export function contentsReason(error: unknown, version?: number): string {
   const message = error instanceof Error ? error.message : String(error);
-  return isOfContents(error) ? `${message}; to heal it: ${command}` : message;
+  if (!isOfContents(error)) return message;
+  const what = version === undefined ? '' : `its contents in version ${version} cannot be read: `;
+  return `${what}${message}; to heal it: ${command}`;
 }
 
 /** The same as an error about `what`, a file of a version; any other as it is. */

@@ -56,7 +56,7 @@ export class Outcome {
     this.#run.onWarning?.(
       isSystemCall
         ? error.message
-        : `${printable(path) || 'the target'} of version ${this.#version} is not put back: ${contentsReason(error)}`,
+        : `${printable(path) || 'the target'} is not put back: ${contentsReason(error, this.#version)}`,
     );
   }
 

@@ -64,8 +64,7 @@ async function unrestorable(disk: Disk, repository: Repository, sequence: number
   const target = fs.mkdtempSync(disk.machine.at('back-'));
   const stream = repository.streamId('source');
   const named: string[] = [];
-  const onWarning = (message: string) =>
-    named.push(/^(.*) of version \d+ is not put back: /.exec(message)?.[1] ?? message);
+  const onWarning = (message: string) => named.push(/^(.*) is not put back: /.exec(message)?.[1] ?? message);
   const { failed } = await restore(repository, { stream, sequence, target, onWarning });
   fs.rmSync(target, { recursive: true });
   if (failed !== named.length) throw new Error(`${failed} files failed, ${named.length} were named`);
