@@ -1,5 +1,6 @@
 import { Command, Option } from 'clipanion';
 import { printable } from '../lib/bytes/path.js';
+import { unreadableContents } from '../lib/errors/contents.js';
 import { RrbackupError } from '../lib/errors/index.js';
 import { openContent } from '../lib/index.js';
 import type { Report } from './presentation/report.js';
@@ -38,7 +39,12 @@ export class CatCommand extends ReadingCommand {
         });
       const content = openContent(repository);
       for (let offset = 0; offset < entry.size_bytes; offset += piece_bytes)
-        await report.raw(await content.read(entry, offset, piece_bytes, this.context.signal));
+        await report.raw(
+          await content.read(entry, offset, piece_bytes, this.context.signal).catch((error: unknown) => {
+            const what = `${printable(path)} in version ${header.sequence} of ${stream.source}`;
+            throw unreadableContents(what, error);
+          }),
+        );
     });
     return undefined;
   }

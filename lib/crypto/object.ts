@@ -163,7 +163,7 @@ export function open(
   if (plain === undefined)
     throw damaged(
       'crypto.not_authentic',
-      `section ${section}, part ${index} of an object is not what was stored`,
+      `its bytes are not what was stored (section ${section}, part ${index})`,
     );
   return plain;
 }

@@ -65,7 +65,11 @@ export function encodeDescriptor(fields: DescriptorFields, keys: RepositoryKeys)
  * a field or an encryption that this program does not know.
  */
 export function parseDescriptor(bytes: Uint8Array): Descriptor {
-  const json = JsonFields.parse(bytes, "the repository's descriptor rrbackup.json");
+  const json = JsonFields.parse(
+    bytes,
+    "the repository's descriptor rrbackup.json",
+    'rrbackup recover makes it anew, and keeps beside it what stands there now',
+  );
   json.expectFormat(format, version);
   json.expectOnly(['format', 'version', 'repository', 'encryption', 'conditional_create', 'created', 'mac']);
   return {
@@ -84,6 +88,6 @@ export function verifyDescriptor(descriptor: Descriptor, keys: RepositoryKeys): 
     code: 'keys.descriptor_tampered',
     kind: 'tampered',
     message: "the repository's descriptor rrbackup.json is not what rrbackup wrote",
-    guidance: 'look at who can write to this store, and put back an older version of rrbackup.json',
+    guidance: 'find out who can write to this store; rrbackup recover makes rrbackup.json anew',
   });
 }

@@ -1,37 +1,39 @@
 // Reads the two small JSON objects of a repository strictly: what is malformed is damaged, what is unknown was made by a
 // newer rrbackup. Nothing in them is believed before it has been authenticated.
 
-import { damaged, newerFormat } from '../errors/index.js';
+import { newerFormat, RrbackupError } from '../errors/index.js';
 
 /** Both kinds of object have a few hundred bytes. */
 export const maximumJson_bytes = 16 * 1024;
 
 export class JsonFields {
   readonly #what: string;
+  readonly #guidance: string;
   readonly #fields: Record<string, unknown>;
 
-  /** `what` names the thing being read, for error messages. */
-  constructor(fields: unknown, what: string) {
+  /** `what` names the thing being read, for error messages; `guidance` says what to do where it is damaged. */
+  constructor(fields: unknown, what: string, guidance: string) {
     this.#what = what;
+    this.#guidance = guidance;
     if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
       throw this.fail('it is not an object');
     this.#fields = fields as Record<string, unknown>;
   }
 
-  static parse(bytes: Uint8Array, what: string): JsonFields {
+  static parse(bytes: Uint8Array, what: string, guidance: string): JsonFields {
     if (bytes.length > maximumJson_bytes)
-      throw damaged('keys.damaged', `${what} is damaged: it has more than ${maximumJson_bytes} bytes`);
+      throw damagedJson(what, `it has more than ${maximumJson_bytes} bytes`, guidance);
     let parsed: unknown;
     try {
       parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     } catch (error) {
-      throw damaged('keys.damaged', `${what} is damaged: it is not JSON`, error);
+      throw damagedJson(what, 'it is not JSON', guidance, error);
     }
-    return new JsonFields(parsed, what);
+    return new JsonFields(parsed, what, guidance);
   }
 
   fail(why: string): Error {
-    return damaged('keys.damaged', `${this.#what} is damaged: ${why}`);
+    return damagedJson(this.#what, why, this.#guidance);
   }
 
   /** Throws unless `format` and `version` are these; a greater version is a newer format. */
@@ -75,7 +77,7 @@ export class JsonFields {
   }
 
   object(name: string): JsonFields {
-    return new JsonFields(this.#own(name), this.#what);
+    return new JsonFields(this.#own(name), this.#what, this.#guidance);
   }
 
   /** Exactly `size` bytes, in base64. */
@@ -96,3 +98,8 @@ export const repositoryIdPattern = /^[0-9a-f]{32}$/;
 
 /** ISO 8601 in UTC, to the second or finer. For people only. */
 export const timePattern = /^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
+
+function damagedJson(what: string, why: string, guidance: string, cause?: unknown): RrbackupError {
+  const message = `${what} is damaged: ${why}`;
+  return new RrbackupError({ code: 'keys.damaged', kind: 'damaged', message, guidance, cause });
+}

@@ -24,6 +24,9 @@ const wrapped_bytes = 24 + secret_bytes + 16;
 const maximumName = 200;
 const MiB = 1024 * 1024;
 
+const slotGuidance =
+  'another password opens the repository, or an exported key: rrbackup recover --key-file FILE';
+
 export const slotIdPattern = /^[0-9a-f]{16}$/;
 
 /**
@@ -115,7 +118,7 @@ export function createSlot(options: NewSlot): { id: string; bytes: Buffer } {
  * 'keys.huge_kdf'.
  */
 export function parseSlot(bytes: Uint8Array, repositoryId: string): KeySlot {
-  const json = JsonFields.parse(bytes, 'a key slot');
+  const json = JsonFields.parse(bytes, 'a key slot', slotGuidance);
   json.expectFormat(format, version);
   json.expectOnly(['format', 'version', 'repository', 'slot', 'name', 'created', 'kdf', 'wrapped']);
   const kdf = json.object('kdf');
@@ -148,7 +151,7 @@ export function parseSlot(bytes: Uint8Array, repositoryId: string): KeySlot {
 /** The repository that a slot says it belongs to; undefined where it is no slot. Nothing of it is authentic. */
 export function repositoryOfSlot(bytes: Uint8Array): string | undefined {
   try {
-    const json = JsonFields.parse(bytes, 'a key slot');
+    const json = JsonFields.parse(bytes, 'a key slot', slotGuidance);
     json.expectFormat(format, version);
     return json.text('repository', repositoryIdPattern);
   } catch (error) {

@@ -70,12 +70,10 @@ export function undecided(stream: string, sequence: number): RrbackupError {
 /** No object at the key is the version. */
 function noneFits(stream: string, { sequence, failure }: Entrants): RrbackupError {
   if (failure?.kind === 'newer_format') return failure;
-  const why = failure === undefined ? '' : `: ${failure.message}`;
-  return damaged(
-    'manifest.damaged_commit',
-    `version ${sequence} of stream ${stream} cannot be read${why}`,
-    failure,
-  );
+  const what = `version ${sequence} of stream ${stream}`;
+  // What reads it names it, too.
+  const why = failure === undefined ? '' : `: ${failure.message.replace(`${what}: `, '')}`;
+  return damaged('manifest.damaged_commit', `${what} cannot be read${why}`, failure);
 }
 
 /** Whether one of those that follow names this one as its parent. */

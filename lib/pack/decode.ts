@@ -158,11 +158,13 @@ export function openEnd(
   return naming(damage, `pack ${name}`, () => {
     const footer = decodeFooter(end.subarray(end.length - footer_bytes), size_bytes);
     const sealed = end.subarray(footer.records_bytes, footer.records_bytes + footer.directory_bytes);
-    const directory = open(key, packSections.directory, 0, noContext, sealed);
+    const directory = naming(damage, 'its directory', () =>
+      open(key, packSections.directory, 0, noContext, sealed),
+    );
     const stored = end.subarray(0, footer.records_bytes);
     const records = decodeBody(
       context.zstd,
-      open(key, packSections.records, 0, noContext, stored),
+      naming(damage, 'its records', () => open(key, packSections.records, 0, noContext, stored)),
       packLimits.records_bytes,
       'its records',
     );

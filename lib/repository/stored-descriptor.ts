@@ -132,7 +132,8 @@ function checkIdentity(
         `the repository at ${store.location} is ${descriptor.repository}, but this machine remembers ` +
         `${memory.repositoryId} there: somebody has put another one in its place`,
       guidance:
-        'if you did that yourself, run rrbackup init --adopt to accept it; otherwise find out who did before going on',
+        'if you did that yourself, run rrbackup init --adopt to accept it; where only rrbackup.json was changed, rrbackup recover ' +
+        'makes it anew; otherwise find out who did before going on',
     });
   }
   if (descriptor.encryption !== encryption) {

@@ -1,6 +1,7 @@
 // What has become of the entries of a restore so far: counted, and told as warnings and progress. Main thread only.
 
 import { printable } from '../bytes/path.js';
+import { contentsReason } from '../errors/contents.js';
 import { RrbackupError } from '../errors/index.js';
 import type { Run } from '../progress.js';
 import type { RestoreResult } from './index.js';
@@ -23,8 +24,10 @@ export class Outcome {
   bytesDone = 0;
   readonly #run: Run;
   readonly #totals: Totals;
+  readonly #version: number;
 
-  constructor(run: Run, totals: Totals) {
+  constructor(run: Run, totals: Totals, version: number) {
+    this.#version = version;
     this.#run = run;
     this.#totals = totals;
   }
@@ -51,7 +54,9 @@ export class Outcome {
     this.result.failed++;
     const isSystemCall = error.code.startsWith('restore.E');
     this.#run.onWarning?.(
-      isSystemCall ? error.message : `${printable(path) || 'the target'} is not put back: ${error.message}`,
+      isSystemCall
+        ? error.message
+        : `${printable(path) || 'the target'} is not put back: ${contentsReason(error, this.#version)}`,
     );
   }
 

@@ -52,7 +52,7 @@ export class Restoration {
   constructor(options: RestorationOptions) {
     this.#options = options;
     const { catalog, sequence, policy, dispatcher, mustFetch, root, target, journal } = options;
-    const outcome = new Outcome(options.run, options.totals);
+    const outcome = new Outcome(options.run, options.totals, options.sequence);
     this.#outcome = outcome;
     const attributes = new Attributes(outcome.warnings, options);
     this.#directories = new Directories({

@@ -1,12 +1,15 @@
 // The options that every benchmark has, and how they are read.
 
 import { parseArgs } from 'node:util';
+import { readPeers } from './peers.mjs';
 
 export const commonUsage = `  --quick              one round, on smaller data
   --rounds N           default 3
   --only GLOB[,GLOB]   only these lines (--lines names them)
   --lines              name the lines and end
-  --tools GLOB[,GLOB]  only these of disk, restic, borg, rrbackup
+  --tools GLOB[,GLOB]  only these of disk, restic, borg, rrbackup, and peers by NAME
+  --peer NAME=PATH     one more tool, for example restic-0.18=/usr/local/bin/restic: a binary that speaks the command line of the
+                       tool with which NAME begins (restic, borg or rrbackup; a build's commands/main.js, too); may be repeated
   --node PATH          measure rrbackup on this Node too
   --dist DIR           where the project was built to (default: dist)
   --work DIR           keep the data sets there and use them again; else a temporary directory
@@ -27,6 +30,7 @@ export function readOptions(argv, more = {}, rounds = 3) {
       only: { type: 'string', default: '*' },
       lines: { type: 'boolean', default: false },
       tools: { type: 'string', default: '*' },
+      peer: { type: 'string', multiple: true, default: [] },
       node: { type: 'string' },
       dist: { type: 'string', default: 'dist' },
       work: { type: 'string' },
@@ -44,6 +48,7 @@ export function readOptions(argv, more = {}, rounds = 3) {
     bandwidth_bytes_per_s: Number(values.bandwidth) * 1e6,
     isChosen: globs(values.only),
     isTool: globs(values.tools),
+    peers: readPeers(values.peer),
   };
   for (const name of ['rounds', 'roundTrip_ms', 'bandwidth_bytes_per_s'])
     if (!(options[name] > 0)) throw new Error(`'${name}' is no number above 0`);

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makePeer } from './peers.mjs';
 import { Session } from './session.mjs';
 import { Borg } from './tools/borg.mjs';
 import { Disk } from './tools/disk.mjs';
@@ -13,23 +14,31 @@ import { Rrbackup } from './tools/rrbackup.mjs';
 export const say = (text) => process.stdout.write(`${text}\n`);
 
 /** rrbackup comes once for each { node, driver } of `ours`. */
-function allTools(session, dist, ours) {
+function allTools(session, { dist, peers }, ours) {
   return [
     new Disk(),
     new Restic(session),
     new Borg(session),
+    ...peers.map((peer) => makePeer(session, peer)),
     ...ours.map(({ node, driver }) => {
       const nodeVersion = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
-      return new Rrbackup(session, { node, dist, nodeVersion, driver });
+      const name = `rrbackup ${driver === 'kernel' ? nodeVersion : driver}`;
+      return new Rrbackup(session, {
+        kind: 'ours',
+        name,
+        node,
+        program: join(dist, 'commands/main.js'),
+        driver,
+      });
     }),
   ];
 }
 
 /** The chosen tools; `moreOurs` are besides rrbackup on this Node and on that of --node. */
-export function chooseTools(session, { node, dist, isTool }, moreOurs = []) {
+export function chooseTools(session, { node, dist, peers, isTool }, moreOurs = []) {
   const ours = [process.execPath, ...(node === undefined ? [] : [resolve(node)])];
   const all = [...ours.map((path) => ({ node: path, driver: 'kernel' })), ...moreOurs];
-  const chosen = allTools(session, dist, all).filter(({ name }) => isTool(name.split(' ')[0]));
+  const chosen = allTools(session, { dist, peers }, all).filter(({ name }) => isTool(name.split(' ')[0]));
   if (chosen.length === 0) throw new Error('no tool is called so; --help names them');
   return chosen;
 }

@@ -29,7 +29,8 @@ function* rowsOf({ catalog }: Repository, stream: string, sequence: number): Gen
     yield { op: 'added', path, entry: found.entry };
 }
 
-async function checkpoint(repository: Repository, stream: string, sequence: number): Promise<void> {
+/** Writes one of a version. */
+export async function checkpoint(repository: Repository, stream: string, sequence: number): Promise<void> {
   const { header, hash: commitHash } = repository.catalog.version(stream, sequence)!;
   await writeCheckpoint(repository.context, {
     commitHash,

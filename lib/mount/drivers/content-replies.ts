@@ -4,6 +4,7 @@
 import { LRUCache } from 'lru-cache';
 import { joinPath, printable } from '../../bytes/path.js';
 import type { CatalogReader } from '../../catalog/types.js';
+import { contentsReason } from '../../errors/contents.js';
 import { blankEntry, type Entry } from '../../manifest/types.js';
 import { errno } from '../protocol/constants.js';
 import { replyHeader } from '../protocol/reply.js';
@@ -122,8 +123,7 @@ export class ContentReplies {
 
 /** What the log says of a read that ended in an error. */
 export function readFailure(path: Buffer | undefined, error: unknown): string {
-  const why = error instanceof Error ? error.message : String(error);
-  return `${path === undefined ? 'a file' : printable(path)} cannot be read: ${why}`;
+  return `${path === undefined ? 'a file' : printable(path)} cannot be read: ${contentsReason(error)}`;
 }
 
 /** The content of a deletion's marker. */

@@ -5,17 +5,21 @@ import { join } from 'node:path';
 import { mountAt } from '../mounts.mjs';
 
 export class Borg {
-  name = 'borg';
+  name;
   kind = 'peer';
   stores = ['directory'];
   #session;
+  #program;
 
-  constructor(session) {
+  /** `command`: another binary than the one that is installed. */
+  constructor(session, { name = 'borg', command = 'borg' } = {}) {
     this.#session = session;
+    this.name = name;
+    this.#program = command;
   }
 
   async version() {
-    return (await this.#session.run('borg', ['--version'])).stdout.trim();
+    return (await this.#session.run(this.#program, ['--version'])).stdout.trim();
   }
 
   #environment({ directory }) {
@@ -33,12 +37,14 @@ export class Borg {
   async init(place) {
     const env = this.#environment(place);
     mkdirSync(join(place.directory, 'base'), { recursive: true });
-    await this.#session.run('borg', ['init', '-e', 'repokey', join(place.directory, 'repository')], { env });
+    await this.#session.run(this.#program, ['init', '-e', 'repokey', join(place.directory, 'repository')], {
+      env,
+    });
   }
 
   backupCommand(place) {
     return {
-      command: 'borg',
+      command: this.#program,
       args: ['create', this.#archive(place), place.data],
       env: this.#environment(place),
     };
@@ -46,7 +52,7 @@ export class Borg {
 
   restoreCommand(place, out) {
     return {
-      command: 'borg',
+      command: this.#program,
       args: ['extract', this.#archive(place)],
       env: this.#environment(place),
       cwd: out,
@@ -61,7 +67,7 @@ export class Borg {
 
   async mount(place, mountpoint) {
     const mount = await mountAt(this.#session, mountpoint, () =>
-      this.#session.startServer('borg', ['mount', '--foreground', this.#archive(place), mountpoint], {
+      this.#session.startServer(this.#program, ['mount', '--foreground', this.#archive(place), mountpoint], {
         env: this.#environment(place),
         stdio: 'ignore',
       }),

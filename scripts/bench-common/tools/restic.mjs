@@ -5,17 +5,21 @@ import { join } from 'node:path';
 import { mountAt } from '../mounts.mjs';
 
 export class Restic {
-  name = 'restic';
+  name;
   kind = 'peer';
   stores = ['directory', 's3'];
   #session;
+  #program;
 
-  constructor(session) {
+  /** `command`: another binary than the one that is installed. */
+  constructor(session, { name = 'restic', command = 'restic' } = {}) {
     this.#session = session;
+    this.name = name;
+    this.#program = command;
   }
 
   async version() {
-    return (await this.#session.run('restic', ['version'])).stdout.split(' ').slice(0, 2).join(' ');
+    return (await this.#session.run(this.#program, ['version'])).stdout.split(' ').slice(0, 2).join(' ');
   }
 
   #environment({ directory, s3 }) {
@@ -32,7 +36,7 @@ export class Restic {
 
   #command(place, args) {
     const repository = this.#repository(place, place.s3?.endpoint);
-    return { command: 'restic', args: ['-q', '-r', repository, ...args], env: this.#environment(place) };
+    return { command: this.#program, args: ['-q', '-r', repository, ...args], env: this.#environment(place) };
   }
 
   async init(place) {
@@ -59,7 +63,7 @@ export class Restic {
     const env = this.#environment(place);
     const repository = this.#repository(place, place.s3?.slowEndpoint);
     const mount = await mountAt(this.#session, mountpoint, () =>
-      this.#session.startServer('restic', ['-q', '-r', repository, 'mount', mountpoint], {
+      this.#session.startServer(this.#program, ['-q', '-r', repository, 'mount', mountpoint], {
         env,
         stdio: 'ignore',
       }),

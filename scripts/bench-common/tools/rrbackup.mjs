@@ -5,20 +5,22 @@ import { dirname, join } from 'node:path';
 import { mountAt } from '../mounts.mjs';
 
 export class Rrbackup {
-  kind = 'ours';
+  kind;
   stores = ['directory', 's3'];
   #session;
   #node;
+  /** What comes before the arguments. */
   #program;
   #driver;
 
-  /** `node`: its binary; `dist`: where the project was built to. */
-  constructor(session, { node, dist, nodeVersion, driver }) {
+  /** `node`: its binary, and `program` what it runs; or an executable alone. `kind`: 'ours', or 'peer' for another build. */
+  constructor(session, { kind, name, node, program, driver }) {
+    this.kind = kind;
+    this.name = name;
     this.#session = session;
     this.#node = node;
-    this.#program = join(dist, 'commands/main.js');
+    this.#program = program === undefined ? [] : [program];
     this.#driver = driver;
-    this.name = `rrbackup ${driver === 'kernel' ? nodeVersion : driver}`;
   }
 
   async version() {
@@ -39,7 +41,7 @@ export class Rrbackup {
   }
 
   #command(place, args) {
-    return { command: this.#node, args: [this.#program, ...args], env: this.#environment(place) };
+    return { command: this.#node, args: [...this.#program, ...args], env: this.#environment(place) };
   }
 
   #run(place, args) {
