@@ -42,7 +42,7 @@ export function accessOf(
   const { mode } = entry;
   return acl === undefined
     ? { uid, gid, ...bits(mode >>> 6, mode >>> 3, mode), users: new Map(), groups: new Map() }
-    : { uid, gid, ...decodeAcl(acl.value) };
+    : { ...decodeAcl(acl.value), uid, gid };
 }
 
 function bits(owner: number, group: number, others: number): Pick<Access, 'owner' | 'group' | 'others'> {
@@ -53,7 +53,8 @@ function bits(owner: number, group: number, others: number): Pick<Access, 'owner
 function decodeAcl(value: Uint8Array): Omit<Access, 'uid' | 'gid'> {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
   const found = { ...bits(0, 0, 0), users: new Map<number, number>(), groups: new Map<number, number>() };
-  const isWhole = bytes.length >= layout.header_bytes && (bytes.length - layout.header_bytes) % layout.bytes === 0;
+  const isWhole =
+    bytes.length >= layout.header_bytes && (bytes.length - layout.header_bytes) % layout.bytes === 0;
   if (!isWhole || bytes.readUInt32LE(0) !== aclVersion) return found;
   let mask = all;
   for (let at: number = layout.header_bytes; at < bytes.length; at += layout.bytes) {
@@ -119,7 +120,8 @@ export function strictest(states: readonly Access[]): Access {
   const closed = states.filter((state) => !isOpen(state));
   const shown = closed.at(-1) ?? states.at(-1)!;
   if (closed.length <= 1) return shown;
-  const inAll = (of: (state: Access) => number): number => closed.reduce((sum, state) => sum & of(state), all);
+  const inAll = (of: (state: Access) => number): number =>
+    closed.reduce((sum, state) => sum & of(state), all);
   const named = (ids: (state: Access) => number[], own: number, of: typeof ofUser): Map<number, number> => {
     const others = new Set(closed.flatMap(ids).sort((a, b) => a - b));
     others.delete(own);
@@ -142,22 +144,24 @@ export function strictest(states: readonly Access[]): Access {
  * too, which means nothing here: it is for a copy, which could not be filled otherwise.
  */
 export interface Enforced {
+  readonly uid: number;
+  readonly gid: number;
   readonly permissions: number;
   readonly acl: Xattr | undefined;
 }
 
 export function enforce(access: Access): Enforced {
-  const { group, others, users, groups } = access;
+  const { uid, gid, group, others, users, groups } = access;
   const owner = access.owner | ((access.owner & search) === 0 ? 0 : write);
   const usual = least(access);
   const isSaid =
     [group, others, ...groups.values(), ...users.values()].every((permissions) => permissions === usual) ||
     users.size + groups.size === 0;
-  if (isSaid) return { permissions: modeOf(owner, group, others), acl: undefined };
+  if (isSaid) return { uid, gid, permissions: modeOf(owner, group, others), acl: undefined };
   const mask = [...users.values(), ...groups.values()].reduce((sum, permissions) => sum | permissions, group);
   // Under an empty mask the kernel would take the named ones for others. An ACL that is too long it does not read.
   if (mask === 0 || users.size + groups.size > maximumEntries)
-    return { permissions: modeOf(owner, 0, 0), acl: undefined };
+    return { uid, gid, permissions: modeOf(owner, 0, 0), acl: undefined };
   const value = encodeAcl([
     [tags.owner, owner, noId],
     ...[...users].map(([id, permissions]) => [tags.user, permissions, id] as const),
@@ -166,7 +170,7 @@ export function enforce(access: Access): Enforced {
     [tags.mask, mask, noId],
     [tags.others, others, noId],
   ]);
-  return { permissions: modeOf(owner, mask, others), acl: { name: aclName, value } };
+  return { uid, gid, permissions: modeOf(owner, mask, others), acl: { name: aclName, value } };
 }
 
 function modeOf(owner: number, group: number, others: number): number {

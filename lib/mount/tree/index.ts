@@ -3,7 +3,7 @@
 //
 //   /                      the sources of one host, and hosts/ (a source named 'hosts' is reached through hosts/ only)
 //   /<source>/             one directory per version, current → the newest, history/
-//   /hosts/<host>/<source>/  the same for every host
+//   /hosts/<host>/<source>/  the same for every host, or for that one host alone
 //   /.trackerignore        empty; keeps indexers from reading, and so fetching, everything
 
 import { ancestorPaths } from '../../bytes/path.js';
@@ -259,8 +259,9 @@ export class Tree {
   /** The root of a version is as closed as the directories above it, which nobody goes through here. */
   #closed(node: NodeId, attributes: Attributes): Attributes {
     const closed = this.#top(node);
-    const mode = attributes.mode & ~permissionBits;
-    return this.#shown(closed === undefined ? attributes : { ...attributes, mode: mode | closed.permissions });
+    if (closed === undefined) return this.#shown(attributes);
+    const { uid, gid, permissions } = closed;
+    return { ...attributes, uid, gid, mode: (attributes.mode & ~permissionBits) | permissions };
   }
 
   /** What is enforced of a directory that is the root of a version, though not of the source; undefined for all others. */
