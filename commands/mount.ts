@@ -7,6 +7,7 @@ import { printable } from '../lib/bytes/path.js';
 import { parseSize } from '../lib/bytes/size.js';
 import type { MountRepositoryOptions, Repository, TreeOptions } from '../lib/index.js';
 import { timeFormatter } from '../lib/mount/tree/time-format.js';
+import { checkAbilities } from '../lib/mount/drivers/abilities.js';
 import { prepareThread } from '../lib/mount/drivers/thread.js';
 import { mountDrivers } from '../lib/mount/types.js';
 import type { Progress, Run } from '../lib/progress.js';
@@ -91,7 +92,11 @@ export class MountCommand extends ReadingCommand {
   });
   driver = Option.String('--driver', 'kernel', { description: `How to mount: ${mountDrivers.join(' or ')}` });
   allowOther = Option.Boolean('--allow-other', false, {
-    description: 'Let other users in, under the modes backed up',
+    description: "Let other users in, under the modes and ACLs backed up; other machines' files are left out",
+  });
+  allHosts = Option.Boolean('--all-hosts', false, {
+    description:
+      "With --allow-other, show other machines' files, too: to whoever has their owners' numbers here",
   });
   noExec = Option.Boolean('--noexec', false, { description: 'Let nobody run programs from it' });
   fsname = Option.String('--fsname', { hidden: true });
@@ -146,8 +151,9 @@ export class MountCommand extends ReadingCommand {
         `there is no mount driver '${this.driver}'`,
         `the drivers are ${mountDrivers.join(' and ')}`,
       );
+    checkAbilities(driver, this);
     timeFormatter(this.timeFormat);
-    const { allowOther, noExec, fsname, hidesHistory, timeFormat } = this;
+    const { allowOther, allHosts, noExec, fsname, hidesHistory, timeFormat } = this;
     const owner = { ...ownerNumber('uid', this.uid), ...ownerNumber('gid', this.gid) };
     const mountpoint = resolve(this.context.cwd, this.mountpoint);
     const cache_bytes = cacheSize_bytes(this.cacheSize);
@@ -156,6 +162,7 @@ export class MountCommand extends ReadingCommand {
       driver,
       cache_bytes,
       allowOther,
+      allHosts,
       noExec,
       fsname,
       tree: { hidesHistory, timeFormat, ...owner },

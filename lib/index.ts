@@ -98,6 +98,8 @@ export interface MountRepositoryOptions extends Run {
   readonly mountpoint: string;
   readonly driver?: MountDriver;
   readonly allowOther?: boolean;
+  /** With `allowOther`: show other machines' files, too, though the numbers of users may mean other people there. */
+  readonly allHosts?: boolean;
   /** Nothing in it can be run as a program. */
   readonly noExec?: boolean | undefined;
   /** What df and findmnt show as its source; 'rrbackup' if not given. */
@@ -127,6 +129,7 @@ export function mount(repository: Repository, options: MountRepositoryOptions): 
     tree: { ...options.tree, host: options.tree?.host ?? host, owner: processOwner() },
     driver,
     allowOther: options.allowOther ?? false,
+    allHosts: options.allHosts,
     noExec: options.noExec,
     fsname: options.fsname,
     forbidden,

@@ -46,6 +46,15 @@ export function parentAndName(path: Uint8Array): { parent: Buffer; name: Buffer 
     : { parent: view.subarray(0, at), name: view.subarray(at + 1) };
 }
 
+/** Every directory above a path, from the nearest to the root (''). The root has none. */
+export function* ancestorPaths(path: Uint8Array): Generator<Buffer> {
+  for (let at = path; at.length > 0; ) {
+    const { parent } = parentAndName(at);
+    yield parent;
+    at = parent;
+  }
+}
+
 const longestName_bytes = 255;
 
 /** True for a name that may stand in a manifest: not empty, not '.', not '..', without '/' and NUL, at most 255 bytes. */

@@ -1,6 +1,7 @@
 // The room's door: a repository's versions as a read-only directory. Checks the mount point, chooses the driver, keeps the
 // catalog up to date while the mount stands. Never prints, never ends the process.
 
+import { checkAbilities } from './drivers/abilities.js';
 import { mountByKernel } from './drivers/kernel.js';
 import { checkFuse, prepareMountpoint } from './mountpoint.js';
 import { Polling } from './polling.js';
@@ -17,11 +18,12 @@ export type { ContentSource, MountDriver, Mounted, MountOptions } from './types.
 
 /**
  * Mounts and resolves once the mount answers. Errors, all with a way out: 'mount.missing', '.not_a_directory', '.not_empty',
- * '.forbidden', '.time_format' (kind usage); '.already_mounted', '.busy' (kind busy); '.no_device', '.device_denied', '.no_helper', '.failed',
+ * '.forbidden', '.time_format', '.no_acls' (kind usage); '.already_mounted', '.busy' (kind busy); '.no_device', '.device_denied', '.no_helper', '.failed',
  * '.allow_other', '.old_kernel', '.no_fuse_native' (kind failure); and the catalog's own.
  */
 export async function mountRepository(options: MountOptions): Promise<Mounted> {
   if (options.tree.timeFormat !== undefined) timeFormatter(options.tree.timeFormat);
+  checkAbilities(options.driver, options);
   const limiter = new WarningLimiter((message) => {
     options.onWarning(message);
   });
@@ -30,6 +32,10 @@ export async function mountRepository(options: MountOptions): Promise<Mounted> {
   const settings: MountOptions = {
     ...options,
     mountpoint,
+    tree: {
+      ...options.tree,
+      ...(options.allowOther && options.allHosts !== true && { hidesOtherHosts: true }),
+    },
     onWarning: (message) => {
       limiter.warn(message);
     },

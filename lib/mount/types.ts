@@ -39,6 +39,8 @@ export interface MountOptions {
   readonly driver: MountDriver;
   /** Let other users in, under the modes and ACLs that were backed up. */
   readonly allowOther: boolean;
+  /** Show them other machines' files, too, though the numbers of users may mean other people there. */
+  readonly allHosts?: boolean | undefined;
   /** Nothing in it can be run as a program. */
   readonly noExec?: boolean | undefined;
   /** What df and findmnt show as its source. */

@@ -55,6 +55,11 @@ t.test('parts that there are not, and values that are none', async (t) => {
     [['--uid', 'me'], 2, /--uid is not a number: 'me'/],
     [['--gid', '4294967295'], 2, /--gid is not a number/],
     [['--cache-size', '1M'], 2, /--cache-size is no size.*8M to 4G/s],
+    [
+      ['--allow-other', '--driver', 'fuse-native'],
+      2,
+      /fuse-native does not enforce ACLs.*leave out --driver/s,
+    ],
     [['--cache-size', 'much'], 2, /--cache-size is no size/],
   ] as const) {
     const outcome = await run('mount', 'mnt', '--foreground', ...options);

@@ -80,6 +80,11 @@ void t.test('a damaged block is EIO for its file alone', { skip }, async (test) 
   test.match(warnings, [/bad cannot be read: block 0 of pack/]);
 });
 
+void t.test('other users are not let in where nobody enforces ACLs', { skip: noMount }, async (test) => {
+  const refused = live(test, 'fuse-native', fillWith({ a: 'one' }), { allowOther: true });
+  await test.rejects(refused, { code: 'mount.no_acls', exitStatus: 2 });
+});
+
 void t.test('unmounting from outside ends it', { skip }, async (test) => {
   const { at, mounted } = await live(test, 'fuse-native', fillWith({ a: 'one' }));
   await umount(at);

@@ -68,7 +68,7 @@ const u32 = (...values: number[]): Buffer => {
 };
 
 void t.test('INIT: versions and flags', async (test) => {
-  const { session, inits } = await testOf(test);
+  const { session, checking, inits } = await testOf(test);
   const init = (major: number, minor: number) =>
     replyOf(session.answer(request(opcodes.INIT, 0n, u32(major, minor, 131072, 0x73fffffb))));
   const agreed = init(7, 45).body;
@@ -77,8 +77,12 @@ void t.test('INIT: versions and flags', async (test) => {
   test.equal(agreed.readUInt32LE(12) & (1 << 20), 0, 'ACLs are enforced only where others may enter');
   test.equal(init(7, 31).body.readUInt32LE(4), 31);
   test.equal(init(7, 30).error, errno.EPROTO);
+  const checked = (flags: number) =>
+    replyOf(checking.answer(request(opcodes.INIT, 0n, u32(7, 38, 131072, flags))));
+  test.not(checked(1 << 20).body.readUInt32LE(12) & (1 << 20), 0);
+  test.equal(checked(0).error, errno.EPROTO, 'a kernel that enforces no ACLs cannot let others in');
   test.equal(init(8, 0).body.readUInt32LE(0), 7, 'a newer kernel is told our version');
-  test.strictSame(inits, [true, true, false]);
+  test.strictSame(inits, [true, true, false, true, false]);
 });
 
 void t.test('LOOKUP, GETATTR, xattrs at their offsets', async (test) => {

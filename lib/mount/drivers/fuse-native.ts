@@ -1,6 +1,6 @@
 // The driver on top of the npm package fuse-native (libfuse 2; macOS, or by choice): the same tree, asked for by path. It knows
 // less than the kernel's protocol: times in milliseconds, names as UTF-8 (other bytes stand as \xNN), no inode numbers, so
-// that hard links are not recognised, no holes. The package is optional and loaded only when asked for.
+// that hard links are not recognised, no holes, and no ACLs that are enforced: only the user who mounts is let in. The package is optional and loaded only when asked for.
 
 import { isUtf8 } from 'node:buffer';
 import { LRUCache } from 'lru-cache';
@@ -90,8 +90,6 @@ class FuseNativeDriver implements Driver {
       // The package has no options of its own for these; what stands here is joined with commas as it is.
       fsname: `${options.fsname ?? 'rrbackup'},ro,nosuid,nodev${options.noExec === true ? ',noexec' : ''}`,
       subtype: 'rrbackup',
-      allowOther: options.allowOther,
-      defaultPermissions: options.allowOther,
       timeout: false,
     });
   }

@@ -93,11 +93,12 @@ function forward(request: Buffer, node: NodeId): void {
   send({ kind: 'request', bytes: Uint8Array.from(request), slot });
 }
 
-/** An empty page ends a listing: now the kernel knows every file in the directory. */
+/** An empty page ends a listing: now the kernel knows every file in the directory, where it was told of them. */
 function listed(reads: Reads | undefined, request: Buffer): void {
   const header = decodeHeader(request);
   const node = header?.node;
   if (header?.opcode !== opcodes.READDIRPLUS || node?.kind !== nodeKinds.directory) return;
+  if (!session.knowsFilesOf(node)) return;
   if ((decodeRead(header.body)?.offset ?? 0) > 0) {
     reads?.hint({ kind: 'listed', row: node.lower, sequence: node.upper });
   }

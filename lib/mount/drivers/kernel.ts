@@ -88,7 +88,7 @@ class KernelDriver implements Driver {
           () => undefined,
         );
       const died = this.closed.then(() => false);
-      if (!(await Promise.race([isSupported, died]))) throw tooOld();
+      if (!(await Promise.race([isSupported, died]))) throw tooOld(allowOther);
       // The kernel's own choice comes with its first request.
       raiseReadahead(mountpoint, maximumRead_bytes);
     } catch (error) {
@@ -259,12 +259,12 @@ class KernelDriver implements Driver {
   }
 }
 
-function tooOld(): RrbackupError {
+function tooOld(allowOther: boolean): RrbackupError {
   return new RrbackupError({
     code: 'mount.old_kernel',
     kind: 'failure',
-    message: 'this kernel speaks an older FUSE protocol than 7.31',
-    guidance: 'use a kernel of 5.4 or later, or --driver fuse-native',
+    message: `this kernel speaks an older FUSE protocol than 7.31${allowOther ? ', or enforces no ACLs' : ''}`,
+    guidance: `use a kernel of 5.4 or later, or --driver fuse-native${allowOther ? ' without --allow-other' : ''}`,
   });
 }
 

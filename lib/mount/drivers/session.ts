@@ -20,6 +20,7 @@ import {
   type RequestHeader,
 } from '../protocol/request.js';
 import { ReplyWriter, type Lifetimes } from '../protocol/reply.js';
+import { Listings } from './listings.js';
 
 export type Outcome =
   /** Write these bytes before the next request is given to the session. */
@@ -77,6 +78,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #tree: Tree;
   readonly #replies = new ReplyWriter();
+  readonly #listings = new Listings();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -92,6 +94,11 @@ export class Session {
       return decodeBatchForget(header.body).some(({ node }) => this.#tree.isHistory(node));
     }
     return header.node !== undefined && this.#tree.isHistory(header.node);
+  }
+
+  /** Whether the kernel knows the files of a directory whose listing has come to its end. */
+  knowsFilesOf(directory: NodeId): boolean {
+    return this.#listings.isKnown(directory);
   }
 
   answer(bytes: Buffer): Outcome {
@@ -184,6 +191,7 @@ export class Session {
     const name = decodeName(header.body);
     if (name === undefined) return this.#error(header, errno.EINVAL);
     if (name.length > 255) return this.#error(header, errno.ENAMETOOLONG);
+    this.#listings.askedFor(parent);
     const found = this.#tree.lookup(parent, name);
     if (found !== undefined) {
       return reply(this.#replies.entry(header.unique, found, this.#lifetimes(parent, found.node)));
@@ -199,12 +207,19 @@ export class Session {
     if (read === undefined) return this.#error(header, errno.EINVAL);
     const isPlus = header.opcode === opcodes.READDIRPLUS;
     const { offset, size_bytes } = read;
+    const isImmutable = this.#tree.isImmutable(node);
+    const hasAttributes = isPlus && (!isImmutable || this.#listings.page(node, offset));
     this.#replies.beginDirectory();
     let count = 0;
     let hasRoom = true;
     const add = (entry: ListedEntry, next: number): boolean => {
       hasRoom = isPlus
-        ? this.#replies.addEntryPlus(entry, next, this.#lifetimes(node, entry.node), size_bytes)
+        ? this.#replies.addEntryPlus(
+            entry,
+            next,
+            hasAttributes ? this.#lifetimes(node, entry.node) : undefined,
+            size_bytes,
+          )
         : this.#replies.addEntry(entry, next, size_bytes);
       if (hasRoom) count++;
       return !hasRoom;
@@ -220,6 +235,7 @@ export class Session {
     );
     if (!isDirectory) return this.#error(header, this.#missing(node, errno.ENOTDIR));
     if (!hasRoom && count === 0) return this.#error(header, errno.EINVAL);
+    if (isPlus && isImmutable) this.#listings.listed(node, count);
     return reply(this.#replies.finishDirectory(header.unique));
   }
 

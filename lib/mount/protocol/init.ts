@@ -44,11 +44,12 @@ const wanted =
 
 /**
  * 'again': a newer major version, the kernel will ask once more after our answer. undefined: too old for us. `checkAccess`
- * lets the kernel enforce modes and ACLs, for mounts that others may enter.
+ * lets the kernel enforce modes and ACLs, for mounts that others may enter; one that cannot is too old for that.
  */
 export function negotiate(request: InitRequest, checkAccess: boolean): Buffer | 'again' | undefined {
   if (request.major > majorVersion) return 'again';
   if (request.major < majorVersion || request.minor < leastMinorVersion) return undefined;
+  if (checkAccess && (request.flags & initFlags.POSIX_ACL) === 0) return undefined;
   const flags = request.flags & (checkAccess ? wanted | initFlags.POSIX_ACL : wanted);
   const body = Buffer.alloc(out.bytes);
   body.writeUInt32LE(majorVersion, out.major);

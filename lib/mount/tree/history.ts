@@ -8,10 +8,15 @@
 // A path that was both a file and a directory has both kinds of entries; where a name of the second or third kind is also
 // the name of something below, it gets a '~' behind it. Inode numbers of these directories are hashes of their paths, so
 // that a table must lead back: it holds what the kernel holds, and all requests for history go to one thread.
+//
+// A directory here stands for all states that its path ever had, and lets in only whom each of them lets in: whoever may search
+// and list it as a directory, and read it as a file. So nothing shows here that a version's own tree refuses.
 
-import { joinPath, parentAndName } from '../../bytes/path.js';
+import { ancestorPaths, joinPath, parentAndName } from '../../bytes/path.js';
 import { sha256 } from '../../crypto/index.js';
 import type { CatalogEntry, CatalogReader, StreamInfo } from '../../catalog/types.js';
+import type { Entry, Xattr } from '../../manifest/types.js';
+import { asAncestor, asDirectory, enforce, strictest, type Access } from './access.js';
 import {
   madeUpDirectory,
   madeUpFile,
@@ -34,8 +39,12 @@ export interface HistoryPath {
 export interface HistoryLook {
   /** Of what only the mount has. */
   readonly owner: Owner;
+  /** What is shown begins at this path: nobody comes through the directories above it, so that it stands for them, too. */
+  readonly top: Buffer;
   /** Puts in what stands in all attributes of the mount. */
   shown(attributes: Attributes): Attributes;
+  /** Under the owner and the group that are shown. */
+  accessOf(entry: Entry): Access;
 }
 
 /** Longer 'extensions' are not extensions, and the name has to stay below 255 bytes. */
@@ -99,12 +108,36 @@ export class History {
 
   /** undefined where no version ever had the path. */
   attributes(stream: StreamInfo, at: HistoryPath): Attributes | undefined {
-    const states = this.#catalog.history(stream.id, at.path);
-    const asDirectory = states.findLast((state) => state.entry.type === 'directory');
-    const shown = asDirectory ?? states.at(-1);
-    if (shown === undefined) return undefined;
-    const permissions = asDirectory === undefined ? 0o755 : asDirectory.entry.mode;
-    return this.#look.shown(madeUpDirectory(shown.entry, this.#streams.newest_ns([stream]), permissions));
+    const access = this.#access(stream, at);
+    if (access === undefined) return undefined;
+    const time_ns = this.#streams.newest_ns([stream]);
+    return madeUpDirectory(access, time_ns, enforce(access).permissions);
+  }
+
+  /** The ACL that stands beside the attributes. */
+  xattrs(stream: StreamInfo, at: HistoryPath): Xattr[] {
+    const access = this.#access(stream, at);
+    const acl = access && enforce(access).acl;
+    return acl === undefined ? [] : [acl];
+  }
+
+  #access(stream: StreamInfo, at: HistoryPath): Access | undefined {
+    const states = this.#catalog.history(stream.id, at.path).map(({ entry }) => entry);
+    const newest = states.findLast(isDirectoryEntry) ?? states.at(-1);
+    if (newest === undefined) return undefined;
+    const accesses = states
+      // Everybody may read a symlink that he can reach.
+      .filter(({ type }) => type !== 'symlink')
+      .map((entry) => {
+        const access = this.#look.accessOf(entry);
+        return isDirectoryEntry(entry) ? access : asDirectory(access);
+      });
+    if (at.path.equals(this.#look.top))
+      for (const path of ancestorPaths(at.path))
+        for (const { entry } of this.#catalog.history(stream.id, path))
+          if (isDirectoryEntry(entry)) accesses.unshift(asAncestor(this.#look.accessOf(entry)));
+    const open = this.#look.accessOf({ ...newest, mode: 0o555, xattrs: [] });
+    return strictest(accesses.length === 0 ? [open] : accesses);
   }
 
   list(at: HistoryPath, position: number): readonly DirectoryEntry[] {
@@ -171,6 +204,10 @@ export class History {
   #time(stream: StreamInfo, sequence: number): string {
     return this.#streams.versions(stream).bySequence.get(sequence)?.name ?? `version-${sequence}`;
   }
+}
+
+function isDirectoryEntry({ type }: Entry): boolean {
+  return type === 'directory';
 }
 
 function isDeletion(state: CatalogEntry, next: CatalogEntry | undefined): boolean {

@@ -3,11 +3,13 @@
 //
 //   /                      the sources of one host, and hosts/ (a source named 'hosts' is reached through hosts/ only)
 //   /<source>/             one directory per version, current → the newest, history/
-//   /hosts/<host>/<source>/  the same for every host
+//   /hosts/<host>/<source>/  the same for every host, or for that one host alone
 //   /.trackerignore        empty; keeps indexers from reading, and so fetching, everything
 
+import { ancestorPaths } from '../../bytes/path.js';
 import type { CatalogReader, DirectoryId, StreamInfo } from '../../catalog/types.js';
-import type { Entry, Xattr } from '../../manifest/types.js';
+import { blankEntry, type Entry, type Xattr } from '../../manifest/types.js';
+import { accessOf, asAncestor, enforce, isOpen, strictest, withAcl, type Enforced } from './access.js';
 import {
   entryAttributes,
   isDirectory,
@@ -63,6 +65,7 @@ export interface Totals {
   readonly files: number;
 }
 
+const permissionBits = 0o777;
 const historyName = Buffer.from('history');
 const currentName = Buffer.from('current');
 const hostsName = Buffer.from('hosts');
@@ -87,7 +90,9 @@ export class Tree {
     this.#madeUpOwner = { uid: options.uid ?? options.owner.uid, gid: options.gid ?? options.owner.gid };
     this.history = new History(catalog, this.#streams, {
       owner: this.#madeUpOwner,
+      top: this.#path,
       shown: (attributes) => this.#shown(attributes),
+      accessOf: (entry) => accessOf(entry, options),
     });
   }
 
@@ -128,7 +133,7 @@ export class Tree {
       }
       case nodeKinds.directory: {
         const row = this.#directory(node) === undefined ? undefined : this.#catalog.row(node.lower);
-        return row && this.#shown(rowAttributes(row));
+        return row && this.#closed(node, rowAttributes(row));
       }
       case nodeKinds.fixed:
         return this.#fixedAttributes(node);
@@ -201,8 +206,15 @@ export class Tree {
   /** undefined for a node that is not there. */
   xattrs(node: NodeId): readonly Xattr[] | undefined {
     if (node.kind === nodeKinds.entry) return this.#catalog.extrasById(entryRow(node))?.xattrs;
-    if (node.kind === nodeKinds.directory)
-      return this.#directory(node) === undefined ? undefined : this.#catalog.extrasById(node.lower)?.xattrs;
+    if (node.kind === nodeKinds.directory) {
+      if (this.#directory(node) === undefined) return undefined;
+      const xattrs = this.#catalog.extrasById(node.lower)?.xattrs;
+      const closed = this.#top(node);
+      return closed && xattrs ? withAcl(xattrs, closed.acl) : xattrs;
+    }
+    const at = this.#historyPath(node);
+    const stream = at && this.#catalog.stream(at.stream);
+    if (stream !== undefined) return this.history.xattrs(stream, at!);
     return this.getattr(node) === undefined ? undefined : [];
   }
 
@@ -244,6 +256,31 @@ export class Tree {
     return { ...attributes, uid: uid ?? attributes.uid, gid: gid ?? attributes.gid };
   }
 
+  /** The root of a version is as closed as the directories above it, which nobody goes through here. */
+  #closed(node: NodeId, attributes: Attributes): Attributes {
+    const closed = this.#top(node);
+    if (closed === undefined) return this.#shown(attributes);
+    const { uid, gid, permissions } = closed;
+    return { ...attributes, uid, gid, mode: (attributes.mode & ~permissionBits) | permissions };
+  }
+
+  /** What is enforced of a directory that is the root of a version, though not of the source; undefined for all others. */
+  #top(node: NodeId): Enforced | undefined {
+    if (this.#path.length === 0) return undefined;
+    const directory = this.#directory(node);
+    for (const { id } of this.#streams.all()) {
+      const own = this.#catalog.find(id, node.upper, this.#path);
+      if (own === undefined || own.directory !== directory) continue;
+      const above = Array.from(ancestorPaths(this.#path), (path) => {
+        const entry = this.#catalog.find(id, node.upper, path)?.entry ?? blankEntry;
+        return asAncestor(accessOf(entry, this.#options));
+      });
+      if (above.every(isOpen)) return undefined;
+      return enforce(strictest([...above, accessOf(own.entry, this.#options)]));
+    }
+    return undefined;
+  }
+
   #directory(node: NodeId): DirectoryId | undefined {
     if (node.kind !== nodeKinds.directory) return undefined;
     const directory = this.#catalog.directoryById(node.lower);
@@ -281,7 +318,9 @@ export class Tree {
 
   #versionRoot(stream: StreamInfo, version: VersionName, view: View): Found | undefined {
     const root = this.#catalog.find(stream.id, version.sequence, this.#path);
-    return root && this.#found(root.id, entryAttributes(root.entry), view, version.sequence);
+    if (root === undefined) return undefined;
+    const { node, attributes } = this.#found(root.id, entryAttributes(root.entry), view, version.sequence);
+    return { node, attributes: this.#closed(node, attributes) };
   }
 
   #fixedInSource(stream: StreamInfo, view: View): DirectoryEntry[] {

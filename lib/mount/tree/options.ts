@@ -10,6 +10,8 @@ export interface TreeOptions {
   /** Stand in every entry instead of the owner and the group that were backed up. */
   readonly uid?: number;
   readonly gid?: number;
+  /** Nothing of other machines than `host` is shown, in hosts/ neither. */
+  readonly hidesOtherHosts?: boolean;
   /** Only sources of this name, whatever the machine. */
   readonly source?: string;
   /** Versions show what lies below this path of theirs, from the source's root; those without such a directory are left out. */

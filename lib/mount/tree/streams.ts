@@ -41,12 +41,15 @@ export function hostNumber(host: string): number {
 export class Streams {
   readonly #catalog: CatalogReader;
   readonly #lists = new Map<string, { readonly stamp: string; readonly list: VersionList }>();
+  readonly #host: string | undefined;
   readonly #source: string | undefined;
   readonly #path: Uint8Array;
   readonly #timeOf: (version: VersionInfo) => string;
 
-  constructor(catalog: CatalogReader, { source, path, timeFormat = defaultTimeFormat }: TreeOptions) {
+  constructor(catalog: CatalogReader, options: TreeOptions) {
+    const { source, path, timeFormat = defaultTimeFormat } = options;
     this.#catalog = catalog;
+    this.#host = options.hidesOtherHosts === true ? options.host : undefined;
     this.#source = source;
     this.#path = path ?? Buffer.alloc(0);
     const format = timeFormatter(timeFormat);
@@ -106,6 +109,7 @@ export class Streams {
   }
 
   #isShown(stream: StreamInfo): boolean {
+    if (this.#host !== undefined && stream.host !== this.#host) return false;
     if (this.#source !== undefined && stream.source !== this.#source) return false;
     return this.#path.length === 0 || this.#catalog.directoryEver(stream.id, this.#path) !== undefined;
   }
