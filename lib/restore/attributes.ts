@@ -8,7 +8,7 @@ import type fs from 'node:fs';
 import { printable } from '../bytes/path.js';
 import type { Entry } from '../manifest/types.js';
 import { setModeOf, setModifiedOf, setOwnerOf } from '../posix/attributes.js';
-import type { Inode } from '../posix/inode.js';
+import { type Inode, statusOf } from '../posix/inode.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { getXattr, listXattrs, removeXattr, setXattr } from '../posix/xattr.js';
 import { endsRestore } from './failure.js';
@@ -31,8 +31,18 @@ export interface Made {
   readonly entry: Entry;
   /** It was made just now in a directory where new entries are this user's and have no attributes. */
   readonly isPlain: boolean;
+  /** Its file system may keep another mode and time than it is given. */
+  readonly isCoarse: boolean;
   /** Of something that stood there before: what is right already is left alone. */
   readonly stats?: fs.BigIntStats | undefined;
+}
+
+/** From 1980 on, where FAT begins, until 2038, where what keeps 32 bits ends: in between every file system keeps seconds. */
+const safeTimes_ns = [315_532_800_000_000_000n, (1n << 31n) * 1_000_000_000n] as const;
+
+/** Whether it has to be looked at whether an entry has got what it was given: without an error it may be something else. */
+export function mayNotKeep({ isCoarse }: { readonly isCoarse: boolean }, { mtime_ns }: Entry): boolean {
+  return isCoarse || mtime_ns < safeTimes_ns[0] || mtime_ns >= safeTimes_ns[1];
 }
 
 export class Attributes {
@@ -127,7 +137,16 @@ export class Attributes {
       this.#try(made, 'mode', 'the permissions', () => setModeOf(inode, mode));
     if (stats?.mtimeNs !== entry.mtime_ns)
       this.#try(made, 'time', 'the time', () => setModifiedOf(inode, entry.mtime_ns));
+    if (mayNotKeep(made, entry)) this.#verify(made, mode);
     return this.#lacking.size === 0;
+  }
+
+  #verify({ inode, entry, path }: Made, mode: number): void {
+    const { mode: kept, mtimeNs } = statusOf(inode);
+    const because = 'could not be put back: this file system keeps no such ones';
+    if (entry.type !== 'symlink' && Number(kept & modeBits) !== mode)
+      this.#lacks('mode', `the permissions of ${printable(path)} ${because}`);
+    if (mtimeNs !== entry.mtime_ns) this.#lacks('time', `the exact time of ${printable(path)} ${because}`);
   }
 
   #try({ path }: Made, group: string, what: string, set: () => void): void {
@@ -202,13 +221,25 @@ export class Attributes {
       try {
         setXattr(inode, name, value);
       } catch (error) {
-        const what = `the attribute ${printable(name)} of ${printable(path)} could not be put back`;
-        const [namespace] = printable(name).split('.');
-        const isAcl = startsWith(name, 'system.posix_acl_');
-        const group = isUnsupported(error) ? `no ${isAcl ? 'ACLs' : 'xattrs'}` : `xattr ${namespace}`;
-        this.#lacks(`${group} ${errorCode(error)}`, `${what}: ${reasonOf(error)}`);
+        this.#lacksXattr(name, path, error);
       }
     }
+  }
+
+  #lacksXattr(name: Uint8Array, path: Uint8Array, error: unknown): void {
+    if (isUnsupported(error)) {
+      const what = startsWith(name, 'system.posix_acl_') ? 'ACLs' : 'extended attributes';
+      this.#lacks(
+        `no ${what}`,
+        `the ${what} of ${printable(path)} could not be put back: this file system has none`,
+      );
+      return;
+    }
+    const [namespace] = printable(name).split('.');
+    this.#lacks(
+      `xattr ${namespace} ${errorCode(error)}`,
+      `the attribute ${printable(name)} of ${printable(path)} could not be put back: ${reasonOf(error)}`,
+    );
   }
 
   #removeSurplus({ inode, path, entry }: Made): void {

@@ -12,7 +12,7 @@ import { getXattr } from '../posix/xattr.js';
 import type { Attributes } from './attributes.js';
 import { holdStanding } from './existing.js';
 import { exchanged, explain, foreignDirectory, isOfOneEntry, sameName } from './failure.js';
-import { Folding, foldsNames } from './folding.js';
+import { changesAttributes, Folding, foldsNames } from './file-system.js';
 import type { Journal } from './journal.js';
 import { isPartialName, isTemporaryName } from './names.js';
 import type { PlannedRow } from './plan.js';
@@ -36,6 +36,8 @@ export interface Frame {
   readonly isPrivate: boolean;
   /** Two names may mean one entry. */
   readonly folds: boolean;
+  /** Its file system may keep other modes and times than it is given. */
+  readonly isCoarse: boolean;
   /** Its attributes are put back when it is complete. */
   readonly isOurs: boolean;
   /** An interrupted run has left parts of large files in it. */
@@ -73,6 +75,8 @@ const defaultAcl = Buffer.from('system.posix_acl_default');
 
 export class Directories {
   readonly #options: DirectoriesOptions;
+  /** By device. */
+  readonly #coarse = new Map<bigint, boolean>();
 
   constructor(options: DirectoriesOptions) {
     this.#options = options;
@@ -97,6 +101,7 @@ export class Directories {
       isNew,
       isPlain: stats === undefined || isPlainDirectory(directory, stats),
       isPrivate: stats === undefined || isPrivateDirectory(stats),
+      isCoarse: isNew && parent !== undefined ? parent.isCoarse : this.#isCoarse(directory, stats!),
       ...(isNew ? ofNew : this.#meet(parent, directory, path, row, isParent, stats!)),
     };
     const frame = { parent, directory, row, catalog: row.directory!, path, ...kinds, left: 1 };
@@ -119,9 +124,18 @@ export class Directories {
     try {
       makeDirectoryIn(held, row.name, ownerRights);
     } catch (error) {
-      throw errorCode(error) === 'EEXIST' && parent.isBare && parent.isPrivate ? sameName() : error;
+      throw errorCode(error) === 'EEXIST' && parent.isBare && (parent.isPrivate || parent.isCoarse)
+        ? sameName()
+        : error;
     }
     return 'new';
+  }
+
+  /** Asked once for each file system. */
+  #isCoarse(directory: TargetDirectory, { dev }: fs.BigIntStats): boolean {
+    const isCoarse = this.#coarse.get(dev) ?? changesAttributes(directory.held());
+    this.#coarse.set(dev, isCoarse);
+    return isCoarse;
   }
 
   #refuseFolded({ directory, catalog: id }: Frame, { name }: PlannedRow, stats: fs.BigIntStats): void {
@@ -166,7 +180,7 @@ export class Directories {
   }
 
   #complete(frame: Frame): void {
-    const { parent, directory, path, row, isOurs, isPlain, isNew, hasPartials, mode } = frame;
+    const { parent, directory, path, row, isOurs, isPlain, isNew, hasPartials, mode, isCoarse } = frame;
     const { attributes, journal, onComplete, onFailed, onInexact } = this.#options;
     try {
       if (parent === undefined) journal?.remove();
@@ -176,7 +190,7 @@ export class Directories {
         this.#removeLeftovers(directory, row.directory!, standing, { withPartials: true });
       }
       // Attributes that a directory has from its parent, it has only where the parent has default ones.
-      const made = { inode, path, entry: this.#entryOf(frame), isPlain: isNew && isPlain };
+      const made = { inode, path, entry: this.#entryOf(frame), isPlain: isNew && isPlain, isCoarse };
       if (isOurs) {
         if (!attributes.apply(made)) onInexact();
       } else if (mode !== undefined) setModeOf(inode, mode);
@@ -235,9 +249,8 @@ function namesIn(directory: TargetDirectory): Buffer[] {
 }
 
 /** Throws if what was made just now is not what stands there: somebody has exchanged it. */
-function refuseExchanged(directory: TargetDirectory, { uid, mode }: fs.BigIntStats): void {
-  const isOwn = uid === BigInt(process.geteuid?.() ?? -1) && (mode & othersMayWrite) === 0n;
-  if (!isOwn || namesIn(directory).length > 0) throw exchanged();
+function refuseExchanged(directory: TargetDirectory, { uid }: fs.BigIntStats): void {
+  if (uid !== BigInt(process.geteuid?.() ?? -1) || namesIn(directory).length > 0) throw exchanged();
 }
 
 function givesAway({ uid }: fs.BigIntStats, entry: Entry): boolean {

@@ -54,24 +54,28 @@ export function compare(
   standing: Standing | undefined,
   entry: Entry,
   comparison: Comparison,
-  trust: readonly Trust[],
+  { trust, isCoarse }: { readonly trust: readonly Trust[]; readonly isCoarse: boolean },
 ): Likeness {
-  const likeness = compareStatus(standing, entry);
-  if (likeness !== 'same' || entry.type !== 'file' || isTrusted(standing!.stats, trust)) return likeness;
+  const likeness = compareStatus(standing, entry, { isCoarse });
+  const isKnown = !isCoarse && standing !== undefined && isTrusted(standing.stats, trust);
+  if (likeness !== 'same' || entry.type !== 'file' || isKnown) return likeness;
   return hasContent(standing!.inode, entry, comparison) ? 'same' : 'different';
 }
 
-/** The same for a file by its size and its time only. */
-export function compareStatus(standing: Standing | undefined, entry: Entry): Likeness {
+/** The same for a file by its size and its time only; where times are not kept as they are given, by its size. */
+export function compareStatus(
+  standing: Standing | undefined,
+  entry: Entry,
+  { isCoarse }: { readonly isCoarse: boolean },
+): Likeness {
   if (standing === undefined) return 'absent';
   const { inode, stats } = standing;
   if (stats.isDirectory()) return 'directory';
   if (!isType(stats, entry.type)) return 'different';
   switch (entry.type) {
     case 'file':
-      return stats.size === BigInt(entry.size_bytes) && stats.mtimeNs === entry.mtime_ns
-        ? 'same'
-        : 'different';
+      if (stats.size !== BigInt(entry.size_bytes)) return 'different';
+      return isCoarse || stats.mtimeNs === entry.mtime_ns ? 'same' : 'different';
     case 'symlink':
       return symlinkTargetOf(inode).equals(entry.target) ? 'same' : 'different';
     case 'character-device':
@@ -88,7 +92,7 @@ export function compareStatus(standing: Standing | undefined, entry: Entry): Lik
 export function isWhatWasMade(made: Standing, entry: Entry): boolean {
   const { uid, nlink } = made.stats;
   const isOurs = uid === BigInt(process.geteuid?.() ?? -1);
-  return isOurs && nlink === 1n && compareStatus(made, entry) === 'same';
+  return isOurs && nlink === 1n && compareStatus(made, entry, { isCoarse: false }) === 'same';
 }
 
 /** Whether the name still means this inode. */

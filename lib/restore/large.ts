@@ -17,7 +17,7 @@ import type { Frame } from './directories.js';
 import type { Dispatcher } from './dispatch.js';
 import { compareStatus, holdStanding, isStillAt, type Standing } from './existing.js';
 import { exchanged, isInterruption, sameName } from './failure.js';
-import { Folding } from './folding.js';
+import { Folding } from './file-system.js';
 import { isOwnLeftOver, openToChange } from './in-place.js';
 import { isTrusted, type Journal } from './journal.js';
 import { limits } from './limits.js';
@@ -88,12 +88,13 @@ export class LargeFiles {
   async #meet(standing: Standing, held: HeldDirectory, place: Place, entry: Entry): Promise<LargeResult> {
     const { policy, attributes, journal } = this.#options;
     const { inode, stats } = standing;
+    const { isCoarse } = place.frame;
     if (place.frame.folds) this.#refuseFolded(place, held, stats);
-    let likeness = compareStatus(standing, entry);
-    const isKnown = likeness === 'same' && isTrusted(stats, journal?.trust([place.path]) ?? []);
+    let likeness = compareStatus(standing, entry, place.frame);
+    const isKnown = likeness === 'same' && !isCoarse && isTrusted(stats, journal?.trust([place.path]) ?? []);
     if (likeness === 'same' && !isKnown && !(await this.#isSame(inode, place, entry))) likeness = 'different';
     if (likeness === 'same' && attributes.mayAdopt(inode, stats, entry)) {
-      const isExact = attributes.apply({ inode, path: place.path, entry, isPlain: false, stats });
+      const isExact = attributes.apply({ inode, path: place.path, entry, isPlain: false, isCoarse, stats });
       return { what: 'right', written_bytes: 0, isExact };
     }
     if (likeness === 'directory' || (likeness === 'different' && policy === 'keep')) return conflict;
@@ -130,7 +131,9 @@ export class LargeFiles {
   async #change(descriptor: number, place: Place, entry: Entry): Promise<LargeResult> {
     try {
       const written_bytes = await this.#pieces(descriptor, 'change', place, entry);
-      const made = { inode: opened(descriptor), path: place.path, entry, isPlain: false };
+      const { path, frame } = place;
+      const { isCoarse } = frame;
+      const made = { inode: opened(descriptor), path, entry, isPlain: false, isCoarse };
       return { what: 'written', written_bytes, isExact: this.#options.attributes.apply(made) };
     } finally {
       fs.closeSync(descriptor);
@@ -157,10 +160,16 @@ export class LargeFiles {
     try {
       const written_bytes = await this.#fill(descriptor, leftOver !== undefined, place, entry);
       const isPlain = leftOver === undefined && frame.isPlain;
-      const isExact = this.#options.attributes.apply({ inode, path: place.path, entry, isPlain });
+      const isExact = this.#options.attributes.apply({
+        inode,
+        path: place.path,
+        entry,
+        isPlain,
+        isCoarse: frame.isCoarse,
+      });
       if (replaces) renameOver(held, temporary, row.name);
       else if (!renameIfFree(held, temporary, row.name)) {
-        if (frame.isBare && frame.isPrivate) throw sameName();
+        if (frame.isBare && (frame.isPrivate || frame.isCoarse)) throw sameName();
         removeIn(held, temporary);
         return conflict;
       }

@@ -65,6 +65,8 @@ export interface UnitDirectory {
   readonly isPrivate: boolean;
   /** Two names may mean one entry. */
   readonly folds: boolean;
+  /** Its file system may keep other modes and times than it is given. */
+  readonly isCoarse: boolean;
   /** Joined by slashes. */
   readonly names: Uint8Array;
   /** By place in `names`: hard links to what stands already. */

@@ -18,6 +18,7 @@ import { type Inode, statusOf } from '../posix/inode.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { canAnchor } from '../posix/long-path.js';
 import { endsRestore, exchanged, explain, foreignTarget, mayBeOfTarget } from './failure.js';
+import { probeName } from './file-system.js';
 import { closeTarget, isTrustedUser, reachTarget } from './target-path.js';
 
 /**
@@ -26,9 +27,6 @@ import { closeTarget, isTrustedUser, reachTarget } from './target-path.js';
 const openDirectories = 128;
 
 const itself = Buffer.from('.');
-const othersMayWrite = 0o022n;
-/** One by temporaryName, so that the next run removes it. */
-const probeName = '.rrbackup-partial';
 
 /** `isWhole`: its own attributes can be changed by its descriptor. */
 export interface OpenDirectory extends HeldDirectory {
@@ -225,9 +223,8 @@ function openDirectory(parent: HeldDirectory, name: Uint8Array): ClosableDirecto
 
 /** Whether what was made just now has not been exchanged for something of somebody's. */
 function isOwnAndEmpty(descriptor: number, held: HeldDirectory): boolean {
-  const { uid, mode } = fs.fstatSync(descriptor, { bigint: true });
-  const isOwn = uid === BigInt(process.geteuid?.() ?? -1) && (mode & othersMayWrite) === 0n;
-  return isOwn && fs.readdirSync(pathIn(held, itself)).length === 0;
+  const { uid } = fs.fstatSync(descriptor, { bigint: true });
+  return uid === BigInt(process.geteuid?.() ?? -1) && fs.readdirSync(pathIn(held, itself)).length === 0;
 }
 
 function badTarget(path: string, error: unknown): RrbackupError {

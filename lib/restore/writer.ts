@@ -23,7 +23,7 @@ import {
 import { setModified, setModifiedIn, setModifiedOf } from '../posix/attributes.js';
 import { type Inode, linkIn, opened, release } from '../posix/inode.js';
 import { reasonOf } from '../posix/libc.js';
-import { Attributes, type Made } from './attributes.js';
+import { Attributes, type Made, mayNotKeep } from './attributes.js';
 import { type Blocks, UnreadError } from './blocks.js';
 import { changeSegments, createTemporary, freeTemporary, unlessLeftOver, writeSegments } from './content.js';
 import {
@@ -36,7 +36,7 @@ import {
   type Standing,
 } from './existing.js';
 import { endsRestore, exchanged, explain, isOfOneEntry, isSameName, sameName } from './failure.js';
-import { Folding } from './folding.js';
+import { Folding } from './file-system.js';
 import { openToChange } from './in-place.js';
 import type { Trust } from './journal.js';
 import type {
@@ -155,7 +155,7 @@ export class EntryWriter {
         isStillAt(first.directory, first.name, standing.inode)
       )
         return this.#done(entry, 'right', 0);
-      const likeness = compare(standing, entry, comparison, trust);
+      const likeness = compare(standing, entry, comparison, { trust, isCoarse: directory.isCoarse });
       if (likeness === 'directory' || (likeness === 'different' && policy === 'keep'))
         return void this.#conflicts.push(joinPath(directory.path, name));
       // The same content under a name of its own, or of somebody else's file, loses nothing by being replaced.
@@ -179,13 +179,18 @@ export class EntryWriter {
   /** Takes what stands for what is to be put back; false if that would not be safe, and nothing is changed. */
   #adopt({ directory, name, entry }: Spot, { inode, stats }: Standing): boolean {
     if (!this.#attributes.mayAdopt(inode, stats, entry)) return false;
-    this.#apply({ inode, path: joinPath(directory.path, name), entry, isPlain: false, stats });
+    this.#apply({ directory, name, entry, inode, isPlain: false, stats });
     this.#done(entry, 'right', 0);
     return true;
   }
 
-  #apply(made: Made): void {
-    if (!this.#attributes.apply(made)) this.#counts.inexact++;
+  #apply({
+    directory,
+    name,
+    ...made
+  }: Omit<Made, 'path' | 'isCoarse'> & Pick<Spot, 'directory' | 'name'>): void {
+    const path = joinPath(directory.path, name);
+    if (!this.#attributes.apply({ ...made, path, isCoarse: directory.isCoarse })) this.#counts.inexact++;
   }
 
   #make(spot: Spot): void {
@@ -196,7 +201,8 @@ export class EntryWriter {
   #file(spot: Spot): void {
     const { directory, entry, temporary, name } = spot;
     const places = this.#placesOf(spot);
-    const finalMode = directory.isPlain ? this.#attributes.finalMode(entry) : undefined;
+    const isSimple = directory.isPlain && !mayNotKeep(directory, entry);
+    const finalMode = isSimple ? this.#attributes.finalMode(entry) : undefined;
     const fd = createTemporary(directory.held, temporary, finalMode ?? privateMode);
     try {
       if (places.includes(undefined)) fs.ftruncateSync(fd, entry.size_bytes);
@@ -209,9 +215,8 @@ export class EntryWriter {
         () => comparison.check(),
       );
       const inode = opened(fd);
-      const { isPlain } = directory;
       if (finalMode === undefined || !this.#setTime(inode, entry))
-        this.#apply({ inode, path: joinPath(directory.path, name), entry, isPlain });
+        this.#apply({ directory, name, entry, inode, isPlain: directory.isPlain });
       this.#finish(spot, inode, entry.size_bytes);
     } catch (error) {
       removeIn(directory.held, temporary);
@@ -260,8 +265,7 @@ export class EntryWriter {
     try {
       const chunk = (index: number, id: ChunkId): Buffer => blocks.chunk(id, places[index]!);
       const written_bytes = changeSegments(descriptor, 0, entry.content, chunk, comparison);
-      const path = joinPath(directory.path, name);
-      this.#apply({ inode: opened(descriptor), path, entry, isPlain: false });
+      this.#apply({ directory, name, entry, inode: opened(descriptor), isPlain: false });
       this.#done(entry, 'written', written_bytes);
     } finally {
       fs.closeSync(descriptor);
@@ -275,7 +279,8 @@ export class EntryWriter {
     unlessLeftOver(held, temporary, () => makeNode(held, temporary, entry));
     try {
       // In a private directory it is what was made, by its name too.
-      if (entry.type === 'symlink' && isPlain && isPrivate && this.#attributes.isOurs(entry)) {
+      const isSimple = entry.type === 'symlink' && isPlain && isPrivate && !mayNotKeep(directory, entry);
+      if (isSimple && this.#attributes.isOurs(entry)) {
         if (held.descriptor >= 0) setModifiedIn(held.descriptor, temporary, entry.mtime_ns);
         else setModified(pathIn(held, temporary), entry.mtime_ns);
         return this.#finish(spot, undefined, 0);
@@ -284,7 +289,7 @@ export class EntryWriter {
       if (made === undefined) throw exchanged();
       try {
         if (!isPrivate && !isWhatWasMade(made, entry)) throw exchanged();
-        this.#apply({ inode: made.inode, path: joinPath(directory.path, name), entry, isPlain });
+        this.#apply({ directory, name, entry, inode: made.inode, isPlain });
         this.#finish(spot, made.inode, 0);
       } finally {
         release(made.inode);
@@ -304,10 +309,10 @@ export class EntryWriter {
    * no more what was made, which only somebody else can have done.
    */
   #name({ directory, name, temporary, replaces }: Spot, inode: Inode | undefined): boolean {
-    const { held, isBare, isPrivate, path } = directory;
+    const { held, isBare, isPrivate, isCoarse, path } = directory;
     if (replaces) renameOver(held, temporary, name);
     else if (!renameIfFree(held, temporary, name)) {
-      if (isBare && isPrivate) throw sameName();
+      if (isBare && (isPrivate || isCoarse)) throw sameName();
       removeIn(held, temporary);
       this.#conflicts.push(joinPath(path, name));
       return false;
