@@ -73,8 +73,13 @@ export function openIn(
   mode = 0,
 ): number {
   if (descriptor < 0) return fs.openSync(pathIn({ descriptor, path }, name), flags, mode);
+  return openAt(descriptor, name, flags, mode);
+}
+
+/** The same by a directory's descriptor, or AT_FDCWD; Linux only. */
+export function openAt(directory: number, name: Uint8Array, flags: number, mode = 0): number {
   for (;;) {
-    const opened = openat(descriptor, first.put(name), flags | O_CLOEXEC, mode) as number;
+    const opened = openat(directory, first.put(name), flags | O_CLOEXEC, mode) as number;
     if (opened >= 0) return opened;
     const errno = lastErrno();
     if (errno !== EINTR) throw new SystemCallError(errno, 'openat', name);

@@ -3,7 +3,7 @@
 // opened, and other types have only their path, whose last symlink is never followed.
 
 import fs from 'node:fs';
-import { closeDescriptor, type HeldDirectory, O_PATH, openIn, pathIn } from './at.js';
+import { closeDescriptor, type HeldDirectory, O_PATH, openAt, openIn, pathIn } from './at.js';
 import { AT_FDCWD, check, cString, declare, errorCode, SystemCallError } from './libc.js';
 import os from 'node:os';
 
@@ -25,7 +25,7 @@ export interface Inode {
    * itself, a symlink's too. Without a descriptor: a path whose last symlink must not be followed.
    */
   readonly path: Buffer | undefined;
-  /** Without O_PATH: where it was found. */
+  /** Of what was opened by its name: where it was found. */
   readonly foundAt?: Buffer;
 }
 
@@ -53,9 +53,8 @@ export function holdIn(directory: HeldDirectory, name: Uint8Array): Inode | unde
   }
 }
 
-export function release({ descriptor, path }: Inode): void {
-  if (path === undefined) fs.closeSync(descriptor);
-  else if (descriptor >= 0) closeDescriptor(descriptor);
+export function release({ descriptor }: Inode): void {
+  if (descriptor >= 0) closeDescriptor(descriptor);
 }
 
 export function statusOf({ descriptor, path }: Inode): fs.BigIntStats {
@@ -69,9 +68,9 @@ export function symlinkTargetOf({ descriptor, path }: Inode): Buffer {
   return into.subarray(0, check(readlinkat(descriptor, terminator, into, into.length), 'readlinkat'));
 }
 
-/** Opens the regular file or directory that is held; close it with node:fs. Throws what open(2) says. */
+/** Opens the regular file or directory that is held; close it with `closeDescriptor`. Throws what open(2) says. */
 export function openHeld(inode: Inode, flags: number): number {
-  if (inode.foundAt === undefined) return fs.openSync(inode.path!, flags | O_NONBLOCK);
+  if (inode.foundAt === undefined) return openAt(AT_FDCWD, inode.path!, flags | O_NONBLOCK);
   const descriptor = fs.openSync(inode.foundAt, flags | O_NOFOLLOW | O_NONBLOCK);
   if (isSameInode(statusOf(opened(descriptor)), statusOf(inode))) return descriptor;
   fs.closeSync(descriptor);

@@ -4,11 +4,12 @@
 
 import fs from 'node:fs';
 import type { Entry, EntryType, Segment } from '../manifest/types.js';
-import type { HeldDirectory } from '../posix/at.js';
+import { closeDescriptor, type HeldDirectory, openIn, pathIn } from '../posix/at.js';
 import {
   holdIn,
   type Inode,
   isSameInode,
+  opened,
   openHeld,
   release,
   statusOf,
@@ -28,6 +29,7 @@ export interface Comparison {
   check(): void;
 }
 
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 const window_bytes = 4 * 1024 * 1024;
 const smallest_bytes = 256 * 1024;
 
@@ -46,6 +48,21 @@ export function holdStanding(directory: HeldDirectory, name: Uint8Array): Standi
   } catch (error) {
     release(inode);
     throw error;
+  }
+}
+
+/** The same in a directory where nobody else exchanges anything: a file is opened at once, which saves a third of the calls. */
+export function holdPrivate(directory: HeldDirectory, name: Uint8Array): Standing | undefined {
+  const path = pathIn(directory, name);
+  const stats = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (!stats.isFile()) return holdStanding(directory, name);
+  try {
+    const descriptor = openIn(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    return { inode: { ...opened(descriptor), foundAt: path }, stats };
+  } catch {
+    // This user may not read it.
+    return holdStanding(directory, name);
   }
 }
 
@@ -104,22 +121,27 @@ export function isStillAt(held: HeldDirectory, name: Uint8Array, inode: Inode): 
 }
 
 function hasContent(inode: Inode, entry: Entry, comparison: Comparison): boolean {
-  let fd: number;
+  if (inode.path === undefined) return hasSegments(inode.descriptor, entry, comparison);
+  let descriptor: number;
   try {
-    fd = openHeld(inode, fs.constants.O_RDONLY);
+    descriptor = openHeld(inode, O_RDONLY);
   } catch {
     return false;
   }
   try {
-    let offset = 0;
-    for (const segment of entry.content) {
-      if (!hasSegment(fd, offset, segment, comparison)) return false;
-      offset += segment.size_bytes;
-    }
-    return true;
+    return hasSegments(descriptor, entry, comparison);
   } finally {
-    fs.closeSync(fd);
+    closeDescriptor(descriptor);
   }
+}
+
+function hasSegments(descriptor: number, { content }: Entry, comparison: Comparison): boolean {
+  let offset = 0;
+  for (const segment of content) {
+    if (!hasSegment(descriptor, offset, segment, comparison)) return false;
+    offset += segment.size_bytes;
+  }
+  return true;
 }
 
 /** Used again: a fresh buffer for each chunk would cost page faults. */

@@ -2,6 +2,7 @@
 // interrupts it finds a file that is partly old and partly new, with a time that tells the next run so.
 
 import fs from 'node:fs';
+import { closeDescriptor } from '../posix/at.js';
 import { errorCode } from '../posix/libc.js';
 import { openHeld } from '../posix/inode.js';
 import type { Standing } from './existing.js';
@@ -9,7 +10,7 @@ import type { Standing } from './existing.js';
 /**
  * The open descriptor of a regular file with no other name, made as long as it shall be; undefined for what must be replaced
  * instead: it is something else, has other names (they would change with it), is a program that runs, or `mayBe` refuses it.
- * The caller closes it with node:fs.
+ * The caller closes it with `closeDescriptor`.
  */
 export function openToChange(
   { inode, stats }: Standing,
@@ -28,7 +29,7 @@ export function openToChange(
     if (stats.size !== BigInt(size_bytes)) fs.ftruncateSync(fd, size_bytes);
     return fd;
   } catch (error) {
-    fs.closeSync(fd);
+    closeDescriptor(fd);
     throw error;
   }
 }

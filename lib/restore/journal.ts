@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import { comparePaths } from '../bytes/path.js';
 import { sha256 } from '../crypto/index.js';
-import { type HeldDirectory, pathIn, removeIn } from '../posix/at.js';
+import { closeDescriptor, type HeldDirectory, pathIn, removeIn } from '../posix/at.js';
 import { holdIn, openHeld, release, statusOf } from '../posix/inode.js';
 
 /**
@@ -158,7 +158,7 @@ function readEarlier(root: HeldDirectory, name: Buffer): { subject: unknown; cla
   } catch {
     return undefined;
   } finally {
-    if (descriptor !== undefined) fs.closeSync(descriptor);
+    if (descriptor !== undefined) closeDescriptor(descriptor);
     release(inode);
   }
 }

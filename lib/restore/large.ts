@@ -124,7 +124,7 @@ export class LargeFiles {
     try {
       return (await this.#pieces(descriptor, 'compare', place, entry)) === 0;
     } finally {
-      fs.closeSync(descriptor);
+      closeDescriptor(descriptor);
     }
   }
 
@@ -136,7 +136,7 @@ export class LargeFiles {
       const made = { inode: opened(descriptor), path, entry, isPlain: false, isCoarse };
       return { what: 'written', written_bytes, isExact: this.#options.attributes.apply(made) };
     } finally {
-      fs.closeSync(descriptor);
+      closeDescriptor(descriptor);
     }
   }
 
@@ -179,8 +179,7 @@ export class LargeFiles {
       if (!isInterruption(error)) removeIn(held, temporary);
       throw error;
     } finally {
-      if (leftOver === undefined) closeDescriptor(descriptor);
-      else fs.closeSync(descriptor);
+      closeDescriptor(descriptor);
     }
   }
 

@@ -29,6 +29,7 @@ import { changeSegments, createTemporary, freeTemporary, unlessLeftOver, writeSe
 import {
   compare,
   type Comparison,
+  holdPrivate,
   holdStanding,
   isStillAt,
   isType,
@@ -146,7 +147,8 @@ export class EntryWriter {
   #meet(spot: Spot, first: FirstName | undefined, trust: readonly Trust[]): void {
     const { directory, name, entry } = spot;
     const { comparison, policy } = this.#options;
-    const standing = holdStanding(directory.held, name);
+    const hold = directory.isPrivate ? holdPrivate : holdStanding;
+    const standing = hold(directory.held, name);
     try {
       if (directory.folds && standing !== undefined) this.#refuseFolded(spot, standing);
       if (
@@ -268,7 +270,7 @@ export class EntryWriter {
       this.#apply({ directory, name, entry, inode: opened(descriptor), isPlain: false });
       this.#done(entry, 'written', written_bytes);
     } finally {
-      fs.closeSync(descriptor);
+      closeDescriptor(descriptor);
     }
     return true;
   }
