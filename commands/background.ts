@@ -128,11 +128,7 @@ export class BackgroundChild {
     const directory = dirname(logFile);
     const distrusted = makeTrustedDirectories(directory);
     if (distrusted !== undefined)
-      throw logUnusable(
-        logFile,
-        distrustInWords(distrusted),
-        foreignGuidance('XDG_STATE_HOME', distrusted),
-      );
+      throw logUnusable(logFile, distrustInWords(distrusted), foreignGuidance('XDG_STATE_HOME', distrusted));
     const stop = (): void => void this.#process.kill('SIGTERM');
     signal.addEventListener('abort', stop);
     try {

@@ -46,6 +46,9 @@ export class DownloadCommand extends ReadingCommand {
   setuid = Option.Boolean('--setuid', false, {
     description: 'Put setuid and setgid bits of your files back though you are not root',
   });
+  intoForeign = Option.Boolean('--into-foreign', false, {
+    description: 'Write into directories that belong to other users, and follow their symlinks to TARGET',
+  });
   filesFrom = Option.String('--files-from', { description: 'A file with one PATH a line; - is stdin' });
   versionText = Option.String({ name: 'VERSION' });
   target = Option.String({ name: 'TARGET' });
@@ -63,7 +66,7 @@ export class DownloadCommand extends ReadingCommand {
       // What stands in the version is meant as it is typed; the rest are patterns, or a mistake that restore explains.
       const typed = this.patterns.map((text) => this.find(catalog, stream, sequence, text)?.path ?? text);
       const paths = [...typed, ...listed];
-      const { overwrite, inPlace, setuid } = this;
+      const { overwrite, inPlace, setuid, intoForeign } = this;
       const began_ms = systemClock.monotonic_ms();
       const result = await restore(repository, {
         ...run,
@@ -74,6 +77,7 @@ export class DownloadCommand extends ReadingCommand {
         overwrite,
         inPlace,
         setuid,
+        intoForeign,
       });
       const elapsed_ms = systemClock.monotonic_ms() - began_ms;
       await report.json({
@@ -87,18 +91,20 @@ export class DownloadCommand extends ReadingCommand {
         written_bytes: result.bytes,
         conflicts: result.conflicts,
         failed: result.failed,
+        inexact: result.inexact,
         elapsed_ms: Math.round(elapsed_ms),
       });
-      const { conflicts, failed } = result;
+      const { conflicts, failed, inexact } = result;
       const clauses = [
         `version ${sequence} of ${stream.source}: ${counted(result.files, 'file')} in ${target}`,
-        `${formatBytes(result.bytes)} verified and written, ${formatCount(result.alreadyRight)} were right already`,
+        `${formatBytes(result.bytes)} verified and written, ${counted(result.alreadyRight, 'file')} right already`,
         ...(conflicts === 0 ? [] : [`${counted(conflicts, 'other file')} in the way KEPT (see --overwrite)`]),
         ...(failed === 0 ? [] : [`${formatCount(failed)} COULD NOT BE PUT BACK`]),
+        ...(inexact === 0 ? [] : [`${formatCount(inexact)} WITHOUT ALL OF THEIR ATTRIBUTES`]),
         formatDuration(elapsed_ms),
       ];
       await report.summary(clauses.join('; '));
-      const isWhole = conflicts + failed === 0 && !this.isInPart(catalog, stream, version);
+      const isWhole = conflicts + failed + inexact === 0 && !this.isInPart(catalog, stream, version);
       return isWhole ? 0 : exitStatus.incomplete;
     });
   }

@@ -3,7 +3,9 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
-import { addressOf, check, declare, errorCode, lastErrno, SystemCallError } from './libc.js';
+import { addressOf, check, declare, errorCode, lastErrno, O_CLOEXEC, SystemCallError } from './libc.js';
+import { O_PATH } from './long-path.js';
+import { makeNode, nodeNumbers, type NodeType } from './nodes.js';
 
 const openat = declare('int openat(int directory, uintptr_t path, int flags, uint32_t mode)');
 const mkdirat = declare('int mkdirat(int directory, uintptr_t path, uint32_t mode)');
@@ -13,11 +15,10 @@ const renameat = declare('int renameat(int fromDirectory, uintptr_t from, int to
 const renameat2 = declare(
   'int renameat2(int fromDirectory, uintptr_t from, int toDirectory, uintptr_t to, unsigned int flags)',
 );
+const mknodat = declare('int mknodat(int directory, uintptr_t path, uint32_t mode, uint64_t device)');
 const close = declare('int close(int descriptor)');
 
 const RENAME_NOREPLACE = 1;
-const O_CLOEXEC = 0o2000000;
-const O_PATH = 0o10000000;
 const { EEXIST, EINVAL, EINTR, ENOENT, ENOSYS } = os.constants.errno;
 const slash = Buffer.of(0x2f);
 
@@ -62,11 +63,21 @@ export function createIn(directory: HeldDirectory, name: Uint8Array, mode: numbe
   return openIn(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 }
 
-/** `flags` as for open(2). Throws an error with the `code` of the errno. */
-function openIn({ descriptor, path }: HeldDirectory, name: Uint8Array, flags: number, mode = 0): number {
+/** `flags` as for open(2). Throws an error with the `code` of the errno. Close it with `closeDescriptor`. */
+export function openIn(
+  { descriptor, path }: HeldDirectory,
+  name: Uint8Array,
+  flags: number,
+  mode = 0,
+): number {
   if (descriptor < 0) return fs.openSync(pathIn({ descriptor, path }, name), flags, mode);
+  return openAt(descriptor, name, flags, mode);
+}
+
+/** The same by a directory's descriptor, or AT_FDCWD; Linux only. */
+export function openAt(directory: number, name: Uint8Array, flags: number, mode = 0): number {
   for (;;) {
-    const opened = openat(descriptor, first.put(name), flags | O_CLOEXEC, mode) as number;
+    const opened = openat(directory, first.put(name), flags | O_CLOEXEC, mode) as number;
     if (opened >= 0) return opened;
     const errno = lastErrno();
     if (errno !== EINTR) throw new SystemCallError(errno, 'openat', name);
@@ -99,6 +110,21 @@ export function closeDescriptor(descriptor: number): void {
 export function makeDirectoryIn(directory: HeldDirectory, name: Uint8Array, mode: number): void {
   if (directory.descriptor < 0) fs.mkdirSync(pathIn(directory, name), { mode });
   else succeed(mkdirat(directory.descriptor, first.put(name), mode), 'mkdirat', name);
+}
+
+/** Makes a fifo, socket or device with mode 0600 less the umask. Throws 'EEXIST' if something has that name. */
+export function makeNodeIn(
+  directory: HeldDirectory,
+  name: Uint8Array,
+  type: NodeType,
+  major: number,
+  minor: number,
+): void {
+  if (directory.descriptor < 0) makeNode(pathIn(directory, name), type, major, minor);
+  else {
+    const [mode, device] = nodeNumbers(type, major, minor);
+    succeed(mknodat(directory.descriptor, first.put(name), mode, device), 'mknodat', name);
+  }
 }
 
 /** Throws 'EEXIST' if something has that name. */

@@ -4,11 +4,10 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
-import { addressOf, bind, lastErrno, type Native, SystemCallError } from './libc.js';
+import { addressOf, bind, lastErrno, type Native, O_CLOEXEC, SystemCallError } from './libc.js';
+import { O_PATH } from './long-path.js';
 
 const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
-export const O_PATH = 0o10000000;
-const O_CLOEXEC = 0o2000000;
 /** The same on all architectures that Node runs on. */
 const openat2Number = 437;
 const openHow_bytes = 24;

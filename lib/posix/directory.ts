@@ -14,17 +14,18 @@ import {
   check,
   lastErrno,
   type Native,
+  O_CLOEXEC,
   SystemCallError,
 } from './libc.js';
-import { closeNative, O_PATH, openBeneath, openFollowing, type PassedLink, readlinkOf } from './beneath.js';
-import { canAnchor, openLong } from './long-path.js';
+import { closeNative, openBeneath, openFollowing, type PassedLink, readlinkOf } from './beneath.js';
+import { heldBy } from './inode.js';
+import { canAnchor, O_PATH, openLong } from './long-path.js';
 import { NameList } from './name-list.js';
 import { FileStatus } from './status.js';
 import { STATX_BASIC_STATS, statx_bytes } from './status.js';
 import { type ExtendedAttribute, readXattrs } from './xattr.js';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = fs.constants;
-const O_CLOEXEC = 0o2000000;
 const AT_EMPTY_PATH = 0x1000;
 const { EINTR, ENOENT } = os.constants.errno;
 
@@ -265,7 +266,7 @@ class EntryByDescriptor implements HeldEntry {
   }
 
   xattrs(most_bytes = Infinity): readonly ExtendedAttribute[] {
-    return readXattrs({ followed: Buffer.from(`/proc/self/fd/${this.#fd}`) }, most_bytes);
+    return readXattrs(heldBy(this.#fd), most_bytes);
   }
 
   close(): void {

@@ -12,6 +12,7 @@ export const isMac = process.platform === 'darwin';
 
 /** "Relative to the working directory", for the *at family. */
 export const AT_FDCWD = isMac ? -2 : -100;
+export const O_CLOEXEC = 0o2000000;
 export const AT_SYMLINK_NOFOLLOW = isMac ? 0x20 : 0x100;
 
 /** A failed system call. `code` is the errno's name ('ENODATA', 'EACCES', …), as on Node's own errors. */

@@ -4,7 +4,8 @@
 
 import fs from 'node:fs';
 
-const O_PATH = 0o10000000;
+/** Linux only: stands for what has a name, and opens nothing. */
+export const O_PATH = 0o10000000;
 const slash = 0x2f;
 /** Well under PATH_MAX (4096), so that a name and the anchor's own path always fit behind it. */
 const reach_bytes = 2000;

@@ -30,7 +30,14 @@ export function joinDevice(major: number, minor: number): bigint {
   return (low & 0xffn) | ((high & 0xfffn) << 8n) | ((low & ~0xffn) << 12n) | ((high & ~0xfffn) << 32n);
 }
 
+export type NodeType = keyof typeof typeBits;
+
+/** What mknod(2) takes: mode and device. */
+export function nodeNumbers(type: NodeType, major: number, minor: number): readonly [number, bigint] {
+  return [typeBits[type] | 0o600, joinDevice(major, minor)];
+}
+
 /** Makes the node with mode 0600 less the umask; major and minor only matter for devices. Throws SystemCallError. */
-export function makeNode(path: Uint8Array, type: keyof typeof typeBits, major = 0, minor = 0): void {
-  check(nativeMknod(cString(path), typeBits[type] | 0o600, joinDevice(major, minor)), 'mknod', path);
+export function makeNode(path: Uint8Array, type: NodeType, major = 0, minor = 0): void {
+  check(nativeMknod(cString(path), ...nodeNumbers(type, major, minor)), 'mknod', path);
 }

@@ -5,11 +5,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { interrupted } from '../errors/index.js';
-import { canAnchor } from './long-path.js';
+import { canAnchor, O_PATH } from './long-path.js';
 import { errorCode, Refusal } from './reason.js';
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_NOCTTY, O_DIRECTORY } = fs.constants;
-const O_PATH = 0o10000000;
 const waitsForNothing = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 const lineFeed = 0x0a;
 

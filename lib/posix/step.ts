@@ -2,9 +2,8 @@
 // through a symlink. Shared by those who wait for the disk and those who do not.
 
 import fs from 'node:fs';
-import { canAnchor } from './long-path.js';
+import { canAnchor, O_PATH } from './long-path.js';
 
-const O_PATH = 0o10000000;
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 
 /** For opening the next directory on the way. Needs no permission to read it where the system has such descriptors. */

@@ -1,8 +1,9 @@
-// Extended attributes of a path (symlinks not followed) or of an open file, names and values as raw bytes. POSIX ACLs are among them on Linux.
+// Extended attributes of a path (symlinks not followed), of an open file or of an inode that is held (inode.ts), names and values as raw bytes. POSIX ACLs are among them on Linux.
 // A file system without them has none.
 
 import { check, cString, declare, errorCode, isMac, lastErrno, SystemCallError } from './libc.js';
 import os from 'node:os';
+import type { Inode } from './inode.js';
 
 export interface ExtendedAttribute {
   readonly name: Uint8Array;
@@ -27,23 +28,37 @@ const nativeGetOfFile = isMac
       'intptr_t fgetxattr(int fd, const void *name, void *value, size_t size, uint32_t position, int options)',
     )
   : declare('intptr_t fgetxattr(int fd, const void *name, void *value, size_t size)');
-const nativeListFollowed = declare('intptr_t listxattr(const void *path, void *list, size_t size)');
-const nativeGetFollowed = declare(
-  'intptr_t getxattr(const void *path, const void *name, void *value, size_t size)',
-);
 const nativeSet = isMac
   ? declare(
       'int setxattr(const void *path, const void *name, const void *value, size_t size, uint32_t position, int options)',
     )
   : declare('int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)');
+const nativeSetOfFile = isMac
+  ? declare(
+      'int fsetxattr(int fd, const void *name, const void *value, size_t size, uint32_t position, int options)',
+    )
+  : declare('int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)');
 const nativeRemove = isMac
   ? declare('int removexattr(const void *path, const void *name, int options)')
   : declare('int lremovexattr(const void *path, const void *name)');
+const nativeRemoveOfFile = isMac
+  ? declare('int fremovexattr(int fd, const void *name, int options)')
+  : declare('int fremovexattr(int fd, const void *name)');
+// Of what an O_PATH descriptor holds, which is Linux's alone: by a path that has to be followed.
+const nativeListOfHeld = declare('intptr_t listxattr(const void *path, void *list, size_t size)');
+const nativeGetOfHeld = declare(
+  'intptr_t getxattr(const void *path, const void *name, void *value, size_t size)',
+);
+const nativeSetOfHeld = declare(
+  'int setxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
+);
+const nativeRemoveOfHeld = declare('int removexattr(const void *path, const void *name)');
 
 const getOptions = isMac ? [0, XATTR_NOFOLLOW] : [];
 const fileGetOptions = isMac ? [0, 0] : [];
 const fileListOptions = isMac ? [0] : [];
 const setOptions = isMac ? [0, XATTR_NOFOLLOW] : [0];
+const fileSetOptions = isMac ? [0, 0] : [0];
 const otherOptions = isMac ? [XATTR_NOFOLLOW] : [];
 
 const { ERANGE, ENOTSUP, ENOSYS } = os.constants.errno;
@@ -62,36 +77,44 @@ function readGrowing(call: (into: Buffer) => number, size: () => number): number
   }
 }
 
-/** What only Linux has: below /proc/self/fd, the thing that a descriptor with O_PATH stands for, be it a symlink. */
-export interface FollowedPath {
-  readonly followed: Uint8Array;
+/** A path, the descriptor of an open file or directory, or an inode that is held. */
+type Where = Uint8Array | number | Inode;
+
+/** The same, each in one way only. */
+type Place =
+  | { readonly of: 'path' | 'held'; readonly path: Uint8Array }
+  | { readonly of: 'file'; readonly descriptor: number };
+
+function placeOf(where: Where): Place {
+  if (typeof where === 'number') return { of: 'file', descriptor: where };
+  if (where instanceof Uint8Array) return { of: 'path', path: where };
+  const { descriptor, path } = where;
+  if (path === undefined) return { of: 'file', descriptor };
+  return { of: descriptor < 0 ? 'path' : 'held', path };
 }
 
-/** A path, the descriptor of an open file or directory, or a path that is followed. */
-type Where = Uint8Array | number | FollowedPath;
-
-function list(where: Where, into: Buffer | null, size_bytes: number): number {
-  if (typeof where === 'number') return Number(nativeListOfFile(where, into, size_bytes, ...fileListOptions));
-  if (!(where instanceof Uint8Array))
-    return Number(nativeListFollowed(cString(where.followed), into, size_bytes));
-  return Number(nativeList(cString(where), into, size_bytes, ...otherOptions));
+function list(place: Place, into: Buffer | null, size_bytes: number): number {
+  if (place.of === 'file')
+    return Number(nativeListOfFile(place.descriptor, into, size_bytes, ...fileListOptions));
+  if (place.of === 'held') return Number(nativeListOfHeld(cString(place.path), into, size_bytes));
+  return Number(nativeList(cString(place.path), into, size_bytes, ...otherOptions));
 }
 
-function get(where: Where, name: Buffer, into: Buffer | null, size_bytes: number): number {
-  if (typeof where === 'number')
-    return Number(nativeGetOfFile(where, name, into, size_bytes, ...fileGetOptions));
-  if (!(where instanceof Uint8Array))
-    return Number(nativeGetFollowed(cString(where.followed), name, into, size_bytes));
-  return Number(nativeGet(cString(where), name, into, size_bytes, ...getOptions));
+function get(place: Place, name: Buffer, into: Buffer | null, size_bytes: number): number {
+  if (place.of === 'file')
+    return Number(nativeGetOfFile(place.descriptor, name, into, size_bytes, ...fileGetOptions));
+  if (place.of === 'held') return Number(nativeGetOfHeld(cString(place.path), name, into, size_bytes));
+  return Number(nativeGet(cString(place.path), name, into, size_bytes, ...getOptions));
 }
 
 const pathOf = (where: Where): Uint8Array | undefined => (where instanceof Uint8Array ? where : undefined);
 
 /** Names in byte order; none where the file system has no extended attributes. Throws SystemCallError. */
 export function listXattrs(where: Where): readonly Buffer[] {
+  const place = placeOf(where);
   const length = readGrowing(
-    (into) => list(where, into, into.length),
-    () => list(where, null, 0),
+    (into) => list(place, into, into.length),
+    () => list(place, null, 0),
   );
   if (length === 0) return none;
   if (length < 0) {
@@ -116,10 +139,11 @@ export function namesIn(list: Buffer): Buffer[] {
 
 /** The value, or undefined if there is no such attribute (any more). Throws SystemCallError. */
 export function getXattr(where: Where, name: Uint8Array): Buffer | undefined {
+  const place = placeOf(where);
   const cName = Buffer.concat([name, terminator]);
   const length = readGrowing(
-    (into) => get(where, cName, into, into.length),
-    () => get(where, cName, null, 0),
+    (into) => get(place, cName, into, into.length),
+    () => get(place, cName, null, 0),
   );
   if (length >= 0) return Buffer.from(buffer.subarray(0, length));
   const error = new SystemCallError(lastErrno(), 'getxattr', pathOf(where));
@@ -146,20 +170,28 @@ export function readXattrs(where: Where, most_bytes = Infinity): readonly Extend
   return found;
 }
 
-export function setXattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): void {
+export function setXattr(where: Where, name: Uint8Array, value: Uint8Array): void {
+  const place = placeOf(where);
   const cName = Buffer.concat([name, terminator]);
   // koffi takes an empty buffer for a null pointer, which the kernel accepts with size 0.
-  check(nativeSet(cString(path), cName, value, value.length, ...setOptions), 'setxattr', path);
+  const rest = [cName, value, value.length] as const;
+  let result: number | bigint | null;
+  if (place.of === 'file') result = nativeSetOfFile(place.descriptor, ...rest, ...fileSetOptions);
+  else if (place.of === 'held') result = nativeSetOfHeld(cString(place.path), ...rest, 0);
+  else result = nativeSet(cString(place.path), ...rest, ...setOptions);
+  check(result, 'setxattr', pathOf(where));
 }
 
 /** Fine if there is none. */
-export function removeXattr(path: Uint8Array, name: Uint8Array): void {
+export function removeXattr(where: Where, name: Uint8Array): void {
+  const place = placeOf(where);
+  const cName = Buffer.concat([name, terminator]);
+  let result: number | bigint | null;
+  if (place.of === 'file') result = nativeRemoveOfFile(place.descriptor, cName, ...fileListOptions);
+  else if (place.of === 'held') result = nativeRemoveOfHeld(cString(place.path), cName);
+  else result = nativeRemove(cString(place.path), cName, ...otherOptions);
   try {
-    check(
-      nativeRemove(cString(path), Buffer.concat([name, terminator]), ...otherOptions),
-      'removexattr',
-      path,
-    );
+    check(result, 'removexattr', pathOf(where));
   } catch (error) {
     if (errorCode(error) !== 'ENODATA') throw error;
   }

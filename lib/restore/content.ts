@@ -8,6 +8,7 @@ import { createIn, type HeldDirectory, removeIn } from '../posix/at.js';
 import { errorCode } from '../posix/libc.js';
 import { dataExtents } from '../posix/sparse.js';
 import { type Comparison, hasSegment } from './existing.js';
+import { endsRestore } from './failure.js';
 
 const zeros = Buffer.alloc(64 * 1024);
 
@@ -21,6 +22,32 @@ export function unlessLeftOver<T>(held: HeldDirectory, name: Uint8Array, make: (
     return make();
   }
 }
+
+/**
+ * A temporary name that is free: what a restore that was killed has left there goes; where somebody has put something there that
+ * cannot be removed, it is another name, which `isOfVersion` has nothing at.
+ */
+export function freeTemporary(
+  held: HeldDirectory,
+  name: Buffer,
+  isOfVersion: (name: Buffer) => boolean,
+): Buffer {
+  let free = name;
+  for (let planted = 0; planted < mostPlanted; planted++) {
+    try {
+      removeIn(held, free);
+      return free;
+    } catch (error) {
+      if (endsRestore(error)) throw error;
+    }
+    do free = Buffer.concat([free, dash]);
+    while (isOfVersion(free));
+  }
+  return free;
+}
+
+const dash = Buffer.from('-');
+const mostPlanted = 16;
 
 /** Open. */
 export function createTemporary(held: HeldDirectory, name: Uint8Array, mode: number): number {

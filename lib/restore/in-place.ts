@@ -2,50 +2,44 @@
 // interrupts it finds a file that is partly old and partly new, with a time that tells the next run so.
 
 import fs from 'node:fs';
+import { closeDescriptor } from '../posix/at.js';
 import { errorCode } from '../posix/libc.js';
-import { openExisting } from './existing.js';
+import { openHeld } from '../posix/inode.js';
+import type { Standing } from './existing.js';
 
 /**
  * The open descriptor of a regular file with no other name, made as long as it shall be; undefined for what must be replaced
- * instead: it is something else, has other names (they would change with it), or is a program that runs. The caller closes it
- * with node:fs.
+ * instead: it is something else, has other names (they would change with it), is a program that runs, or `mayBe` refuses it.
+ * The caller closes it with `closeDescriptor`.
  */
-export function openToChange(access: Buffer, size_bytes: number): number | undefined {
-  return openIf(access, size_bytes, () => true);
-}
-
-/** The same of what an earlier run has left: nobody else can have opened it for writing. */
-export function openLeftOver(access: Buffer, size_bytes: number): number | undefined {
-  return openIf(
-    access,
-    size_bytes,
-    ({ uid, mode }) => uid === process.geteuid?.() && (mode & othersMayWrite) === 0,
-  );
-}
-
-const othersMayWrite = 0o022;
-
-function openIf(access: Buffer, size_bytes: number, mayBe: (stats: fs.Stats) => boolean): number | undefined {
+export function openToChange(
+  { inode, stats }: Standing,
+  size_bytes: number,
+  mayBe: (stats: fs.BigIntStats) => boolean,
+): number | undefined {
+  if (!stats.isFile() || stats.nlink !== 1n || !mayBe(stats)) return undefined;
   let fd: number;
   try {
-    fd = openExisting(access, fs.constants.O_RDWR);
+    fd = openHeld(inode, fs.constants.O_RDWR);
   } catch (error) {
     if (cannotBeOpened.has(errorCode(error) ?? '')) return undefined;
     throw error;
   }
   try {
-    const stats = fs.fstatSync(fd);
-    if (stats.isFile() && stats.nlink === 1 && mayBe(stats)) {
-      if (stats.size !== size_bytes) fs.ftruncateSync(fd, size_bytes);
-      return fd;
-    }
+    if (stats.size !== BigInt(size_bytes)) fs.ftruncateSync(fd, size_bytes);
+    return fd;
   } catch (error) {
-    fs.closeSync(fd);
+    closeDescriptor(fd);
     throw error;
   }
-  fs.closeSync(fd);
-  return undefined;
 }
+
+/** For `openToChange`, of what an earlier run has left: nobody else can have opened it for writing. */
+export function isOwnLeftOver({ uid, mode }: fs.BigIntStats): boolean {
+  return uid === BigInt(process.geteuid?.() ?? -1) && (mode & othersMayWrite) === 0n;
+}
+
+const othersMayWrite = 0o022n;
 
 const cannotBeOpened = new Set([
   'ELOOP',

@@ -52,6 +52,12 @@ export interface RestoreOptions extends Run {
    * user. As root they always get them. Default false.
    */
   readonly setuid?: boolean;
+  /**
+   * Write into directories that belong to somebody else, and reach the target over symlinks of somebody else: who can exchange
+   * names there can still lead nothing out of them, and gets no file that is not theirs. Default false: the target is refused,
+   * and a directory below it that belongs neither to this user, to root nor to its recorded owner has failed.
+   */
+  readonly intoForeign?: boolean;
 }
 
 export interface RestoreResult {
@@ -59,8 +65,13 @@ export interface RestoreResult {
   readonly files: number;
   readonly directories: number;
   readonly others: number;
-  /** Of `files` and `others`, those that were right before. */
+  /** Of `files`, those whose content was right before. */
   readonly alreadyRight: number;
+  /**
+   * Of all three, those that lack something: an owner, permissions, a time, an attribute, or that two names are one file. Each kind
+   * was told as a warning. Not zero: the restore is incomplete.
+   */
+  readonly inexact: number;
   /** Of file content written. */
   readonly bytes: number;
   /** Something else stood there and was kept; each was told as a warning. Not zero: the restore is incomplete. */
@@ -91,7 +102,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const selection = select(options.paths ?? [], { catalog, stream, sequence, sourcePath });
   const turns = new Turns(signal);
   const totals = await sum(catalog, root, sequence, selection, turns);
-  const target = new Target(options.target);
+  const target = new Target(options.target, { intoForeign: options.intoForeign ?? false });
   try {
     return await carryOut(options, root, selection, target, totals, turns);
   } finally {
@@ -150,6 +161,7 @@ async function carryOut(
   const journal = isLittle(totals) ? undefined : beginJournal(options, root, target);
   const restoration = new Restoration({
     ...settings,
+    intoForeign: options.intoForeign ?? false,
     catalog,
     root,
     target,

@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import { comparePaths } from '../bytes/path.js';
 import { sha256 } from '../crypto/index.js';
-import { type HeldDirectory, pathIn, removeIn } from '../posix/at.js';
+import { closeDescriptor, type HeldDirectory, pathIn, removeIn } from '../posix/at.js';
+import { holdIn, openHeld, release, statusOf } from '../posix/inode.js';
 
 /**
  * A file whose status was last changed within these bounds, by the clock of its file system, and that has the size and the time
@@ -60,7 +61,7 @@ export class Journal {
   private constructor(root: HeldDirectory, name: Buffer, subject: Subject, boot: string) {
     this.#directory = root;
     this.name = name;
-    const before = readEarlier(pathIn(root, name));
+    const before = readEarlier(root, name);
     removeIn(root, name);
     this.#descriptor = fs.openSync(pathIn(root, name), 'wx+', privateMode);
     const { dev, ino } = fs.lstatSync(pathIn(root, Buffer.from('.')), { bigint: true });
@@ -131,14 +132,17 @@ export function isTrusted({ ctimeNs }: fs.BigIntStats, trust: readonly Trust[]):
 }
 
 /** Undefined if there is none, or none of ours that can be read. */
-function readEarlier(path: Buffer): { subject: unknown; claims: Claim[] } | undefined {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+function readEarlier(root: HeldDirectory, name: Buffer): { subject: unknown; claims: Claim[] } | undefined {
+  const inode = holdIn(root, name);
+  if (inode === undefined) return undefined;
   let descriptor: number | undefined;
   try {
-    descriptor = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    const stats = fs.fstatSync(descriptor);
-    const isOurs = stats.isFile() && stats.uid === process.geteuid?.() && (stats.mode & 0o077) === 0;
-    if (!isOurs || stats.size > longest_bytes) return undefined;
+    const { uid, mode, nlink, size } = statusOf(inode);
+    const isOurs = uid === BigInt(process.geteuid?.() ?? -1) && nlink === 1n;
+    // Without rights for anybody else: a regular file is that as its type and mode are just these.
+    if (!isOurs || Number(mode) !== (fs.constants.S_IFREG | privateMode) || size > longest_bytes)
+      return undefined;
+    descriptor = openHeld(inode, fs.constants.O_RDONLY);
     const text = fs.readFileSync(descriptor, 'latin1');
     // Behind the first line may be the end of a longer one.
     const { subject, claims } = JSON.parse(text.slice(0, text.indexOf('\n'))) as {
@@ -154,7 +158,8 @@ function readEarlier(path: Buffer): { subject: unknown; claims: Claim[] } | unde
   } catch {
     return undefined;
   } finally {
-    if (descriptor !== undefined) fs.closeSync(descriptor);
+    if (descriptor !== undefined) closeDescriptor(descriptor);
+    release(inode);
   }
 }
 

@@ -8,14 +8,17 @@ import { damaged, RrbackupError } from '../errors/index.js';
 import type { Entry, Segment } from '../manifest/types.js';
 import type { ChunkPlace } from '../pack/types.js';
 import { preallocate } from '../posix/allocate.js';
-import { closeDescriptor, type HeldDirectory, pathIn, removeIn, renameIfFree } from '../posix/at.js';
+import { closeDescriptor, type HeldDirectory, removeIn, renameIfFree, renameOver } from '../posix/at.js';
+import { type Inode, opened, openHeld, release } from '../posix/inode.js';
 import { alone } from '../workers/alone.js';
 import type { Attributes } from './attributes.js';
-import { createTemporary } from './content.js';
+import { createTemporary, freeTemporary } from './content.js';
+import type { Frame } from './directories.js';
 import type { Dispatcher } from './dispatch.js';
-import { openExisting, statusOf, whatSeemsToStand } from './existing.js';
-import { isInterruption } from './failure.js';
-import { openLeftOver, openToChange } from './in-place.js';
+import { compareStatus, holdStanding, isStillAt, type Standing } from './existing.js';
+import { exchanged, isInterruption, sameName } from './failure.js';
+import { Folding } from './file-system.js';
+import { isOwnLeftOver, openToChange } from './in-place.js';
 import { isTrusted, type Journal } from './journal.js';
 import { limits } from './limits.js';
 import type { Place } from './links.js';
@@ -37,7 +40,11 @@ export interface LargeFilesOptions {
 export interface LargeResult {
   readonly what: 'written' | 'right' | 'conflict';
   readonly written_bytes: number;
+  /** With all of its attributes. */
+  readonly isExact: boolean;
 }
+
+const conflict: LargeResult = { what: 'conflict', written_bytes: 0, isExact: true };
 
 interface Piece {
   readonly offset_bytes: number;
@@ -67,105 +74,133 @@ export class LargeFiles {
   }
 
   async #putBack(place: Place, entry: Entry, held: HeldDirectory): Promise<LargeResult> {
-    const { policy, attributes, journal } = this.#options;
-    const access = pathIn(held, place.row.name);
-    const stats = place.frame.isNew ? undefined : statusOf(access);
-    let standing = whatSeemsToStand(access, stats, entry);
-    const isKnown = standing === 'same' && isTrusted(stats!, journal?.trust([place.path]) ?? []);
-    if (standing === 'same' && !isKnown && !(await this.#isSame(access, place, entry)))
-      standing = 'different';
-    if (standing === 'same') {
-      attributes.apply({ access, path: place.path, entry, isPlain: false, stats });
-      return { what: 'right', written_bytes: 0 };
+    const { frame, row } = place;
+    if (frame.isBare) return this.#write(held, place, entry);
+    const standing = holdStanding(held, row.name);
+    try {
+      if (standing === undefined) return await this.#write(held, place, entry);
+      return await this.#meet(standing, held, place, entry);
+    } finally {
+      if (standing !== undefined) release(standing.inode);
     }
-    if (standing === 'directory' || (standing === 'different' && policy === 'keep'))
-      return { what: 'conflict', written_bytes: 0 };
-    checkParts(this.#options.catalog, place.path, entry);
-    const existing =
-      policy === 'change' && standing === 'different' ? openToChange(access, entry.size_bytes) : undefined;
-    if (existing !== undefined) return this.#change(existing, access, place, entry);
-    return this.#write(held, place, entry);
   }
 
-  async #isSame(access: Buffer, place: Place, entry: Entry): Promise<boolean> {
+  async #meet(standing: Standing, held: HeldDirectory, place: Place, entry: Entry): Promise<LargeResult> {
+    const { policy, attributes, journal } = this.#options;
+    const { inode, stats } = standing;
+    const { isCoarse } = place.frame;
+    if (place.frame.folds) this.#refuseFolded(place, held, stats);
+    let likeness = compareStatus(standing, entry, place.frame);
+    const isKnown = likeness === 'same' && !isCoarse && isTrusted(stats, journal?.trust([place.path]) ?? []);
+    if (likeness === 'same' && !isKnown && !(await this.#isSame(inode, place, entry))) likeness = 'different';
+    if (likeness === 'same' && attributes.mayAdopt(inode, stats, entry)) {
+      const isExact = attributes.apply({ inode, path: place.path, entry, isPlain: false, isCoarse, stats });
+      return { what: 'right', written_bytes: 0, isExact };
+    }
+    if (likeness === 'directory' || (likeness === 'different' && policy === 'keep')) return conflict;
+    checkParts(this.#options.catalog, place.path, entry);
+    if (policy === 'change' && likeness === 'different') {
+      const mayChange = (stats: fs.BigIntStats): boolean => attributes.mayChange(stats, entry);
+      const descriptor = openToChange(standing, entry.size_bytes, mayChange);
+      if (descriptor !== undefined) return this.#change(descriptor, place, entry);
+    }
+    return this.#write(held, place, entry, { replaces: true });
+  }
+
+  #refuseFolded({ frame, row }: Place, held: HeldDirectory, stats: fs.BigIntStats): void {
+    const { catalog, sequence } = this.#options;
+    const isOfVersion = (other: Buffer): boolean =>
+      catalog.lookup(frame.catalog, other, sequence) !== undefined;
+    if (new Folding().isAnothers(held, row.name, stats, isOfVersion)) throw sameName();
+  }
+
+  async #isSame(inode: Inode, place: Place, entry: Entry): Promise<boolean> {
     let descriptor: number;
     try {
-      descriptor = openExisting(access, fs.constants.O_RDONLY);
+      descriptor = openHeld(inode, fs.constants.O_RDONLY);
     } catch {
       return false;
     }
     try {
       return (await this.#pieces(descriptor, 'compare', place, entry)) === 0;
     } finally {
-      fs.closeSync(descriptor);
+      closeDescriptor(descriptor);
     }
   }
 
-  async #change(descriptor: number, access: Buffer, place: Place, entry: Entry): Promise<LargeResult> {
+  async #change(descriptor: number, place: Place, entry: Entry): Promise<LargeResult> {
     try {
       const written_bytes = await this.#pieces(descriptor, 'change', place, entry);
-      this.#options.attributes.apply({ access, path: place.path, entry, descriptor, isPlain: false });
-      return { what: 'written', written_bytes };
-    } finally {
-      fs.closeSync(descriptor);
-    }
-  }
-
-  async #write(held: HeldDirectory, place: Place, entry: Entry): Promise<LargeResult> {
-    const { catalog, sequence, policy } = this.#options;
-    const { frame, row } = place;
-    const temporary = temporaryName(catalog, frame.catalog, sequence, partialOf(row.name));
-    try {
-      const written_bytes =
-        (await this.#goOn(held, temporary, place, entry)) ??
-        (await this.#writeAnew(held, temporary, place, entry));
-      if (policy !== 'keep') fs.renameSync(pathIn(held, temporary), pathIn(held, row.name));
-      else if (!renameIfFree(held, temporary, row.name)) {
-        removeIn(held, temporary);
-        return { what: 'conflict', written_bytes: 0 };
-      }
-      return { what: 'written', written_bytes };
-    } catch (error) {
-      if (!isInterruption(error)) removeIn(held, temporary);
-      throw error;
-    }
-  }
-
-  async #writeAnew(held: HeldDirectory, temporary: Buffer, place: Place, entry: Entry): Promise<number> {
-    const { frame, path } = place;
-    const descriptor = createTemporary(held, temporary, privateMode);
-    try {
-      if (entry.content.some(({ kind }) => kind === 'hole')) fs.ftruncateSync(descriptor, entry.size_bytes);
-      else preallocate(descriptor, entry.size_bytes);
-      await this.#pieces(descriptor, 'write', place, entry);
-      const access = pathIn(held, temporary);
-      this.#options.attributes.apply({ access, path, entry, descriptor, isPlain: frame.isPlain });
-      return entry.size_bytes;
+      const { path, frame } = place;
+      const { isCoarse } = frame;
+      const made = { inode: opened(descriptor), path, entry, isPlain: false, isCoarse };
+      return { what: 'written', written_bytes, isExact: this.#options.attributes.apply(made) };
     } finally {
       closeDescriptor(descriptor);
     }
   }
 
-  /**
-   * What an interrupted run has left of the file: only what is missing is fetched and written. Its bytes are compared, whatever
-   * file or version they were of. Undefined if nothing is left.
-   */
-  async #goOn(
+  async #write(
     held: HeldDirectory,
-    temporary: Buffer,
     place: Place,
     entry: Entry,
-  ): Promise<number | undefined> {
-    if (place.frame.isNew) return undefined;
-    const access = pathIn(held, temporary);
-    const descriptor = openLeftOver(access, entry.size_bytes);
-    if (descriptor === undefined) return undefined;
+    { replaces = false } = {},
+  ): Promise<LargeResult> {
+    const { catalog, sequence } = this.#options;
+    const { frame, row } = place;
+    checkParts(catalog, place.path, entry);
+    const partial = temporaryName(catalog, frame.catalog, sequence, partialOf(row.name));
+    const leftOver = this.#openLeftOver(held, partial, frame, entry);
+    const isOfVersion = (name: Buffer): boolean =>
+      catalog.lookup(frame.catalog, name, sequence) !== undefined;
+    const temporary =
+      leftOver === undefined && !frame.isBare ? freeTemporary(held, partial, isOfVersion) : partial;
+    const descriptor = leftOver ?? createTemporary(held, temporary, privateMode);
+    const inode = opened(descriptor);
     try {
-      const written_bytes = await this.#pieces(descriptor, 'change', place, entry);
-      this.#options.attributes.apply({ access, path: place.path, entry, descriptor, isPlain: false });
-      return written_bytes;
+      const written_bytes = await this.#fill(descriptor, leftOver !== undefined, place, entry);
+      const isPlain = leftOver === undefined && frame.isPlain;
+      const isExact = this.#options.attributes.apply({
+        inode,
+        path: place.path,
+        entry,
+        isPlain,
+        isCoarse: frame.isCoarse,
+      });
+      if (replaces) renameOver(held, temporary, row.name);
+      else if (!renameIfFree(held, temporary, row.name)) {
+        if (frame.isBare && (frame.isPrivate || frame.isCoarse)) throw sameName();
+        removeIn(held, temporary);
+        return conflict;
+      }
+      if (!frame.isPrivate && !isStillAt(held, row.name, inode)) throw exchanged();
+      return { what: 'written', written_bytes, isExact };
+    } catch (error) {
+      if (!isInterruption(error)) removeIn(held, temporary);
+      throw error;
     } finally {
-      fs.closeSync(descriptor);
+      closeDescriptor(descriptor);
+    }
+  }
+
+  async #fill(descriptor: number, isLeftOver: boolean, place: Place, entry: Entry): Promise<number> {
+    // Its bytes are compared, whatever file or version they were of: only what is missing is fetched and written.
+    if (isLeftOver) return this.#pieces(descriptor, 'change', place, entry);
+    if (entry.content.some(({ kind }) => kind === 'hole')) fs.ftruncateSync(descriptor, entry.size_bytes);
+    else preallocate(descriptor, entry.size_bytes);
+    await this.#pieces(descriptor, 'write', place, entry);
+    return entry.size_bytes;
+  }
+
+  /** What an interrupted run has left of the file. Undefined if nothing is left, or nothing that nobody else can have open. */
+  #openLeftOver(held: HeldDirectory, name: Buffer, frame: Frame, entry: Entry): number | undefined {
+    if (frame.isBare || this.#options.attributes.givesRights(entry)) return undefined;
+    const standing = holdStanding(held, name);
+    if (standing === undefined) return undefined;
+    try {
+      return openToChange(standing, entry.size_bytes, isOwnLeftOver);
+    } finally {
+      release(standing.inode);
     }
   }
 

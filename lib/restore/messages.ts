@@ -57,10 +57,16 @@ export interface UnitDirectory {
   readonly catalog: DirectoryId;
   /** Relative to the source, for people. */
   readonly path: Uint8Array;
-  /** Made by this run: nothing stands in it. */
-  readonly isNew: boolean;
+  /** Nothing stood in it when this run came to it. */
+  readonly isBare: boolean;
   /** What is made in it is this user's and this group's and has no attributes. */
   readonly isPlain: boolean;
+  /** Nobody else can exchange what stands in it. */
+  readonly isPrivate: boolean;
+  /** Two names may mean one entry. */
+  readonly folds: boolean;
+  /** Its file system may keep other modes and times than it is given. */
+  readonly isCoarse: boolean;
   /** Joined by slashes. */
   readonly names: Uint8Array;
   /** By place in `names`: hard links to what stands already. */
@@ -108,7 +114,10 @@ export interface EntriesResponse {
   readonly kind: 'entries';
   readonly files: number;
   readonly others: number;
+  /** Of `files`. */
   readonly alreadyRight: number;
+  /** Of all: owner, mode, time or attributes, or that it is a hard link, could not be put back. */
+  readonly inexact: number;
   readonly written_bytes: number;
   /** Something else stands there and stays. */
   readonly conflicts: readonly Uint8Array[];

@@ -4,6 +4,7 @@ import { printable } from '../bytes/path.js';
 import { contentsReason } from '../errors/contents.js';
 import { RrbackupError } from '../errors/index.js';
 import type { Run } from '../progress.js';
+import { isOfDisk, mayBeOfTarget } from './failure.js';
 import type { RestoreResult } from './index.js';
 import type { EntriesResponse } from './messages.js';
 import type { Totals } from './plan.js';
@@ -15,6 +16,7 @@ export class Outcome {
     directories: 0,
     others: 0,
     alreadyRight: 0,
+    inexact: 0,
     bytes: 0,
     conflicts: 0,
     failed: 0,
@@ -22,6 +24,9 @@ export class Outcome {
   readonly warnings = new Warnings();
   filesDone = 0;
   bytesDone = 0;
+  /** Since somebody asked last. */
+  #mayBeOfTarget = false;
+  #isOfDisk = false;
   readonly #run: Run;
   readonly #totals: Totals;
   readonly #version: number;
@@ -38,11 +43,22 @@ export class Outcome {
     result.files += response.files;
     result.others += response.others;
     result.alreadyRight += response.alreadyRight;
+    result.inexact += response.inexact;
     result.bytes += response.written_bytes;
     for (const path of response.conflicts) this.conflict(path);
     for (const { path, error } of response.failed) this.failed(path, RrbackupError.fromPlain(error));
     for (const { group, message } of response.warnings) warnings.add(group, message);
     return new Set([...response.conflicts, ...response.failed.map(({ path }) => path)].map(keyOf));
+  }
+
+  /** A directory that is complete but for its attributes. */
+  kept(path: Uint8Array): void {
+    this.result.inexact++;
+    const name = printable(path) || 'the target';
+    this.warnings.add(
+      'kept',
+      `${name} keeps its owner, mode and time: it belongs to another user, or holds what is not of this version`,
+    );
   }
 
   conflict(path: Uint8Array): void {
@@ -52,12 +68,22 @@ export class Outcome {
 
   failed(path: Uint8Array, error: RrbackupError): void {
     this.result.failed++;
+    this.#mayBeOfTarget ||= mayBeOfTarget(error);
+    this.#isOfDisk ||= isOfDisk(error);
     const isSystemCall = error.code.startsWith('restore.E');
     this.#run.onWarning?.(
       isSystemCall
         ? error.message
         : `${printable(path) || 'the target'} is not put back: ${contentsReason(error, this.#version)}`,
     );
+  }
+
+  /** Whether something has failed that everything in the target may fail of; once for all that has. */
+  takeDoubts(): { readonly ofTarget: boolean; readonly ofDisk: boolean } {
+    const doubts = { ofTarget: this.#mayBeOfTarget, ofDisk: this.#isOfDisk };
+    this.#mayBeOfTarget = false;
+    this.#isOfDisk = false;
+    return doubts;
   }
 
   tellProgress(path: Uint8Array): void {

@@ -29,6 +29,7 @@ export interface RestorationOptions {
   readonly policy: Policy;
   readonly umask: number;
   readonly setuid: boolean;
+  readonly intoForeign: boolean;
   readonly mustFetch: boolean;
   readonly dispatcher: Dispatcher;
   readonly totals: Totals;
@@ -51,8 +52,8 @@ export class Restoration {
 
   constructor(options: RestorationOptions) {
     this.#options = options;
-    const { catalog, sequence, policy, dispatcher, mustFetch, root, target, journal } = options;
-    const outcome = new Outcome(options.run, options.totals, options.sequence);
+    const { catalog, sequence, policy, dispatcher, mustFetch, root, target, journal, intoForeign } = options;
+    const outcome = new Outcome(options.run, options.totals, sequence);
     this.#outcome = outcome;
     const attributes = new Attributes(outcome.warnings, options);
     this.#directories = new Directories({
@@ -65,6 +66,9 @@ export class Restoration {
       journal,
       onComplete: () => void outcome.result.directories++,
       onConflict: (path) => outcome.conflict(path),
+      intoForeign,
+      onInexact: () => void outcome.result.inexact++,
+      onKept: (path) => outcome.kept(path),
       onFailed: (path, _row, error) => outcome.failed(path, error),
     });
     const onBytes = (size_bytes: number): void => void (outcome.bytesDone += size_bytes);
@@ -132,8 +136,17 @@ export class Restoration {
     } catch (error) {
       if (!isOfOneEntry(error)) throw explain(path, error);
       this.#outcome.failed(path, explain(path, error));
+      this.#endIfGone();
       return undefined;
     }
+  }
+
+  /** Where everything would fail, the first failures are enough. */
+  #endIfGone(): void {
+    const { ofTarget, ofDisk } = this.#outcome.takeDoubts();
+    if (ofTarget) this.#options.target.refuseIfGone();
+    // What the disk has not taken may be lost, whatever its status says.
+    if (ofDisk) this.#options.journal?.remove();
   }
 
   /** Waits, and sends what there is, until the condition holds. */
@@ -190,8 +203,9 @@ export class Restoration {
     const before_bytes = outcome.bytesDone;
     let isThere = false;
     try {
-      const { what, written_bytes } = await this.#large.putBack(place);
+      const { what, written_bytes, isExact } = await this.#large.putBack(place);
       isThere = what !== 'conflict';
+      if (isThere && !isExact) outcome.result.inexact++;
       outcome.result.bytes += written_bytes;
       if (what === 'conflict') outcome.conflict(place.path);
       else outcome.result.files++;
@@ -200,6 +214,7 @@ export class Restoration {
     } catch (error) {
       if (!isOfOneEntry(error)) throw explain(place.path, error);
       outcome.failed(place.path, explain(place.path, error));
+      this.#endIfGone();
       outcome.bytesDone = before_bytes + place.row.size_bytes;
     }
     outcome.filesDone++;
@@ -216,6 +231,7 @@ export class Restoration {
     const unit = this.#units.take();
     dispatcher.start(async () => {
       await this.#unitWork.run(unit);
+      this.#endIfGone();
       this.#options.journal?.note(this.#mark.before);
     });
   }

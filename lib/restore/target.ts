@@ -2,15 +2,24 @@
 // through a symlink, so no name in a version and nobody who swaps a directory meanwhile leads a write anywhere else.
 
 import fs from 'node:fs';
-import { dirname } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { printable } from '../bytes/path.js';
 import { RrbackupError } from '../errors/index.js';
+import {
+  closeDescriptor,
+  createIn,
+  type HeldDirectory,
+  openDirectoryIn,
+  pathIn,
+  removeIn,
+} from '../posix/at.js';
 import { tryLockDescriptor } from '../posix/flock.js';
-import { closeDescriptor, type HeldDirectory, openDirectoryIn, pathIn } from '../posix/at.js';
+import { type Inode, statusOf } from '../posix/inode.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
-import { makeDirectories } from '../posix/new-directory.js';
-import { canAnchor, openAnchor, withReachable } from '../posix/long-path.js';
+import { canAnchor } from '../posix/long-path.js';
+import { endsRestore, exchanged, explain, foreignTarget, mayBeOfTarget } from './failure.js';
+import { probeName } from './file-system.js';
+import { closeTarget, isTrustedUser, reachTarget } from './target-path.js';
 
 /**
  * Directories kept open beside those that are pinned; one that was closed is opened again by way of its parents.
@@ -34,38 +43,33 @@ export class Target {
   readonly root: TargetDirectory;
   readonly #anchors: LRUCache<TargetDirectory, ClosableDirectory>;
   readonly #pinned = new Map<TargetDirectory, { readonly anchor: ClosableDirectory; pins: number }>();
-  readonly #rootAnchor: ClosableDirectory;
+  readonly #path: string;
+  readonly #rootAnchor: OpenDirectory;
   readonly #lock: number;
 
-  /** Makes the directory if need be and locks it. Throws kind usage if it cannot be one, busy if another restore has it. */
-  constructor(path: string) {
+  /**
+   * Makes the directory if need be and locks it. Throws kind usage if it cannot be one, or if somebody else has it in hand
+   * without `intoForeign`; busy if another restore has it.
+   */
+  constructor(path: string, { intoForeign }: { intoForeign: boolean }) {
+    this.#path = path;
+    let held: HeldDirectory | undefined;
+    let lock: number | undefined;
     try {
-      this.isNew = makeDirectory(path);
-      const real = fs.realpathSync.native(Buffer.from(path), { encoding: 'buffer' });
-      const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
-      this.#lock = withReachable(real, (reachable) => fs.openSync(reachable, flags));
-      this.#rootAnchor = canAnchor()
-        ? { ...withReachable(real, openAnchor), isWhole: false }
-        : { path: real, descriptor: -1, isWhole: false, close: () => undefined };
+      const reached = reachTarget(path, { intoForeign });
+      held = reached.held;
+      lock = fs.openSync(pathIn(held, itself), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+      const { uid } = fs.fstatSync(lock, { bigint: true });
+      this.isNew = reached.isNew && isOwnAndEmpty(lock, held);
+      if (!isTrustedUser(uid) && !intoForeign) throw foreignTarget(path, uid);
+      if (!tryLockDescriptor(lock)) throw busy(path);
     } catch (error) {
-      throw new RrbackupError({
-        code: 'restore.bad_target',
-        kind: errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOTDIR' ? 'usage' : 'failure',
-        message: `${printable(Buffer.from(path))} cannot be written into: ${reasonOf(error)}`,
-        guidance: 'name a directory that you may write into, or one that does not exist yet',
-        cause: error,
-      });
+      if (held !== undefined) closeTarget(held);
+      if (lock !== undefined) fs.closeSync(lock);
+      throw error instanceof RrbackupError ? error : badTarget(path, error);
     }
-    if (!tryLockDescriptor(this.#lock)) {
-      this.#rootAnchor.close();
-      fs.closeSync(this.#lock);
-      throw new RrbackupError({
-        code: 'restore.target_busy',
-        kind: 'busy',
-        message: `another rrbackup is writing into ${printable(Buffer.from(path))}`,
-        guidance: 'wait until it is done, or name another directory',
-      });
-    }
+    this.#lock = lock;
+    this.#rootAnchor = { ...held, isWhole: false };
     this.#anchors = new LRUCache({
       max: openDirectories,
       dispose: (anchor, directory) => {
@@ -94,6 +98,10 @@ export class Target {
         this.#anchors.set(next, opened);
         held = opened;
       } else held = { path: asDirectory(pathIn(held, next.name)), descriptor: -1, isWhole: false };
+      if (!next.isWhatItWas(held)) {
+        this.#anchors.delete(next);
+        throw exchanged();
+      }
     }
     return held;
   }
@@ -118,6 +126,18 @@ export class Target {
     this.#anchors.set(directory, pinned.anchor);
   }
 
+  /** Throws if nothing more can be put into the target, because its disk is gone or does not answer. */
+  refuseIfGone(): void {
+    const probe = Buffer.from(probeName);
+    try {
+      closeDescriptor(createIn(this.#rootAnchor, probe, 0o600));
+      removeIn(this.#rootAnchor, probe);
+    } catch (error) {
+      const explained = explain(Buffer.from(this.#path), error);
+      if (endsRestore(error) || mayBeOfTarget(explained)) throw explained;
+    }
+  }
+
   /** The directory is done with. */
   release(directory: TargetDirectory): void {
     this.#anchors.delete(directory);
@@ -129,13 +149,19 @@ export class Target {
       this.unpin(directory);
     }
     this.#anchors.clear();
-    this.#rootAnchor.close();
+    closeTarget(this.#rootAnchor);
     fs.closeSync(this.#lock);
   }
 }
 
+/** The directory itself, for what is done to it. */
+export function inodeOf({ descriptor, isWhole, path }: OpenDirectory): Inode {
+  return { descriptor, path: isWhole ? undefined : Buffer.from(path) };
+}
+
 export class TargetDirectory {
   readonly #target: Target;
+  #expected: Pick<fs.BigIntStats, 'dev' | 'ino'> | undefined;
 
   constructor(
     target: Target,
@@ -143,6 +169,17 @@ export class TargetDirectory {
     readonly name: Uint8Array,
   ) {
     this.#target = target;
+  }
+
+  /** From now on whoever exchanges it for another directory ends what is put back in it. */
+  expect({ dev, ino }: fs.BigIntStats): void {
+    this.#expected = { dev, ino };
+  }
+
+  isWhatItWas(held: OpenDirectory): boolean {
+    if (this.#expected === undefined) return true;
+    const { dev, ino } = statusOf(inodeOf(held));
+    return dev === this.#expected.dev && ino === this.#expected.ino;
   }
 
   child(name: Uint8Array): TargetDirectory {
@@ -184,16 +221,29 @@ function openDirectory(parent: HeldDirectory, name: Uint8Array): ClosableDirecto
   return { descriptor, isWhole, path, close: () => closeDescriptor(descriptor) };
 }
 
-/** True if it was not there. Parents get the usual mode, the directory itself what the version says, later. */
-function makeDirectory(path: string): boolean {
-  makeDirectories(dirname(path), 0o777);
-  try {
-    fs.mkdirSync(path, { mode: 0o700 });
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
-    throw error;
-  }
+/** Whether what was made just now has not been exchanged for something of somebody's. */
+function isOwnAndEmpty(descriptor: number, held: HeldDirectory): boolean {
+  const { uid } = fs.fstatSync(descriptor, { bigint: true });
+  return uid === BigInt(process.geteuid?.() ?? -1) && fs.readdirSync(pathIn(held, itself)).length === 0;
+}
+
+function badTarget(path: string, error: unknown): RrbackupError {
+  return new RrbackupError({
+    code: 'restore.bad_target',
+    kind: errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOTDIR' ? 'usage' : 'failure',
+    message: `${printable(Buffer.from(path))} cannot be written into: ${reasonOf(error)}`,
+    guidance: 'name a directory that you may write into, or one that does not exist yet',
+    cause: error,
+  });
+}
+
+function busy(path: string): RrbackupError {
+  return new RrbackupError({
+    code: 'restore.target_busy',
+    kind: 'busy',
+    message: `another rrbackup is writing into ${printable(Buffer.from(path))}`,
+    guidance: 'wait until it is done, or name another directory',
+  });
 }
 
 /** Where nothing better is to be had than a look before each use. */

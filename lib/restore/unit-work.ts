@@ -126,7 +126,7 @@ function* pathsOf(parts: readonly UnitPart[]): Generator<Buffer, void, undefined
 
 /** Its directories are pinned. */
 function toDirectory({ frame, places, firsts }: UnitPart): UnitDirectory {
-  const { catalog, path, isNew, isPlain } = frame;
+  const { catalog, path, isBare, isPlain, isPrivate, folds, isCoarse } = frame;
   const first = (place: Place): FirstName => ({
     directory: held(place.frame),
     name: alone(place.row.name),
@@ -136,8 +136,11 @@ function toDirectory({ frame, places, firsts }: UnitPart): UnitDirectory {
     held: held(frame),
     catalog,
     path: alone(path),
-    isNew,
+    isBare,
     isPlain,
+    isPrivate,
+    folds,
+    isCoarse,
     names: joinNames(places.map(({ row }) => row.name)),
     firsts: [...firsts].map(([index, place]) => [index, first(place)]),
   };

@@ -68,7 +68,7 @@ export class UnitBuilder {
       if (this.#keys.has(key)) continue;
       this.#keys.add(key);
       this.#bytes += chunk.blockStored_bytes;
-      if (place.frame.isNew) this.#blocks.push(chunk);
+      if (place.frame.isBare) this.#blocks.push(chunk);
     }
   }
 

@@ -7,18 +7,37 @@
 import fs from 'node:fs';
 import { joinPath, printable } from '../bytes/path.js';
 import type { CatalogReader } from '../catalog/types.js';
-import { damaged } from '../errors/index.js';
+import { damaged, RrbackupError } from '../errors/index.js';
 import type { Entry } from '../manifest/types.js';
 import type { ChunkId, ChunkPlace } from '../pack/types.js';
-import { closeDescriptor, makeSymlinkIn, pathIn, removeIn, renameIfFree, renameOver } from '../posix/at.js';
-import { setModifiedIn, setModifiedOf } from '../posix/attributes.js';
+import {
+  closeDescriptor,
+  type HeldDirectory,
+  makeNodeIn,
+  makeSymlinkIn,
+  pathIn,
+  removeIn,
+  renameIfFree,
+  renameOver,
+} from '../posix/at.js';
+import { setModified, setModifiedIn, setModifiedOf } from '../posix/attributes.js';
+import { type Inode, linkIn, opened, release } from '../posix/inode.js';
 import { reasonOf } from '../posix/libc.js';
-import { makeNode } from '../posix/nodes.js';
-import { Attributes } from './attributes.js';
+import { Attributes, type Made, mayNotKeep } from './attributes.js';
 import { type Blocks, UnreadError } from './blocks.js';
-import { changeSegments, createTemporary, unlessLeftOver, writeSegments } from './content.js';
-import { type Comparison, statusOf, whatStands } from './existing.js';
-import { explain, isOfOneEntry } from './failure.js';
+import { changeSegments, createTemporary, freeTemporary, unlessLeftOver, writeSegments } from './content.js';
+import {
+  compare,
+  type Comparison,
+  holdPrivate,
+  holdStanding,
+  isStillAt,
+  isType,
+  isWhatWasMade,
+  type Standing,
+} from './existing.js';
+import { endsRestore, exchanged, explain, isOfOneEntry, isSameName, sameName } from './failure.js';
+import { Folding } from './file-system.js';
 import { openToChange } from './in-place.js';
 import type { Trust } from './journal.js';
 import type {
@@ -53,8 +72,9 @@ const privateMode = 0o600;
 export class EntryWriter {
   readonly #options: WriterOptions;
   readonly #attributes: Attributes;
+  readonly #folding = new Folding();
   #warnings: Warning[] = [];
-  #counts = { files: 0, others: 0, alreadyRight: 0, written_bytes: 0 };
+  #counts = { files: 0, others: 0, alreadyRight: 0, inexact: 0, written_bytes: 0 };
   #conflicts: Uint8Array[] = [];
 
   constructor(options: WriterOptions) {
@@ -66,15 +86,14 @@ export class EntryWriter {
   /** Throws what concerns the whole target, 'interrupted', and nothing else. */
   entries(request: EntriesRequest): EntriesResponse {
     this.#warnings = [];
-    this.#counts = { files: 0, others: 0, alreadyRight: 0, written_bytes: 0 };
+    this.#counts = { files: 0, others: 0, alreadyRight: 0, inexact: 0, written_bytes: 0 };
     this.#conflicts = [];
     const failed: Problem[] = [];
     const unread: [directory: number, place: number][] = [];
-    const { blocks, catalog, sequence } = this.#options;
-    blocks.take(request.supply);
+    this.#options.blocks.take(request.supply);
     for (const [index, directory] of request.directories.entries()) {
       const firsts = new Map(directory.firsts);
-      const temporary = temporaryName(catalog, directory.catalog, sequence, request.slot);
+      const temporary = this.#temporaryIn(directory, request.slot);
       for (const [place, name] of splitNames(directory.names).entries()) {
         this.#options.comparison.check();
         try {
@@ -97,6 +116,17 @@ export class EntryWriter {
     };
   }
 
+  #temporaryIn({ catalog: id, held, path, isBare }: UnitDirectory, slot: number): Buffer {
+    const { catalog, sequence } = this.#options;
+    const name = temporaryName(catalog, id, sequence, slot);
+    if (isBare) return name;
+    try {
+      return freeTemporary(held, name, (other) => catalog.lookup(id, other, sequence) !== undefined);
+    } catch (error) {
+      throw explain(path, error);
+    }
+  }
+
   #entry(
     directory: UnitDirectory,
     name: Buffer,
@@ -104,29 +134,65 @@ export class EntryWriter {
     first: FirstName | undefined,
     trust: readonly Trust[],
   ): void {
-    const { catalog, sequence, policy, comparison } = this.#options;
+    const { catalog, sequence, policy } = this.#options;
     const entry = catalog.lookup(directory.catalog, name, sequence)?.entry;
     if (entry === undefined)
       throw damaged('restore.row_missing', `${printable(name)} has left the catalog meanwhile`);
-    if (directory.isNew && first === undefined)
-      return this.#make({ directory, name, temporary, entry, replaces: policy !== 'keep' });
-    const access = pathIn(directory.held, name);
-    if (first !== undefined && isSameFile(first, access)) return this.#done(entry, 'linked', 0);
-    const stats = directory.isNew ? undefined : statusOf(access);
-    const standing = whatStands(access, stats, entry, comparison, trust);
-    if (standing === 'directory' || (standing === 'different' && policy === 'keep'))
-      return void this.#conflicts.push(joinPath(directory.path, name));
-    // The same content under a name of its own loses nothing by becoming the link that it should be.
-    const spot = { directory, name, temporary, entry, replaces: policy !== 'keep' || standing === 'same' };
-    const linked = first === undefined ? 'impossible' : this.#link(spot, first);
-    if (linked === 'done') return this.#done(entry, 'linked', 0);
-    if (linked === 'taken') return;
-    if (standing === 'same') {
-      const path = joinPath(directory.path, name);
-      this.#attributes.apply({ access, path, entry, isPlain: false, stats });
-      this.#done(entry, 'right', 0);
-    } else if (entry.type !== 'file' || policy !== 'change' || standing === 'absent' || !this.#change(spot))
-      this.#make(spot);
+    const spot = { directory, name, temporary, entry, replaces: policy !== 'keep' && !directory.isBare };
+    if (!directory.isBare) this.#meet(spot, first, trust);
+    else if (first === undefined || !this.#link(spot, first)) this.#make(spot);
+  }
+
+  /** Where something may stand. */
+  #meet(spot: Spot, first: FirstName | undefined, trust: readonly Trust[]): void {
+    const { directory, name, entry } = spot;
+    const { comparison, policy } = this.#options;
+    const hold = directory.isPrivate ? holdPrivate : holdStanding;
+    const standing = hold(directory.held, name);
+    try {
+      if (directory.folds && standing !== undefined) this.#refuseFolded(spot, standing);
+      if (
+        first !== undefined &&
+        standing !== undefined &&
+        isStillAt(first.directory, first.name, standing.inode)
+      )
+        return this.#done(entry, 'right', 0);
+      const likeness = compare(standing, entry, comparison, { trust, isCoarse: directory.isCoarse });
+      if (likeness === 'directory' || (likeness === 'different' && policy === 'keep'))
+        return void this.#conflicts.push(joinPath(directory.path, name));
+      // The same content under a name of its own, or of somebody else's file, loses nothing by being replaced.
+      const replacing = { ...spot, replaces: policy !== 'keep' || likeness === 'same' };
+      if (first !== undefined && this.#link(replacing, first)) return;
+      if (likeness === 'same' && this.#adopt(replacing, standing!)) return;
+      if (likeness !== 'different' || policy !== 'change' || !this.#change(replacing, standing!))
+        this.#make(replacing);
+    } finally {
+      if (standing !== undefined) release(standing.inode);
+    }
+  }
+
+  #refuseFolded({ directory, name }: Spot, { stats }: Standing): void {
+    const { catalog, sequence } = this.#options;
+    const isOfVersion = (other: Buffer): boolean =>
+      catalog.lookup(directory.catalog, other, sequence) !== undefined;
+    if (this.#folding.isAnothers(directory.held, name, stats, isOfVersion)) throw sameName();
+  }
+
+  /** Takes what stands for what is to be put back; false if that would not be safe, and nothing is changed. */
+  #adopt({ directory, name, entry }: Spot, { inode, stats }: Standing): boolean {
+    if (!this.#attributes.mayAdopt(inode, stats, entry)) return false;
+    this.#apply({ directory, name, entry, inode, isPlain: false, stats });
+    this.#done(entry, 'right', 0);
+    return true;
+  }
+
+  #apply({
+    directory,
+    name,
+    ...made
+  }: Omit<Made, 'path' | 'isCoarse'> & Pick<Spot, 'directory' | 'name'>): void {
+    const path = joinPath(directory.path, name);
+    if (!this.#attributes.apply({ ...made, path, isCoarse: directory.isCoarse })) this.#counts.inexact++;
   }
 
   #make(spot: Spot): void {
@@ -135,9 +201,10 @@ export class EntryWriter {
   }
 
   #file(spot: Spot): void {
-    const { directory, entry, temporary } = spot;
+    const { directory, entry, temporary, name } = spot;
     const places = this.#placesOf(spot);
-    const finalMode = directory.isPlain ? this.#attributes.finalMode(entry) : undefined;
+    const isSimple = directory.isPlain && !mayNotKeep(directory, entry);
+    const finalMode = isSimple ? this.#attributes.finalMode(entry) : undefined;
     const fd = createTemporary(directory.held, temporary, finalMode ?? privateMode);
     try {
       if (places.includes(undefined)) fs.ftruncateSync(fd, entry.size_bytes);
@@ -149,15 +216,27 @@ export class EntryWriter {
         (index, id) => blocks.chunk(id, places[index]!),
         () => comparison.check(),
       );
-      if (finalMode === undefined) this.#apply(spot, fd);
-      else setModifiedOf(fd, entry.mtime_ns);
+      const inode = opened(fd);
+      if (finalMode === undefined || !this.#setTime(inode, entry))
+        this.#apply({ directory, name, entry, inode, isPlain: directory.isPlain });
+      this.#finish(spot, inode, entry.size_bytes);
     } catch (error) {
-      closeDescriptor(fd);
       removeIn(directory.held, temporary);
       throw error;
+    } finally {
+      closeDescriptor(fd);
     }
-    closeDescriptor(fd);
-    this.#finish(spot, entry.size_bytes);
+  }
+
+  /** False where that is refused: who puts all attributes back tells. */
+  #setTime(inode: Inode, { mtime_ns }: Entry): boolean {
+    try {
+      setModifiedOf(inode, mtime_ns);
+      return true;
+    } catch (error) {
+      if (endsRestore(error)) throw error;
+      return false;
+    }
   }
 
   /** Where each segment lies, undefined for holes. Throws if the file cannot be put together. */
@@ -177,104 +256,115 @@ export class EntryWriter {
   }
 
   /** False if the file cannot be changed where it stands. */
-  #change(spot: Spot): boolean {
+  #change(spot: Spot, standing: Standing): boolean {
     const { directory, name, entry } = spot;
     const { comparison, blocks } = this.#options;
+    if (entry.type !== 'file') return false;
     const places = this.#placesOf(spot);
-    const access = pathIn(directory.held, name);
-    const descriptor = openToChange(access, entry.size_bytes);
+    const mayChange = (stats: fs.BigIntStats): boolean => this.#attributes.mayChange(stats, entry);
+    const descriptor = openToChange(standing, entry.size_bytes, mayChange);
     if (descriptor === undefined) return false;
     try {
       const chunk = (index: number, id: ChunkId): Buffer => blocks.chunk(id, places[index]!);
       const written_bytes = changeSegments(descriptor, 0, entry.content, chunk, comparison);
-      const path = joinPath(directory.path, name);
-      this.#attributes.apply({ access, path, entry, descriptor, isPlain: false });
+      this.#apply({ directory, name, entry, inode: opened(descriptor), isPlain: false });
       this.#done(entry, 'written', written_bytes);
     } finally {
-      fs.closeSync(descriptor);
+      closeDescriptor(descriptor);
     }
     return true;
   }
 
   #node(spot: Spot): void {
-    const { entry, directory, temporary } = spot;
-    const make = (): void => {
-      if (entry.type === 'symlink') makeSymlinkIn(directory.held, temporary, entry.target);
-      else if (entry.type === 'file' || entry.type === 'directory')
-        throw new RangeError(`a ${entry.type} is not made as a node`);
-      else makeNode(pathIn(directory.held, temporary), entry.type, entry.rdevMajor, entry.rdevMinor);
-    };
-    unlessLeftOver(directory.held, temporary, make);
+    const { entry, directory, temporary, name } = spot;
+    const { held, isPlain, isPrivate } = directory;
+    unlessLeftOver(held, temporary, () => makeNode(held, temporary, entry));
     try {
-      if (
-        entry.type === 'symlink' &&
-        directory.isPlain &&
-        directory.held.descriptor >= 0 &&
-        this.#attributes.isOurs(entry)
-      )
-        setModifiedIn(directory.held.descriptor, temporary, entry.mtime_ns);
-      else this.#apply(spot);
+      // In a private directory it is what was made, by its name too.
+      const isSimple = entry.type === 'symlink' && isPlain && isPrivate && !mayNotKeep(directory, entry);
+      if (isSimple && this.#attributes.isOurs(entry)) {
+        if (held.descriptor >= 0) setModifiedIn(held.descriptor, temporary, entry.mtime_ns);
+        else setModified(pathIn(held, temporary), entry.mtime_ns);
+        return this.#finish(spot, undefined, 0);
+      }
+      const made = holdStanding(held, temporary);
+      if (made === undefined) throw exchanged();
+      try {
+        if (!isPrivate && !isWhatWasMade(made, entry)) throw exchanged();
+        this.#apply({ directory, name, entry, inode: made.inode, isPlain });
+        this.#finish(spot, made.inode, 0);
+      } finally {
+        release(made.inode);
+      }
     } catch (error) {
-      removeIn(directory.held, temporary);
+      removeIn(held, temporary);
       throw error;
     }
-    this.#finish(spot, 0);
   }
 
-  #apply({ directory, name, temporary, entry }: Spot, descriptor?: number): void {
-    const access = pathIn(directory.held, temporary);
-    const path = joinPath(directory.path, name);
-    const { isPlain } = directory;
-    const made = { access, path, entry, isPlain };
-    this.#attributes.apply(descriptor === undefined ? made : { ...made, descriptor });
+  #finish(spot: Spot, inode: Inode | undefined, written_bytes: number): void {
+    if (this.#name(spot, inode)) this.#done(spot.entry, 'written', written_bytes);
   }
 
-  #finish(spot: Spot, written_bytes: number): void {
-    if (this.#name(spot)) this.#done(spot.entry, 'written', written_bytes);
-  }
-
-  /** Gives what stands at the temporary name its real one; false if something has come to stand there meanwhile. */
-  #name({ directory, name, temporary, replaces }: Spot): boolean {
-    if (replaces) {
-      renameOver(directory.held, temporary, name);
-      return true;
+  /**
+   * Gives what stands at the temporary name its real one; false if something has come to stand there meanwhile. Throws if it is
+   * no more what was made, which only somebody else can have done.
+   */
+  #name({ directory, name, temporary, replaces }: Spot, inode: Inode | undefined): boolean {
+    const { held, isBare, isPrivate, isCoarse, path } = directory;
+    if (replaces) renameOver(held, temporary, name);
+    else if (!renameIfFree(held, temporary, name)) {
+      if (isBare && (isPrivate || isCoarse)) throw sameName();
+      removeIn(held, temporary);
+      this.#conflicts.push(joinPath(path, name));
+      return false;
     }
-    if (renameIfFree(directory.held, temporary, name)) return true;
-    removeIn(directory.held, temporary);
-    this.#conflicts.push(joinPath(directory.path, name));
-    return false;
+    if (!isPrivate && inode !== undefined && !isStillAt(held, name, inode)) throw exchanged();
+    return true;
   }
 
-  /** A second name for what stands at the first; that it cannot be is told. */
-  #link(spot: Spot, first: FirstName): 'done' | 'taken' | 'impossible' {
-    const { directory, name, temporary } = spot;
+  /** A second name for what stands at the first; false if it cannot be, which is told. */
+  #link(spot: Spot, first: FirstName): boolean {
+    const { directory, name, temporary, entry } = spot;
+    let standing: Standing | undefined;
     try {
-      removeIn(directory.held, temporary);
-      fs.linkSync(pathIn(first.directory, first.name), pathIn(directory.held, temporary));
+      standing = holdStanding(first.directory, first.name);
+      if (standing === undefined || !this.#isFirst(standing, entry)) throw exchanged();
+      const { inode } = standing;
+      unlessLeftOver(directory.held, temporary, () => linkIn(inode, directory.held, temporary));
+      if (this.#name(spot, inode)) this.#done(entry, 'linked', 0);
+      return true;
     } catch (error) {
-      if (!isOfOneEntry(error)) throw error;
+      if (!isOfOneEntry(error) || isSameName(error)) throw error;
       const path = printable(joinPath(directory.path, name));
+      const reason = error instanceof RrbackupError ? error.message : reasonOf(error);
       this.#warnings.push({
         group: 'link',
-        message: `${path} is a copy, not a hard link to ${printable(first.path)}: ${reasonOf(error)}`,
+        message: `${path} is a copy, not a hard link to ${printable(first.path)}: ${reason}`,
       });
-      return 'impossible';
+      this.#counts.inexact++;
+      return false;
+    } finally {
+      if (standing !== undefined) release(standing.inode);
     }
-    return this.#name(spot) ? 'done' : 'taken';
+  }
+
+  /** Whether it may be what was put back at the first name, and not what somebody else has put there since. */
+  #isFirst(standing: Standing, entry: Entry): boolean {
+    return isType(standing.stats, entry.type) && this.#attributes.isTrusted(standing.stats, entry);
   }
 
   #done({ type }: Entry, what: 'written' | 'right' | 'linked', written_bytes: number): void {
     if (type === 'file') this.#counts.files++;
     else this.#counts.others++;
-    if (what === 'right') this.#counts.alreadyRight++;
+    if (what === 'right' && type === 'file') this.#counts.alreadyRight++;
     this.#counts.written_bytes += written_bytes;
   }
 }
 
-function isSameFile(first: FirstName, access: Buffer): boolean {
-  const options = { bigint: true, throwIfNoEntry: false } as const;
-  const other = fs.lstatSync(access, options);
-  if (other === undefined) return false;
-  const there = fs.lstatSync(pathIn(first.directory, first.name), options);
-  return there !== undefined && there.ino === other.ino && there.dev === other.dev;
+function makeNode(held: HeldDirectory, name: Buffer, entry: Entry): void {
+  if (entry.type === 'symlink') makeSymlinkIn(held, name, entry.target);
+  else if (entry.type === 'file' || entry.type === 'directory')
+    throw new RangeError(`a ${entry.type} is not made as a node`);
+  else makeNodeIn(held, name, entry.type, entry.rdevMajor, entry.rdevMinor);
 }

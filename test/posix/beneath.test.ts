@@ -3,14 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import {
-  closeNative,
-  openBeneath,
-  openByNames,
-  openFollowing,
-  O_PATH,
-  readlinkOf,
-} from '../../lib/posix/beneath.js';
+import { closeNative, openBeneath, openByNames, openFollowing, readlinkOf } from '../../lib/posix/beneath.js';
+import { O_PATH } from '../../lib/posix/long-path.js';
 import { errorCode } from '../../lib/posix/libc.js';
 import { isRoot, scratchDirectory } from '../trees.js';
 
