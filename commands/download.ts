@@ -30,6 +30,11 @@ export class DownloadCommand extends ReadingCommand {
       came and hold what there is of large files, until all is done. Only with \`--in-place\` a file may be left partly old and
       partly new; its time is then that of the interruption, and the same download completes it.
 
+      A TARGET that belongs to another user (but root) is refused, as are symlinks of other users on the way to it: they could
+      exchange files while they are put back. With \`--into-foreign\` it is written into all the same; nothing outside TARGET is
+      changed even then. What could not be put back with its owner, permissions, time and attributes is counted, one line a
+      kind, and makes the exit status 3.
+
       ${versionForms}
     `,
     examples: [

@@ -11,7 +11,7 @@ import { setModeOf, setModifiedOf, setOwnerOf } from '../posix/attributes.js';
 import { type Inode, statusOf } from '../posix/inode.js';
 import { errorCode, reasonOf } from '../posix/libc.js';
 import { getXattr, listXattrs, removeXattr, setXattr } from '../posix/xattr.js';
-import { endsRestore } from './failure.js';
+import { endsRestore, isOfFailingTarget } from './failure.js';
 import type { WriterSettings } from './messages.js';
 
 const setuidBits = 0o6000;
@@ -153,7 +153,7 @@ export class Attributes {
     try {
       set();
     } catch (error) {
-      if (endsRestore(error)) throw error;
+      if (endsRestore(error) || isOfFailingTarget(error)) throw error;
       this.#lacks(group, `${what} of ${printable(path)} could not be put back: ${reasonOf(error)}`);
     }
   }
@@ -204,7 +204,7 @@ export class Attributes {
     try {
       if (this.#mayGive(gid)) setOwnerOf(inode, this.#isRoot ? uid : this.#uid!, gid);
     } catch (error) {
-      if (endsRestore(error)) throw error;
+      if (endsRestore(error) || isOfFailingTarget(error)) throw error;
       this.#lacks('owner', `owners could not be put back: ${reasonOf(error)}`);
       return false;
     }

@@ -37,7 +37,12 @@ export function isOfOneEntry(error: unknown): boolean {
   return !endsRestore(error);
 }
 
-/** Whether every other entry may fail so, too. */
+/** Whether a target that is gone, or whose disk fails, may have answered so. */
+export function isOfFailingTarget(error: unknown): boolean {
+  return ofGoneTarget.has(errorCode(error) ?? '');
+}
+
+/** The same of an error in words. */
 export function mayBeOfTarget({ code }: { readonly code: string }): boolean {
   return code.startsWith('restore.') && ofGoneTarget.has(code.slice('restore.'.length));
 }

@@ -36,7 +36,15 @@ import {
   isWhatWasMade,
   type Standing,
 } from './existing.js';
-import { endsRestore, exchanged, explain, isOfOneEntry, isSameName, sameName } from './failure.js';
+import {
+  endsRestore,
+  exchanged,
+  explain,
+  isOfFailingTarget,
+  isOfOneEntry,
+  isSameName,
+  sameName,
+} from './failure.js';
 import { Folding } from './file-system.js';
 import { openToChange } from './in-place.js';
 import type { Trust } from './journal.js';
@@ -234,7 +242,7 @@ export class EntryWriter {
       setModifiedOf(inode, mtime_ns);
       return true;
     } catch (error) {
-      if (endsRestore(error)) throw error;
+      if (endsRestore(error) || isOfFailingTarget(error)) throw error;
       return false;
     }
   }
