@@ -144,6 +144,34 @@ t.test(
   },
 );
 
+t.test('which directory is open is told, for whoever ends the thread in its middle', (t) => {
+  const { root } = trees(t);
+  const tree = optionsFor(root);
+  let open: number | undefined;
+  const seen: (string | undefined)[] = [];
+  const options = { ...tree, onDescriptor: (fd: number | undefined) => void (open = fd) };
+  const findings = {
+    added: () => seen.push(open === undefined ? open : fs.readlinkSync(`/proc/self/fd/${open}`)),
+    below: (place: Place) => ahead.push(place),
+    stillThere: () => undefined,
+    isEnough: () => false,
+  } as unknown as Findings;
+  const ahead: Place[] = [rootPlace];
+  const comparison = new Comparison(options);
+  for (let place = ahead.pop(); place; place = ahead.pop()) {
+    comparison.compare(place, findings);
+    t.equal(open, undefined);
+  }
+  const real = fs.realpathSync(root);
+  // The root's own descriptor is the run's.
+  t.strictSame(seen, [
+    undefined,
+    undefined,
+    ...['a', 'a/b', 'a/b/c', 'a/b/c/d'].map((name) => `${real}/${name}`),
+  ]);
+  t.end();
+});
+
 /** Right after the status of `name` was taken, `act` happens, once. */
 function afterLook(t: Test, name: string, act: () => void): void {
   let isDone = false;

@@ -4,6 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { backup, previewBackup } from '../../lib/index.js';
+import { Comparison } from '../../lib/backup/compare.js';
+import { estimate } from '../../lib/backup/estimate.js';
 import { OpenSource, type SourceOptions } from '../../lib/backup/source.js';
 import type { SourceConfiguration } from '../../lib/repository/types.js';
 import { Machine } from '../repository/fixture.js';
@@ -47,6 +49,17 @@ t.test('what is not there, is a file or is empty', (t) => {
   );
   t.end();
 });
+
+void t.test(
+  'what is counted for the progress ends with the run, whose descriptors are others by then',
+  async (t) => {
+    const root = scratchDirectory(t);
+    for (let index = 0; index < 600; index++) fs.writeFileSync(path.join(root, `${index}`), 'x');
+    const comparison = (): Comparison => new Comparison(optionsFor(root));
+    t.match(await estimate(comparison, () => false), { files_total: 601, bytes_total: 600 });
+    t.equal(await estimate(comparison, () => true), undefined);
+  },
+);
 
 /** Homes of two users, with symlinks of each owner. */
 function homes(t: Test): string {
