@@ -4,6 +4,7 @@
 import { LRUCache } from 'lru-cache';
 import { joinPath, printable } from '../../bytes/path.js';
 import type { CatalogReader } from '../../catalog/types.js';
+import { RrbackupError } from '../../errors/index.js';
 import { blankEntry, type Entry } from '../../manifest/types.js';
 import { errno } from '../protocol/constants.js';
 import { replyHeader } from '../protocol/reply.js';
@@ -76,7 +77,22 @@ export class ContentReplies {
       this.#reads.delete(unique);
       const isInterrupted = abort.signal.aborted;
       this.#write([replyHeader(unique, 0, isInterrupted ? errno.EINTR : errno.EIO)]);
-      if (!isInterrupted) this.#options.onWarning(readFailure(this.#pathOf(node), error));
+      if (!isInterrupted)
+        this.#options.onWarning(readFailure(this.#pathOf(node), error, this.#versionsOf(node)));
+    }
+  }
+
+  /** In words; undefined where nothing can be found out. */
+  #versionsOf(node: NodeId): string | undefined {
+    if (node.kind !== nodeKinds.entry) return undefined;
+    try {
+      const state = this.#options.catalog.entryById(entryRow(node));
+      if (state === undefined) return undefined;
+      const { from, to } = state;
+      if (to === Infinity) return `version ${from} and later`;
+      return to === from + 1 ? `version ${from}` : `versions ${from}-${to - 1}`;
+    } catch {
+      return undefined;
     }
   }
 
@@ -120,10 +136,12 @@ export class ContentReplies {
   }
 }
 
-/** What the log says of a read that ended in an error. */
-export function readFailure(path: Buffer | undefined, error: unknown): string {
+/** What the log says of a read that ended in an error; where stored data is damaged, also whom that hurts and what to do now. */
+export function readFailure(path: Buffer | undefined, error: unknown, versions?: string): string {
   const why = error instanceof Error ? error.message : String(error);
-  return `${path === undefined ? 'a file' : printable(path)} cannot be read: ${why}`;
+  const what = `${path === undefined ? 'a file' : printable(path)} cannot be read: ${why}`;
+  if (!(error instanceof RrbackupError) || error.kind !== 'damaged') return what;
+  return `${what}${versions === undefined ? '' : `; it is in ${versions}`}; now: rrbackup repair --read-data`;
 }
 
 /** The content of a deletion's marker. */
