@@ -11,11 +11,14 @@ function isOfContents(error: unknown): error is RrbackupError {
   return (error.kind === 'damaged' || error.kind === 'tampered') && !error.code.startsWith('catalog.');
 }
 
-/** Why a file cannot be read, to follow its name; where its contents are damaged, those of which version and what to do. */
-export function contentsReason(error: unknown, version?: number): string {
+/**
+ * Why a file cannot be read, to follow its name; where its contents are damaged, those of which versions ('version 3') and what to
+ * do.
+ */
+export function contentsReason(error: unknown, versions?: string): string {
   const message = error instanceof Error ? error.message : String(error);
   if (!isOfContents(error)) return message;
-  const what = version === undefined ? '' : `its contents in version ${version} cannot be read: `;
+  const what = versions === undefined ? '' : `its contents in ${versions} cannot be read: `;
   return `${what}${message}; to heal it: ${command}`;
 }
 

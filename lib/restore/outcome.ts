@@ -74,7 +74,7 @@ export class Outcome {
     this.#run.onWarning?.(
       isSystemCall
         ? error.message
-        : `${printable(path) || 'the target'} is not put back: ${contentsReason(error, this.#version)}`,
+        : `${printable(path) || 'the target'} is not put back: ${contentsReason(error, `version ${this.#version}`)}`,
     );
   }
 

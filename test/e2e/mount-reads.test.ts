@@ -123,6 +123,11 @@ void t.test('a damaged pack: an error for the files in the damaged block alone',
   );
   const [, name, pack] = /warning: (\S+) cannot be read: pack (\w+)/.exec(log) ?? [];
   t.ok(hurt.includes(name!) && damage[0]!.startsWith(pack!), 'the log names the path and the pack');
+  t.match(
+    log,
+    /: its contents in version 1 and later cannot be read: .*; to heal it: rrbackup repair --read-data\n/,
+    'whom it hurts, and the way out',
+  );
   for (const block of damage) flip(home, block);
   t.strictSame(await compare(home, 'sequential', 6), [], 'whole again, read again');
   server.kill('SIGTERM');

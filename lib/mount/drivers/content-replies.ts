@@ -77,7 +77,22 @@ export class ContentReplies {
       this.#reads.delete(unique);
       const isInterrupted = abort.signal.aborted;
       this.#write([replyHeader(unique, 0, isInterrupted ? errno.EINTR : errno.EIO)]);
-      if (!isInterrupted) this.#options.onWarning(readFailure(this.#pathOf(node), error));
+      if (!isInterrupted)
+        this.#options.onWarning(readFailure(this.#pathOf(node), error, this.#versionsOf(node)));
+    }
+  }
+
+  /** In words; undefined where nothing can be found out. */
+  #versionsOf(node: NodeId): string | undefined {
+    if (node.kind !== nodeKinds.entry) return undefined;
+    try {
+      const state = this.#options.catalog.entryById(entryRow(node));
+      if (state === undefined) return undefined;
+      const { from, to } = state;
+      if (to === Infinity) return `version ${from} and later`;
+      return to === from + 1 ? `version ${from}` : `versions ${from}-${to - 1}`;
+    } catch {
+      return undefined;
     }
   }
 
@@ -121,9 +136,9 @@ export class ContentReplies {
   }
 }
 
-/** What the log says of a read that ended in an error. */
-export function readFailure(path: Buffer | undefined, error: unknown): string {
-  return `${path === undefined ? 'a file' : printable(path)} cannot be read: ${contentsReason(error)}`;
+/** What the log says of a read that ended in an error; where stored data is damaged, also whom that hurts and what to do now. */
+export function readFailure(path: Buffer | undefined, error: unknown, versions?: string): string {
+  return `${path === undefined ? 'a file' : printable(path)} cannot be read: ${contentsReason(error, versions)}`;
 }
 
 /** The content of a deletion's marker. */
