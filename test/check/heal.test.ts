@@ -172,6 +172,7 @@ async function healAndProve(t: Test, home: Home, found: Outcome): Promise<void> 
     const { status, stdout, stderr } = await home.rr(...args);
     t.equal(status, 0, `${args.join(' ')}: ${stderr}${stdout}`);
   }
+  t.notOk(fs.existsSync(path.join(stateOf(home), 'damaged')), 'what is healed is forgotten');
   await home.ok('download', 'latest', 'back', '--overwrite');
   await home.run('diff', '-r', '--no-dereference', home.at('src'), home.at('back'));
 }

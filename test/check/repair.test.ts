@@ -10,6 +10,8 @@ import { recallGone } from '../../lib/repository/damage.js';
 import { DirectoryStore } from '../../lib/store/directory/index.js';
 import { FaultStore } from '../../lib/store/faults.js';
 import { Machine } from '../repository/fixture.js';
+import { checkpointKey } from '../../lib/manifest/names.js';
+import { checkpoint, keysOf } from './check-sample.js';
 
 /** A machine whose repository is a directory. */
 class Disk {
@@ -227,3 +229,35 @@ void t.test('what an interrupted run has left heals too', async (t) => {
   t.match(await check(repository), { verdict: 'fine', findings: [], mended: [{ code: 'pack.missing' }] });
   t.strictSame(await machine.restored(await disk.open('fresh'), 1), tree);
 });
+
+void t.test(
+  'a damaged checkpoint is written anew beside the old one, which nobody reads any more',
+  async (t) => {
+    const machine = new Machine(t);
+    const { store } = machine;
+    const repository = await machine.open();
+    // Long enough for rows in a part of their own.
+    for (let index = 0; index < 200; index++)
+      fs.symlinkSync(`${index}`.repeat(1300), machine.at('source', `link ${index}`));
+    await backup(repository, machine.source);
+    const stream = repository.streamId('source');
+    await checkpoint(repository, stream, 1);
+    const { parts } = await repository.chain.checkpoint(stream, 1);
+    const [part] = parts;
+    t.ok(part, 'it has parts');
+    const { key } = (await keysOf(store)).find(({ key }) => key.endsWith(part!.hash))!;
+    const bytes = Buffer.from(await store.get(key));
+    bytes[bytes.length - 1]! ^= 1;
+    store.tamper(key, bytes);
+    const readData = { percent: 100 };
+    t.match(await check(repository, { readData }), {
+      verdict: 'damaged',
+      findings: [{ code: 'checkpoint.damaged' }],
+      remedies: ['repair'],
+    });
+    t.match(await repair(repository), { checkpoints: 1, damagedPacks: [], fileCount: 0 });
+    const roots = (await keysOf(store)).filter(({ key }) => key === checkpointKey(stream, 1));
+    t.equal(roots.length, 2);
+    t.match(await check(repository, { readData }), { verdict: 'fine', findings: [] });
+  },
+);
