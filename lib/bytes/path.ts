@@ -48,7 +48,7 @@ export function parentAndName(path: Uint8Array): { parent: Buffer; name: Buffer 
 
 /** Every directory above a path, from the nearest to the root (''). The root has none. */
 export function* ancestorPaths(path: Uint8Array): Generator<Buffer> {
-  for (let at = path; at.length > 0; ) {
+  for (let at = path; at.length > 0;) {
     const { parent } = parentAndName(at);
     yield parent;
     at = parent;
