@@ -277,52 +277,6 @@ void t.test('only what lies below a path', async (test) => {
   ]);
 });
 
-void t.test(
-  'history is as closed as the source has ever been, under the owners that are shown',
-  async (test) => {
-    const root = (mode: number, uid: number): TestTree => ({
-      '': { type: 'directory', mode, uid, gid: uid },
-      a: { content: 'one', mode, uid, gid: uid },
-      link: { type: 'symlink', target: 'a', uid: uid + 1, mode: 0o777 },
-    });
-    const repository = await repositoryOf(test, [root(0o750, 5), root(0o755, 5), root(0o755, 6)]);
-    const shown = (path: string, owner: { uid?: number; gid?: number } = {}): unknown => {
-      const { uid, gid, mode } = walk(
-        new Tree(repository.catalog, { ...options, ...owner }),
-        path,
-      )!.attributes;
-      return [uid, gid, mode.toString(8)];
-    };
-    test.strictSame(shown('docs/history'), [5, 5, '40750']);
-    test.strictSame(shown('docs/history/a'), [5, 5, '40750'], 'of a file: whoever may read it');
-    test.strictSame(shown('docs/history/link'), [7, 0, '40755'], 'a symlink is open to all');
-    test.strictSame(shown('docs/history', { uid: 77, gid: 88 }), [77, 88, '40750']);
-    test.strictSame(shown('docs/history/link', { uid: 77, gid: 88 }), [77, 88, '40755']);
-    test.strictSame(shown(`docs/${day3}`), [6, 6, '40755'], 'a version is as it was');
-  },
-);
-
-void t.test('the root of a version below a path: as closed as what is above, ACLs included', async (test) => {
-  const acl = '\x02\0\0\0';
-  const xattrs = { 'system.posix_acl_access': acl, 'user.a': 'b' };
-  const home = (mode: number): TestTree => ({
-    home: { type: 'directory', mode, uid: 5, gid: 5 },
-    'home/w': { type: 'directory', mode: 0o2775, uid: 6, gid: 6, xattrs },
-    'home/w/in': { type: 'directory', mode: 0o775, uid: 6, gid: 6 },
-  });
-  const repository = await repositoryOf(test, [home(0o700), home(0o755)]);
-  const tree = new Tree(repository.catalog, { ...options, path: Buffer.from('home/w') });
-  const namesOf = (path: string): string[] =>
-    tree.xattrs(walk(tree, path)!.node)!.map(({ name }) => Buffer.from(name).toString());
-  const [closed, open] = [day1, day2].map((day) => walk(tree, `docs/${day}`)!);
-  test.match(closed!.attributes, { mode: 0o42000, uid: 6, gid: 6 }, 'what is no ACL lets nobody in');
-  test.strictSame(tree.getattr(closed!.node), closed!.attributes, 'by its number, too');
-  test.strictSame(namesOf(`docs/${day1}`), ['user.a'], 'its own ACL would let others in');
-  test.match(open!.attributes, { mode: 0o42775, uid: 6, gid: 6 });
-  test.strictSame(namesOf(`docs/${day2}`), ['system.posix_acl_access', 'user.a'], 'as it was');
-  test.match(walk(tree, `docs/${day1}/in`)!.attributes, { mode: 0o40775 }, 'below it nothing changes');
-});
-
 void t.test('no history', async (test) => {
   const repository = await repositoryOf(test, [{ a: 'one' }]);
   const tree = new Tree(repository.catalog, { ...options, hidesHistory: true });
