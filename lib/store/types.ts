@@ -23,7 +23,7 @@ export const largestObject_bytes = 112 * 1024 * 1024;
 export const mostListed = 2_000_000;
 
 /** Stored versions of one object: more than anybody has by chance. */
-export const mostVersions = 100_000;
+export const mostVersions = 20_000;
 
 export interface Call {
   readonly signal?: AbortSignal;

@@ -24,12 +24,12 @@ class Endless extends MemoryStore {
 
   override async *list(): AsyncIterable<StoredObject> {
     for (; this.listed < 1_000_000; this.listed++)
-      yield await Promise.resolve({
+      yield {
         key: this.#keyOf(this.listed),
         versionId: `v${this.listed}`,
         size_bytes: 1,
         modified_ms: this.listed,
-      });
+      };
     throw new Error('more is asked for than anybody needs');
   }
 }
@@ -52,20 +52,16 @@ t.test('versions of one object', async (t) => {
 t.test('what a check keeps', async (t) => {
   const run = {};
   await t.rejects(
-    Inventory.take(new Endless(packKey), run, () => false),
-    { ...tooMany, guidance: /rrbackup versions/ },
-  );
-  await t.rejects(
     Inventory.take(new Endless(() => packKey(1)), run, () => true),
     tooMany,
     'versions of a pack that is known',
   );
   const known = new Endless(packKey);
   await t.rejects(
-    Inventory.take(known, run, (name) => Number.parseInt(name, 16) < 250_000),
-    tooMany,
+    Inventory.take(known, run, (name) => Number.parseInt(name, 16) < 50_000),
+    { ...tooMany, guidance: /rrbackup versions/ },
   );
-  t.ok(known.listed >= 400_000, 'packs that are known are as many as they are');
+  t.ok(known.listed >= 250_000, 'packs that are known are as many as they are');
 });
 
 t.test('descriptors: the oldest are read', async (t) => {

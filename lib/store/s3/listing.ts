@@ -7,7 +7,7 @@ import type { S3Connection } from './connection.js';
 import { ListObjectVersionsCommand, type ListObjectVersionsCommandOutput } from './sdk.js';
 
 /** Names below a prefix: of streams, of which each machine has a few. */
-const mostNames = 100_000;
+const mostNames = 20_000;
 /** Pages that bring no later key: versions of one key, or nothing. */
 const mostPagesWithoutProgress = 200;
 
