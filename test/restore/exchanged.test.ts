@@ -6,9 +6,10 @@ import path from 'node:path';
 import t from 'tap';
 import { setModified } from '../../lib/posix/attributes.js';
 import { makeNode } from '../../lib/posix/nodes.js';
-import { type RestoreOptions, restore } from '../../lib/restore/index.js';
+import { type RestoreOptions, type RestoreResult, restore } from '../../lib/restore/index.js';
+import { Target } from '../../lib/restore/target.js';
 import { isRoot, scratchDirectory } from '../trees.js';
-import { afterCall, exchangeAll, mallory, stateOf } from './attacker.js';
+import { afterCall, exchangeAll, mallory, nth, stateOf } from './attacker.js';
 import { MemoryRepository } from './memory-repository.js';
 
 t.setTimeout(120_000);
@@ -105,7 +106,7 @@ for (const [what, isStanding, options] of ways)
         const { ino: secret } = fs.lstatSync(places.etc);
 
         isReached = await afterCall(
-          n,
+          nth(n),
           () => exchangeAll(target, aside, exchange(places)),
           () =>
             restore({
@@ -133,4 +134,73 @@ for (const [what, isStanding, options] of ways)
 
 function toText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
+}
+
+void t.test('what is exchanged right before it gets its name is told', { skip }, async (t) => {
+  const { target, aside, put } = small(t, (source) => fs.writeFileSync(path.join(source, 'file'), 'content'));
+  const evil = path.join(aside, 'evil');
+  fs.writeFileSync(evil, 'evil');
+  let result: RestoreResult | undefined;
+  const isReached = await afterCall(
+    (call) => call === 'writeSync',
+    () => exchangeAll(target, aside, (at) => fs.linkSync(evil, at)),
+    async () => (result = await put()),
+  );
+  t.ok(isReached);
+  t.match(result, { failed: 1, files: 0 });
+});
+
+void t.test('no hard link to what somebody has put at the first name', { skip }, async (t) => {
+  const { target, aside, put } = small(t, (source) => {
+    fs.writeFileSync(path.join(source, 'a first'), 'content');
+    fs.writeFileSync(path.join(source, 'between'), 'another');
+    fs.linkSync(path.join(source, 'a first'), path.join(source, 'second'));
+  });
+  let result: RestoreResult | undefined;
+  let written = 0;
+  const isReached = await afterCall(
+    (call) => call === 'writeSync' && ++written === 2,
+    () => {
+      fs.renameSync(path.join(target, 'a first'), path.join(aside, 'a first'));
+      fs.writeFileSync(path.join(target, 'a first'), 'evil');
+      fs.chownSync(path.join(target, 'a first'), mallory, mallory);
+    },
+    async () => (result = await put()),
+  );
+  t.ok(isReached);
+  t.match(result, { failed: 0, inexact: 1, files: 3 });
+  t.equal(fs.readFileSync(path.join(target, 'second'), 'utf8'), 'content');
+});
+
+void t.test('a directory that is exchanged while it is closed is not gone on with', { skip }, (t) => {
+  const scratch = scratchDirectory(t);
+  const target = new Target(path.join(scratch, 'target'), { intoForeign: false });
+  t.teardown(() => target.close());
+  const at = path.join(scratch, 'target', 'sub');
+  fs.mkdirSync(at);
+  const directory = target.root.child(Buffer.from('sub'));
+  directory.expect(fs.lstatSync(at, { bigint: true }));
+  t.ok(directory.held());
+  directory.release();
+  fs.renameSync(at, `${at} aside`);
+  fs.mkdirSync(at);
+  t.throws(() => directory.held(), { code: 'restore.exchanged' });
+  t.end();
+});
+
+/** Into a directory of another user. */
+function small(
+  t: Parameters<typeof scratchDirectory>[0],
+  fill: (source: string) => void,
+): { target: string; aside: string; put: () => Promise<RestoreResult> } {
+  const scratch = scratchDirectory(t);
+  const [source, target, aside] = ['source', 'target', 'aside'].map((name) => path.join(scratch, name));
+  for (const directory of [source!, target!, aside!]) fs.mkdirSync(directory);
+  fill(source!);
+  fs.chownSync(target!, mallory, mallory);
+  const repository = new MemoryRepository();
+  repository.add(source!, 1);
+  const put = () =>
+    restore({ repository, stream: 's', sequence: 1, target: target!, intoForeign: true, paths: ['*'] });
+  return { target: target!, aside: aside!, put };
 }

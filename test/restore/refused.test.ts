@@ -176,5 +176,8 @@ void t.test(
       t.equal(fs.readFileSync(path.join(target, 'Directory', 'inside'), 'utf8'), 'in Directory');
       t.equal(fs.readFileSync(path.join(target, 'plain'), 'utf8'), 'this is plain');
     }
+    const fresh = path.join(mounted, 'fresh');
+    t.match(await put({ target: fresh, overwrite: true }), { failed: 5, files: 6 });
+    t.equal(fs.readFileSync(path.join(fresh, 'A'), 'utf8'), 'this is A', 'not overwritten by a');
   },
 );

@@ -70,7 +70,7 @@ t.test('everything comes back exactly, and a second time nothing is left to do',
   repository.reads = 0;
   const again = await into(repository, target);
   t.strictSame(describeTree(target), describeTree(root));
-  t.match(again.result, { conflicts: 0, failed: 0, bytes: 0 });
+  t.match(again.result, { conflicts: 0, failed: 0, bytes: 0, alreadyRight: again.result.files });
   t.equal(repository.reads, 0, 'what is right is not fetched');
 });
 
