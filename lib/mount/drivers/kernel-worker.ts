@@ -79,6 +79,7 @@ async function serve(device: number): Promise<void> {
     if (outcome.kind === 'reply') {
       writeReply(device, [outcome.bytes]);
       if (outcome.bytes.length === replyHeader_bytes) listed(reads, request);
+      session.lookAhead();
     }
     if (outcome.kind === 'read') {
       if (reads?.isPrepared === false) await reads.prepare();
@@ -93,12 +94,11 @@ function forward(request: Buffer, node: NodeId): void {
   send({ kind: 'request', bytes: Uint8Array.from(request), slot });
 }
 
-/** An empty page ends a listing: now the kernel knows every file in the directory, where it was told of them. */
+/** An empty page ends a listing: now the kernel knows every file in the directory. */
 function listed(reads: Reads | undefined, request: Buffer): void {
   const header = decodeHeader(request);
   const node = header?.node;
   if (header?.opcode !== opcodes.READDIRPLUS || node?.kind !== nodeKinds.directory) return;
-  if (!session.knowsFilesOf(node)) return;
   if ((decodeRead(header.body)?.offset ?? 0) > 0) {
     reads?.hint({ kind: 'listed', row: node.lower, sequence: node.upper });
   }

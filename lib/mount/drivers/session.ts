@@ -1,8 +1,8 @@
 // Answers requests of the kernel out of the tree. Runs in the worker threads and, for history and for reads, in the main
 // thread. Whatever the request holds and whatever the tree throws, the answer is an errno at worst. Touches no descriptor.
 
-import type { Tree, ListedEntry } from '../tree/index.js';
-import { isDirectory, typeBits } from '../tree/attributes.js';
+import type { Tree } from '../tree/index.js';
+import { isDirectory } from '../tree/attributes.js';
 import type { NodeId } from '../tree/node.js';
 import { errno, opcodes, seek, writingOpcodes } from '../protocol/constants.js';
 import { negotiate, ourVersion } from '../protocol/init.js';
@@ -19,8 +19,9 @@ import {
   decodeXattrSize,
   type RequestHeader,
 } from '../protocol/request.js';
-import { ReplyWriter, type Lifetimes } from '../protocol/reply.js';
-import { Listings } from './listings.js';
+import { ReplyWriter } from '../protocol/reply.js';
+import { DirectoryPages } from './directory-pages.js';
+import { forever_s, growing_s, lifetimesIn } from './lifetimes.js';
 
 export type Outcome =
   /** Write these bytes before the next request is given to the session. */
@@ -44,45 +45,16 @@ export interface SessionOptions {
 }
 
 const none: Outcome = { kind: 'none' };
-/** Nothing inside a version ever changes. */
-const forever_s = 24 * 60 * 60;
-/** Directories that grow, and `current`. */
-const growing_s = 1;
-/** '.' and '..' come before the tree's own positions. */
-const dots = 2;
-/** The kernel knows the parent's inode number itself and takes nothing from these two but their names. */
-const dotEntries = ['.', '..'].map((name, index) => ({
-  nameBytes: Buffer.from(name),
-  nameStart: 0,
-  nameEnd: name.length,
-  type: typeBits.directory,
-  next: index + 1,
-}));
-/** What an entry of the shortest name takes in a reply. */
-const leastEntry_bytes = 32;
-const leastEntryPlus_bytes = 160;
-
-/** By what the parent is, then by what the node is. */
-const lifetimes = {
-  inVersion: {
-    immutable: { entry_s: forever_s, attributes_s: forever_s },
-    growing: { entry_s: forever_s, attributes_s: growing_s },
-  },
-  inGrowing: {
-    immutable: { entry_s: growing_s, attributes_s: forever_s },
-    growing: { entry_s: growing_s, attributes_s: growing_s },
-  },
-} as const;
-
 export class Session {
   readonly #options: SessionOptions;
   readonly #tree: Tree;
   readonly #replies = new ReplyWriter();
-  readonly #listings = new Listings();
+  readonly #pages: DirectoryPages;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#tree = options.tree;
+    this.#pages = new DirectoryPages(options.tree);
   }
 
   /** True for what the main thread answers: content, and everything that needs the table of history paths. */
@@ -96,11 +68,6 @@ export class Session {
     return header.node !== undefined && this.#tree.isHistory(header.node);
   }
 
-  /** Whether the kernel knows the files of a directory whose listing has come to its end. */
-  knowsFilesOf(directory: NodeId): boolean {
-    return this.#listings.isKnown(directory);
-  }
-
   answer(bytes: Buffer): Outcome {
     const header = decodeHeader(bytes);
     if (header === undefined) return none;
@@ -111,6 +78,11 @@ export class Session {
       this.#options.onWarning(`a request of the kernel (${header.opcode}) ended in an error: ${why}`);
       return this.#error(header, errno.EIO);
     }
+  }
+
+  /** Does what is likely to be asked for next; to be called once the last reply is written. */
+  lookAhead(): void {
+    this.#pages.makeNext();
   }
 
   #answer(header: RequestHeader): Outcome {
@@ -191,10 +163,9 @@ export class Session {
     const name = decodeName(header.body);
     if (name === undefined) return this.#error(header, errno.EINVAL);
     if (name.length > 255) return this.#error(header, errno.ENAMETOOLONG);
-    this.#listings.askedFor(parent);
     const found = this.#tree.lookup(parent, name);
     if (found !== undefined) {
-      return reply(this.#replies.entry(header.unique, found, this.#lifetimes(parent, found.node)));
+      return reply(this.#replies.entry(header.unique, found, lifetimesIn(this.#tree, parent, found.node)));
     }
     if (!this.#tree.isImmutable(parent)) return this.#error(header, errno.ENOENT);
     // What is missing in a version is missing for ever, but the version itself may have been removed.
@@ -206,42 +177,9 @@ export class Session {
     const read = decodeRead(header.body);
     if (read === undefined) return this.#error(header, errno.EINVAL);
     const isPlus = header.opcode === opcodes.READDIRPLUS;
-    const { offset, size_bytes } = read;
-    const isImmutable = this.#tree.isImmutable(node);
-    const hasAttributes = isPlus && (!isImmutable || this.#listings.page(node, offset));
-    this.#replies.beginDirectory();
-    let count = 0;
-    let hasRoom = true;
-    const add = (entry: ListedEntry, next: number): boolean => {
-      hasRoom = isPlus
-        ? this.#replies.addEntryPlus(
-            entry,
-            next,
-            hasAttributes ? this.#lifetimes(node, entry.node) : undefined,
-            size_bytes,
-          )
-        : this.#replies.addEntry(entry, next, size_bytes);
-      if (hasRoom) count++;
-      return !hasRoom;
-    };
-    const expected = Math.ceil(size_bytes / (isPlus ? leastEntryPlus_bytes : leastEntry_bytes));
-    const isFull =
-      offset < dots && dotEntries.some((entry) => entry.next > offset && add({ ...entry, node }, entry.next));
-    const isDirectory = this.#tree.visit(
-      node,
-      Math.max(0, offset - dots),
-      expected,
-      (entry) => isFull || add(entry, entry.next + dots),
-    );
-    if (!isDirectory) return this.#error(header, this.#missing(node, errno.ENOTDIR));
-    if (!hasRoom && count === 0) return this.#error(header, errno.EINVAL);
-    if (isPlus && isImmutable) this.#listings.listed(node, count);
-    return reply(this.#replies.finishDirectory(header.unique));
-  }
-
-  #lifetimes(parent: NodeId, node: NodeId): Lifetimes {
-    const ofParent = this.#tree.isImmutable(parent) ? lifetimes.inVersion : lifetimes.inGrowing;
-    return this.#tree.isImmutable(node) ? ofParent.immutable : ofParent.growing;
+    const page = this.#pages.answer(header.unique, { node, ...read, isPlus });
+    if (page === 'no directory') return this.#error(header, this.#missing(node, errno.ENOTDIR));
+    return page === 'no room' ? this.#error(header, errno.EINVAL) : reply(page);
   }
 
   #xattr(header: RequestHeader, node: NodeId): Outcome {

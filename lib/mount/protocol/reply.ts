@@ -135,17 +135,11 @@ export class ReplyWriter {
     return this.#add(entry, next, 0, room_bytes) !== undefined;
   }
 
-  /** Adds an entry to a READDIRPLUS reply; without attributes or lifetimes it leaves the kernel to look the name up. */
-  addEntryPlus(
-    entry: ListedEntry,
-    next: number,
-    lifetimes: Lifetimes | undefined,
-    room_bytes: number,
-  ): boolean {
+  /** Adds an entry to a READDIRPLUS reply; without attributes it leaves the kernel to look the name up. */
+  addEntryPlus(entry: ListedEntry, next: number, lifetimes: Lifetimes, room_bytes: number): boolean {
     const at = this.#add(entry, next, entryOut.bytes, room_bytes);
     if (at === undefined) return false;
-    if (entry.attributes === undefined || lifetimes === undefined)
-      this.#words.fill(0, at >>> 2, (at + entryOut.bytes) >>> 2);
+    if (entry.attributes === undefined) this.#words.fill(0, at >>> 2, (at + entryOut.bytes) >>> 2);
     else this.#entryOut(at, entry.node, entry.attributes, lifetimes);
     return true;
   }
