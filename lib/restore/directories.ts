@@ -163,7 +163,8 @@ export class Directories {
     const holdsOnlyOurs = this.#holdsOnlyOurs(row, names);
     // Somebody may have moved a directory of root's there, to be given whatever else it holds.
     const isSafe = isTrusted && (holdsOnlyOurs || parent?.isPrivate === true || !givesAway(stats, entry));
-    if (!isParent && !isSafe) onKept(path);
+    // The target itself was named by somebody who knows whose it is.
+    if (parent !== undefined && !isParent && !isSafe) onKept(path);
     return {
       isBare: names.every((name) => this.#isJournal(directory, name)),
       folds: foldsNames(directory.held(), names),

@@ -54,10 +54,9 @@ export class Outcome {
   /** A directory that is complete but for its attributes. */
   kept(path: Uint8Array): void {
     this.result.inexact++;
-    const name = printable(path) || 'the target';
     this.warnings.add(
       'kept',
-      `${name} keeps its owner, mode and time: it belongs to another user, or holds what is not of this version`,
+      `${printable(path)} keeps its owner, mode and time: it belongs to another user, or holds what is not of this version`,
     );
   }
 
