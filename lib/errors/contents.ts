@@ -11,15 +11,11 @@ function isOfContents(error: unknown): error is RrbackupError {
   return (error.kind === 'damaged' || error.kind === 'tampered') && !error.code.startsWith('catalog.');
 }
 
-/**
- * Why a file cannot be read, to follow its name; where its contents are damaged, those of which versions ('version 3') and what to
- * do.
- */
+/** Why a file cannot be read; where its contents are damaged, also in which versions ('version 3'), and what to do. */
 export function contentsReason(error: unknown, versions?: string): string {
   const message = error instanceof Error ? error.message : String(error);
   if (!isOfContents(error)) return message;
-  const what = versions === undefined ? '' : `its contents in ${versions} cannot be read: `;
-  return `${what}${message}; to heal it: ${command}`;
+  return `${message}${versions === undefined ? '' : ` (in ${versions})`}; to heal it: ${command}`;
 }
 
 /** The same as an error about `what`, a file of a version; any other as it is. */

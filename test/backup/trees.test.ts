@@ -248,6 +248,8 @@ void t.test('any tree, changed any way, again and again', async (t) => {
   t.ok(newest > 1);
 });
 
+const nobody = 65_534;
+
 void t.test('directories that may not be read stay as they were', { skip: !isRoot }, async (t) => {
   const machine = new Machine(t);
   for (let index = 0; index < 50; index++) machine.write(`closed/${index % 5}/${index}`, `${index}`);
@@ -257,13 +259,13 @@ void t.test('directories that may not be read stay as they were', { skip: !isRoo
   const before = entriesOf(repository, 'source', 1).changes.filter(({ path }) =>
     String(path).startsWith('closed/'),
   );
-  for (const directory of [machine.directory, machine.source.path]) fs.chmodSync(directory, 0o777);
-  for (const name of ['state', 'cache']) chmodAll(machine.at(name));
+  for (const directory of [machine.directory, machine.source.path]) fs.chownSync(directory, nobody, nobody);
+  for (const name of ['state', 'cache']) giveAway(machine.at(name));
   fs.chmodSync(machine.at('source', 'closed'), 0o700);
   machine.write('open/new', 'x');
   // All threads of the process change their user with this one.
-  process.setegid?.(65_534);
-  process.seteuid?.(65_534);
+  process.setegid?.(nobody);
+  process.seteuid?.(nobody);
   let result;
   try {
     result = await backup(repository, machine.source);
@@ -279,8 +281,8 @@ void t.test('directories that may not be read stay as they were', { skip: !isRoo
   t.strictSame(after, before);
 });
 
-function chmodAll(root: string): void {
-  fs.chmodSync(root, 0o777);
+function giveAway(root: string): void {
+  fs.chownSync(root, nobody, nobody);
   for (const entry of fs.readdirSync(root, { recursive: true, withFileTypes: true }))
-    fs.chmodSync(path.join(entry.parentPath, entry.name), 0o777);
+    fs.chownSync(path.join(entry.parentPath, entry.name), nobody, nobody);
 }

@@ -24,7 +24,9 @@ async function killed(home: Home, signal: NodeJS.Signals, afterPacks: number): P
   const child = home.start('backup');
   const ended = outcome(child);
   const watch = setInterval(() => {
-    if (packs(home).length >= afterPacks) child.kill(signal);
+    if (packs(home).length < afterPacks) return;
+    clearInterval(watch);
+    child.kill(signal);
   }, 2);
   const { status } = await ended;
   clearInterval(watch);

@@ -125,7 +125,7 @@ void t.test('a damaged pack: an error for the files in the damaged block alone',
   t.ok(hurt.includes(name!) && damage[0]!.startsWith(pack!), 'the log names the path and the pack');
   t.match(
     log,
-    /: its contents in version 1 and later cannot be read: .*; to heal it: rrbackup repair --read-data\n/,
+    / \(in version 1 and later\); to heal it: rrbackup repair --read-data\n/,
     'whom it hurts, and the way out',
   );
   for (const block of damage) flip(home, block);

@@ -72,7 +72,7 @@ void t.test(
       });
       await replies.handle(Buffer.alloc(0));
       test.strictSame(warnings, [
-        `letters/a.txt cannot be read: its contents in ${versions} cannot be read: pack x is damaged; to heal it: rrbackup repair --read-data`,
+        `letters/a.txt cannot be read: pack x is damaged (in ${versions}); to heal it: rrbackup repair --read-data`,
       ]);
     }
   },
