@@ -163,12 +163,13 @@ async function runOnce(
     tracker.add(scouted.figures, undefined);
     await orphans.find(stream, previous, table, options);
     await pipeline.drain(scouted.findings);
-    const result = (committed?: VersionHeader) =>
+    const result = (committed?: VersionHeader, commit_bytes = 0) =>
       summarize({
         source: source.name,
         tracker,
         pipeline,
         committed,
+        commit_bytes,
         newest: committed?.sequence ?? previous,
         elapsed_ms: clock.monotonic_ms() - startedAt_ms,
       });
@@ -206,7 +207,7 @@ async function runOnce(
     const published = await publish(repository, writer, header, options);
     state.journalClear(stream);
     await afterCommit(repository, header, published, { ...options, feed });
-    return result(header);
+    return result(header, published?.stored_bytes);
   } finally {
     await pipeline.close();
   }
@@ -218,7 +219,7 @@ async function publish(
   writer: CommitWriter,
   header: VersionHeader,
   options: BackupOptions,
-): Promise<PublishedCommit | undefined> {
+): Promise<Awaited<ReturnType<CommitWriter['publish']>> | undefined> {
   try {
     return await writer.publish(header, options.signal === undefined ? {} : { signal: options.signal });
   } catch (error) {

@@ -37,6 +37,8 @@ export function summarize(of: {
   readonly tracker: Tracker;
   readonly pipeline: Pipeline;
   readonly committed: VersionHeader | undefined;
+  /** Of the log entry. */
+  readonly commit_bytes: number;
   readonly newest: number;
   readonly elapsed_ms: number;
 }): BackupResult {
@@ -51,7 +53,7 @@ export function summarize(of: {
     ...(committed === undefined ? { added: 0, changed: 0, metadata: 0, removed: 0 } : figures.counts),
     tree: { files, directories, others, bytes },
     newBytes: pipeline.newBytes,
-    uploadedBytes: pipeline.uploaded_bytes,
+    uploadedBytes: pipeline.uploaded_bytes + of.commit_bytes,
     unreadable: unreadable.first,
     unreadableCount: unreadable.count,
     unstable: unstable.first,

@@ -78,12 +78,12 @@ export class CommitWriter {
 
   /**
    * Makes the version exist. Throws 'manifest.lost_race' (kind busy) where the number is taken: the caller reads what was
-   * committed and begins again with the next number.
+   * committed and begins again with the next number. `size_bytes`: of the root; `stored_bytes`: with its parts.
    */
   async publish(
     header: VersionHeader,
     call: Call = {},
-  ): Promise<{ hash: string; versionId: string; size_bytes: number }> {
+  ): Promise<{ hash: string; versionId: string; size_bytes: number; stored_bytes: number }> {
     const { stream, store } = this.#options;
     if (header.stream !== stream) throw new RangeError(`a header of stream ${header.stream} for ${stream}`);
     const contents = await this.#contents.finish();
@@ -100,7 +100,12 @@ export class CommitWriter {
     if (!isFresh && (await versionsOf(store, key, call)).length > 0) throw lostRace(header.sequence);
     const versionId = await this.#create(key, root, header.sequence, call);
     if (!store.conditionalCreate) await this.#withdrawIfLost(header, { ...root, versionId }, call);
-    return { hash: root.hash, versionId, size_bytes: root.bytes.length };
+    const size_bytes = root.bytes.length;
+    const stored_bytes = [...contents.packParts, ...contents.rowParts].reduce(
+      (sum, part) => sum + part.size_bytes,
+      size_bytes,
+    );
+    return { hash: root.hash, versionId, size_bytes, stored_bytes };
   }
 
   async #create(key: string, root: SealedObject, sequence: number, call: Call): Promise<string> {
