@@ -133,7 +133,8 @@ function refuseForeign(path: string): void {
   for (const each of [dirname(path), path, lockPath(path), sealPath(path)]) {
     const found = distrustedOnWay(each);
     if (found === undefined) {
-      const isInTheWay = each !== dirname(path) && lstatSync(each, { throwIfNoEntry: false })?.isFile() === false;
+      const isInTheWay =
+        each !== dirname(path) && lstatSync(each, { throwIfNoEntry: false })?.isFile() === false;
       if (isInTheWay) throw notAFile(each);
       continue;
     }

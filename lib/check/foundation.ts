@@ -111,7 +111,8 @@ async function restoreFoundation(
       const how = earlier === undefined ? 'made anew' : 'put back as it was';
       options.note(`${descriptorKey}, which begins the repository, was lost: it is ${how}`);
     }
-    if (options.key !== undefined) await letPasswordOpen(store, configuration, { slots, unread }, key, options);
+    if (options.key !== undefined)
+      await letPasswordOpen(store, configuration, { slots, unread }, key, options);
   } finally {
     if (options.key === undefined) wipe(key.secret);
   }

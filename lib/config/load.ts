@@ -100,7 +100,9 @@ class Sections {
           file,
           'config.unknown_section',
           `, line ${section.line}: unknown section${shown}`,
-          shown === '' ? `the sections are ${knownSections.map((known) => `[${known}]`).join(', ')}` : `the nearest right one is [${likely}]`,
+          shown === ''
+            ? `the sections are ${knownSections.map((known) => `[${known}]`).join(', ')}`
+            : `the nearest right one is [${likely}]`,
         );
       }
     }
@@ -269,9 +271,7 @@ async function secretWarnings(
       warnings.push(`others can read the password file ${password.path}: chmod 600 ${password.path}`);
     const changed = status?.isFile() === true ? distrustedOnWay(password.path) : undefined;
     if (changed !== undefined)
-      warnings.push(
-        `others can change the password file ${password.path}: ${distrustInWords(changed)}`,
-      );
+      warnings.push(`others can change the password file ${password.path}: ${distrustInWords(changed)}`);
   }
   return warnings;
 }

@@ -167,8 +167,7 @@ export async function findConfiguration(
   signal?: AbortSignal,
 ): Promise<ConfigurationText | undefined> {
   for (const candidate of candidates(file, surroundings)) {
-    const found =
-      candidate.place === 'named' ? await readNamed(candidate.path, signal) : search(candidate);
+    const found = candidate.place === 'named' ? await readNamed(candidate.path, signal) : search(candidate);
     if (found !== undefined) return found;
   }
   return undefined;

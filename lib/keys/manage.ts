@@ -131,7 +131,10 @@ function parseOwn(key: string, bytes: Uint8Array, repositoryId: string): KeySlot
   }
 }
 
-async function listSlots(store: ObjectStore, call: Call): Promise<{ objects: StoredObject[]; unread: number }> {
+async function listSlots(
+  store: ObjectStore,
+  call: Call,
+): Promise<{ objects: StoredObject[]; unread: number }> {
   let objects: StoredObject[] = [];
   let count = 0;
   for await (const object of store.list(prefix, call)) {

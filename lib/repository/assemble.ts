@@ -58,7 +58,10 @@ export async function assemble(parts: Parts): Promise<Repository> {
     host: configuration.host,
     clock: options.clock ?? systemClock,
     ...(options.onWarning && { onWarning: (message) => options.onWarning?.(message) }),
-    localBlocks: scratch === undefined ? await localBlocksOf(configuration, repositoryId, options.onWarning) : { kind: 'none' },
+    localBlocks:
+      scratch === undefined
+        ? await localBlocksOf(configuration, repositoryId, options.onWarning)
+        : { kind: 'none' },
     ownPaths: [
       ...(configuration.store?.kind === 'directory' ? [configuration.store.path] : []),
       ...[catalogPath, pastPath(catalogPath)].flatMap((file) =>

@@ -157,7 +157,9 @@ t.test('a catalog that others could have written, or that leads elsewhere, is no
   t.equal(state, 'opened');
   await catalog.close();
   fs.chmodSync(base, 0o777);
-  await t.rejects(openCatalog({ path: path.join(base, 'new/catalog'), repositoryId }), { code: 'catalog.foreign' });
+  await t.rejects(openCatalog({ path: path.join(base, 'new/catalog'), repositoryId }), {
+    code: 'catalog.foreign',
+  });
   t.notOk(fs.existsSync(path.join(base, 'new')), 'nothing is made there');
 });
 

@@ -121,7 +121,10 @@ t.test('a log is written to a file of this user only, through no symlink', async
       password: undefined,
       signal: new AbortController().signal,
     });
-  await t.rejects(begin('log'), { code: 'background.log', message: /the log .* cannot be written: too many symbolic/ });
+  await t.rejects(begin('log'), {
+    code: 'background.log',
+    message: /the log .* cannot be written: too many symbolic/,
+  });
   t.equal(readFileSync(join(cwd, 'precious'), 'utf8'), 'precious');
   chmodSync(join(cwd, 'shared'), 0o777);
   await t.rejects(begin('shared/log'), { code: 'background.log', message: /others can write to / });

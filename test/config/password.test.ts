@@ -64,7 +64,9 @@ tap.test('of a command that fails its program is told, and no token', async (t) 
     ["X='hunter2 hunter2' true", ''],
     ['"hunter2"true 2>/dev/null; true', ''],
   ] as const) {
-    const error = await passwordSource({ kind: 'command', command }, world)().catch((reason: Error) => reason);
+    const error = await passwordSource({ kind: 'command', command }, world)().catch(
+      (reason: Error) => reason,
+    );
     t.equal((error as Error).message, `the password command${told} printed nothing`);
     const { guidance, cause, stack } = error as Error & { guidance: string };
     t.notMatch(`${guidance} ${stack} ${String(cause)}`, /hunter/i);

@@ -50,7 +50,8 @@ async function writer(test: { teardown(end: () => unknown): unknown }, fifo: str
 
 void t.test('a file that was named: files, links and what comes through a pipe', async (t) => {
   const at = world(t);
-  for (const name of ['file', 'link']) t.equal(String((await readNamedFile(at(name), options)).bytes), 'text\nmore');
+  for (const name of ['file', 'link'])
+    t.equal(String((await readNamedFile(at(name), options)).bytes), 'text\nmore');
   t.equal((await readNamedFile('/proc/self/status', options)).bytes.subarray(0, 5).toString(), 'Name:');
   const reading = readNamedFile(at('fifo'), options);
   const { opened, end } = await writer(t, at('fifo'), 'through the pipe');
@@ -65,7 +66,10 @@ void t.test('a first line is enough, whoever holds the pipe', async (t) => {
   await writer(t, at('fifo'), 'first\n');
   t.equal(String((await reading).bytes), 'first\n');
   fs.appendFileSync(at('large'), 'x\n');
-  t.equal(await why(() => readNamedFile(at('large'), { ...options, firstLine: true })), 'it is larger than 9.765625 KiB');
+  t.equal(
+    await why(() => readNamedFile(at('large'), { ...options, firstLine: true })),
+    'it is larger than 9.765625 KiB',
+  );
 });
 
 void t.test('a signal ends the wait for a pipe, with and without a writer', async (t) => {

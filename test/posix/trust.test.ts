@@ -19,7 +19,14 @@ function world(test: Parameters<typeof scratchDirectory>[0]): (...names: string[
 
 void t.test('what only this user can write to is trusted, and what is not there', (t) => {
   const at = world(t);
-  for (const name of ['above', 'above/here', 'above/here/file', 'above/none', 'above/here/file/none', 'none/none'])
+  for (const name of [
+    'above',
+    'above/here',
+    'above/here/file',
+    'above/none',
+    'above/here/file/none',
+    'none/none',
+  ])
     t.equal(distrustedOnWay(at(name)), undefined, name);
   t.end();
 });

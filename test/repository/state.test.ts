@@ -76,9 +76,20 @@ void t.test('no fifo is waited for, no symlink followed', (t) => {
   const state = new LocationState(scratchDirectory(t), 'a place');
   state.makeDirectory();
   const file = (name: string): string => path.join(state.directory, name);
-  for (const name of ['repository.json', 'stream.journal', 'stream.checkpoint', 'opening.json', 'gone.json', 'check.journal'])
+  for (const name of [
+    'repository.json',
+    'stream.journal',
+    'stream.checkpoint',
+    'opening.json',
+    'gone.json',
+    'check.journal',
+  ])
     makeNode(Buffer.from(file(name)), 'fifo');
-  for (const read of [() => state.recall(), () => state.journal('stream'), () => state.newestCheckpoint('stream')])
+  for (const read of [
+    () => state.recall(),
+    () => state.journal('stream'),
+    () => state.newestCheckpoint('stream'),
+  ])
     t.throws(read, { code: 'state.denied', message: /it is not a regular file$/ });
   t.equal(recallOpening(state.directory), undefined);
   t.equal(recallGone(state.directory).size, 0);
