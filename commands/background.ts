@@ -125,10 +125,12 @@ export class BackgroundChild {
 
   /** Lets it begin; resolves with its process id once it is ready, rejects with its own error. */
   async begin({ logFile, password, signal, onProgress }: BeginOptions): Promise<number> {
-    const directory = dirname(logFile);
-    const distrusted = makeTrustedDirectories(directory);
-    if (distrusted !== undefined)
-      throw logUnusable(logFile, distrustInWords(distrusted), foreignGuidance('XDG_STATE_HOME', distrusted));
+    try {
+      makeDirectoryOf(logFile);
+    } catch (error) {
+      this.kill();
+      throw error;
+    }
     const stop = (): void => void this.#process.kill('SIGTERM');
     signal.addEventListener('abort', stop);
     try {
@@ -183,6 +185,13 @@ export interface BeginOptions {
 /** Resolves with the process id once the child is ready; rejects with the child's own error. */
 export function startInBackground(options: ChildOptions & BeginOptions): Promise<number> {
   return new BackgroundChild(options).begin(options);
+}
+
+function makeDirectoryOf(logFile: string): void {
+  const distrusted = makeTrustedDirectories(dirname(logFile));
+  if (distrusted === undefined) return;
+  const guidance = foreignGuidance('XDG_STATE_HOME', distrusted);
+  throw logUnusable(logFile, distrustInWords(distrusted), guidance);
 }
 
 function logUnusable(logFile: string, why: string, guidance?: string): RrbackupError {

@@ -143,7 +143,8 @@ function refuseForeign(path: string): void {
       kind: 'usage',
       message: `the local catalog ${path} is not used: ${distrustInWords(found)}`,
       guidance:
-        'set local_manifest_file to a file in a directory that only you can write to, or remove it from the configuration',
+        'set local_manifest_file to a file in a directory that only you can write to, or remove it from the configuration; ' +
+        'without it HOME (sudo -H) or XDG_CACHE_HOME says where the catalog lies',
     });
   }
 }

@@ -68,8 +68,9 @@ void t.test('what a version is said to have stored is what the store has more', 
   for (const step of steps) {
     step();
     const before_bytes = await stored();
-    await backup(repository, machine.source, { allowEmpty: true });
+    const { uploadedBytes } = await backup(repository, machine.source, { allowEmpty: true });
     added.push((await stored()) - before_bytes);
+    t.equal(uploadedBytes, added.at(-1), 'as people are told');
   }
   const told = (): number[] => repository.catalog.versions(stream).map(({ stored_bytes }) => stored_bytes);
   t.strictSame(told(), added, 'as the backup took it in');

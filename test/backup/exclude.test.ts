@@ -56,6 +56,11 @@ t.test('rules from files; a file that is not there is named', (t) => {
   t.ok(excludes.excludes(Buffer.from('x.o'), false));
   t.notOk(excludes.excludes(Buffer.from('main.o'), false));
   t.ok(excludes.excludes(Buffer.from('cache'), true));
+  for (const endless of [directory, '/dev/zero'])
+    t.throws(() => excludeRules({ exclude: [], excludeFiles: [endless] }), {
+      code: 'backup.exclude_file_unreadable',
+      message: /cannot be read: it is not a regular file$/,
+    });
   t.throws(() => excludeRules({ exclude: [], excludeFiles: [path.join(directory, 'none')] }), {
     code: 'backup.exclude_file_missing',
     message: /none cannot be read/,

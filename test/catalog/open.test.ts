@@ -10,6 +10,7 @@ import t from 'tap';
 
 import { openDatabase } from '../../lib/catalog/database.js';
 import { openCatalog, removeCatalog } from '../../lib/catalog/index.js';
+import { makeNode } from '../../lib/posix/nodes.js';
 import {
   bytesOf,
   commitOf,
@@ -119,6 +120,47 @@ t.test('a directory at that path is an error, an empty file is none', async (t) 
   const { catalog, state } = await openCatalog({ path: path.join(base, 'empty'), repositoryId });
   t.equal(state, 'created');
   await catalog.close();
+});
+
+t.test('a catalog that others could have written, or that leads elsewhere, is not used', async (t) => {
+  const base = t.testdir({ own: {} });
+  const at = path.join(base, 'own/catalog');
+  const files = ['', '-lock', '-seal'].map((suffix) => `${at}${suffix}`);
+  await makeCatalog(at);
+  const refused = async (code: string, what: string): Promise<void> => {
+    for (const readOnly of [false, true])
+      await t.rejects(openCatalog({ path: at, repositoryId, readOnly }), { code, kind: 'usage' }, what);
+  };
+  for (const each of [path.dirname(at), ...files]) {
+    const { mode } = fs.statSync(each);
+    for (const open of each === path.dirname(at) ? [0o777, 0o1777, 0o770] : [0o666, 0o620]) {
+      fs.chmodSync(each, open);
+      await refused('catalog.foreign', `${each} ${open.toString(8)}`);
+    }
+    fs.chmodSync(each, mode);
+    if (process.getuid?.() !== 0) continue;
+    fs.chownSync(each, 4242, 4242);
+    await refused('catalog.foreign', each);
+    fs.chownSync(each, 0, 0);
+  }
+  for (const each of files) {
+    fs.renameSync(each, path.join(base, 'aside'));
+    makeNode(Buffer.from(each), 'fifo');
+    await refused('catalog.not_a_file', `${each} fifo`);
+    fs.unlinkSync(each);
+    fs.symlinkSync(path.join(base, 'aside'), each);
+    await refused('catalog.not_a_file', `${each} symlink`);
+    fs.unlinkSync(each);
+    fs.renameSync(path.join(base, 'aside'), each);
+  }
+  const { catalog, state } = await openCatalog({ path: at, repositoryId });
+  t.equal(state, 'opened');
+  await catalog.close();
+  fs.chmodSync(base, 0o777);
+  await t.rejects(openCatalog({ path: path.join(base, 'new/catalog'), repositoryId }), {
+    code: 'catalog.foreign',
+  });
+  t.notOk(fs.existsSync(path.join(base, 'new')), 'nothing is made there');
 });
 
 t.test('read-only: nothing is made, nothing is written', async (t) => {

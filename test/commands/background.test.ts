@@ -1,5 +1,5 @@
 import t from 'tap';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackgroundChild, startInBackground } from '../../commands/background.js';
 import { fileURLToPath } from 'node:url';
@@ -99,4 +99,40 @@ t.test('a child that ends without a word, and one that is told to stop', async (
   const waiting = start(t, `setInterval(() => undefined, 1000);`, stop.signal);
   setImmediate(() => stop.abort());
   await t.rejects(waiting.started, { code: 'interrupted' });
+});
+
+t.test('a log is written to a file of this user only, through no symlink', async (t) => {
+  const cwd = t.testdir({
+    'child.mjs': `
+      import { parentProcess } from ${JSON.stringify(background)};
+      await parentProcess().begin();
+      parentProcess().ready();
+    `,
+    precious: 'precious',
+    log: t.fixture('symlink', 'precious'),
+    shared: {},
+  });
+  const begin = (logFile: string) =>
+    startInBackground({
+      command: [process.execPath, join(cwd, 'child.mjs')],
+      cwd,
+      environment: { PATH: process.env['PATH'] },
+      logFile: join(cwd, logFile),
+      password: undefined,
+      signal: new AbortController().signal,
+    });
+  await t.rejects(begin('log'), {
+    code: 'background.log',
+    message: /the log .* cannot be written: too many symbolic/,
+  });
+  t.equal(readFileSync(join(cwd, 'precious'), 'utf8'), 'precious');
+  chmodSync(join(cwd, 'shared'), 0o777);
+  await t.rejects(begin('shared/log'), { code: 'background.log', message: /others can write to / });
+  t.notOk(existsSync(join(cwd, 'shared/log')));
+  if (process.getuid?.() === 0) {
+    writeFileSync(join(cwd, 'foreign'), 'foreign');
+    chownSync(join(cwd, 'foreign'), 4242, 4242);
+    await t.rejects(begin('foreign'), { code: 'background.log', message: /is not a file of this user's/ });
+    t.equal(readFileSync(join(cwd, 'foreign'), 'utf8'), 'foreign');
+  }
 });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { chmodSync, chownSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { loadConfiguration, type LoadOptions } from '../../lib/config/load.js';
@@ -194,17 +194,27 @@ t.test('no file, or not the one that was named', async (t) => {
   );
 });
 
-t.test(
-  'a file that another user left here is not taken',
-  { skip: process.getuid?.() !== 0 && 'needs root' },
-  async (t) => {
-    const directory = t.testdir({ 'configuration.ini': legacy(':') });
-    chownSync(join(directory, 'configuration.ini'), 12345, 12345);
-    const options = { environment: {}, cwd: directory, home: join(directory, 'home') };
-    await t.rejects(loadConfiguration(options), { code: 'config.foreign' });
-    await t.resolves(loadConfiguration({ ...options, file: 'configuration.ini' }), 'unless it is named');
-  },
-);
+t.test('what may be a secret is not repeated', async (t) => {
+  const store = '[directory]\npath = /r\n';
+  for (const [text, message] of [
+    [`[main]\ncrypt_pasword: hunter2\n${store}`, "line 2: unknown key 'crypt_pasword' in [main]"],
+    [`[main]\ncrypt_password hunter2=x\n${store}`, 'line 2: unknown key in [main]'],
+    [`[main]\nsecret_keyhunter=\n${store}`, 'line 2: unknown key in [main]'],
+    [`[main]\ncrypt_password: a\nhunter2hunter2:x\n${store}`, 'line 3: unknown key in [main]'],
+    [`[main]\nhunter hunter=\n${store}`, 'line 2: unknown key in [main]'],
+    [`[main]\ncrypt_password hunter2\n${store}`, 'line 2: neither'],
+    [`[main]\nhunter2x: 1\nhunter2x: 2\n${store}`, 'line 3: the key stands in line 2 already'],
+    [`[main]\n[hunter2hunter2]\n${store}`, 'line 2: unknown section'],
+    [`[main]\nencryption: hunter2\n${store}`, "line 2: 'encryption' is neither"],
+    [`[s3]\nbucket = b\nendpoint = https://key:hunter2@s3.example.org\n`, "line 3: 'endpoint' has something"],
+    [`[s3]\nbucket = b\nendpoint = key:hunter2@s3.example.org\n`, "line 3: 'endpoint' has something"],
+    [`[s3]\nbucket = b\nsecret_key = a\n  hunter2\n`, "line 3: 'secret_key' goes on"],
+  ] as const) {
+    const error = await failure(t, { text });
+    t.ok(error.message.includes(message), `${error.message} ⊇ ${message}`);
+    t.notMatch(`${error.message} ${error.guidance}`, /hunter/);
+  }
+});
 
 t.test('each mistake has its sentence', async (t) => {
   const main = '[main]\nbase_path = /b\n';

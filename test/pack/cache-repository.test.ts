@@ -66,6 +66,29 @@ t.test('cache_size = 0: nothing is kept, and what was there goes', async (t) => 
   t.notOk(fs.existsSync(cacheOf(machine, repository)));
 });
 
+t.test('nothing is kept, nor removed, where another user could lead it elsewhere', async (t) => {
+  const { machine, store } = await backedUp(t);
+  const warnings: string[] = [];
+  fs.mkdirSync(machine.at('shared/elsewhere/blocks'), { recursive: true });
+  const first = await machine.open({ access: 'read' }, { store });
+  await first.close();
+  fs.symlinkSync('elsewhere', machine.at('shared', first.id));
+  fs.chmodSync(machine.at('shared'), 0o777);
+  for (const cacheSize_bytes of [1_000_000, 0]) {
+    const configuration = {
+      cacheSize_bytes,
+      cacheDirectory: machine.at('shared'),
+      catalogPath: machine.at('catalog/catalog.mdb'),
+    };
+    const options = { access: 'read', onWarning: (text: string) => warnings.push(text) } as const;
+    const repository = await machine.open(options, { store, configuration });
+    t.strictSame(repository.localBlocks, { kind: 'none' });
+    await repository.close();
+  }
+  t.match(warnings, [/^what is read is not kept on this disk: others can write to .*XDG_CACHE_HOME/]);
+  t.ok(fs.existsSync(machine.at('shared/elsewhere/blocks')));
+});
+
 t.test('where blocks lie: plain data for other threads', async (t) => {
   const { machine, store } = await backedUp(t);
   const settings = async (access: 'read' | 'dry-run', changes = {}) => {
