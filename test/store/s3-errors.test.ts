@@ -202,10 +202,13 @@ const busy =
   (start: string): Handler =>
   (_request, response) => {
     response.writeHead(200, { 'x-amz-request-id': 'tx1', etag: '"e"' });
-    response.write(start);
-    const { socket } = response;
-    socket?.write('1;');
-    const timer = setInterval(() => socket?.write('x'), 20);
+    let timer: NodeJS.Timeout | undefined;
+    // Node gathers what it writes: only behind that may anything go to the socket itself.
+    response.write(start, () => {
+      const { socket } = response;
+      socket?.write('1;');
+      timer = setInterval(() => socket?.write('x'), 20);
+    });
     response.on('close', () => clearInterval(timer));
   };
 
