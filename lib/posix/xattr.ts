@@ -62,6 +62,8 @@ const fileSetOptions = isMac ? [0, 0] : [0];
 const otherOptions = isMac ? [XATTR_NOFOLLOW] : [];
 
 const { ERANGE, ENOTSUP, ENOSYS } = os.constants.errno;
+/** macOS has another number for a missing attribute than Node's table has. */
+const ENODATA = isMac ? 93 : os.constants.errno.ENODATA;
 
 // Linux lets a list and a value be 64 KiB at most; macOS values may be longer, so buffers grow.
 let buffer = Buffer.alloc(65536);
@@ -146,9 +148,9 @@ export function getXattr(where: Where, name: Uint8Array): Buffer | undefined {
     () => get(place, cName, null, 0),
   );
   if (length >= 0) return Buffer.from(buffer.subarray(0, length));
-  const error = new SystemCallError(lastErrno(), 'getxattr', pathOf(where));
-  if (error.code === 'ENODATA' || error.code === 'ENOTSUP') return undefined;
-  throw error;
+  const errno = lastErrno();
+  if (errno === ENODATA || errno === ENOTSUP) return undefined;
+  throw new SystemCallError(errno, 'getxattr', pathOf(where));
 }
 
 /**
