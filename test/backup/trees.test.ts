@@ -257,13 +257,13 @@ void t.test('directories that may not be read stay as they were', { skip: !isRoo
   const before = entriesOf(repository, 'source', 1).changes.filter(({ path }) =>
     String(path).startsWith('closed/'),
   );
-  for (const directory of [machine.directory, machine.source.path]) fs.chmodSync(directory, 0o777);
-  for (const name of ['state', 'cache']) chmodAll(machine.at(name));
+  for (const directory of [machine.directory, machine.source.path]) fs.chmodSync(directory, 0o755);
+  for (const name of ['state', 'cache']) chownAll(machine.at(name), nobody);
   fs.chmodSync(machine.at('source', 'closed'), 0o700);
   machine.write('open/new', 'x');
   // All threads of the process change their user with this one.
-  process.setegid?.(65_534);
-  process.seteuid?.(65_534);
+  process.setegid?.(nobody);
+  process.seteuid?.(nobody);
   let result;
   try {
     result = await backup(repository, machine.source);
@@ -279,8 +279,10 @@ void t.test('directories that may not be read stay as they were', { skip: !isRoo
   t.strictSame(after, before);
 });
 
-function chmodAll(root: string): void {
-  fs.chmodSync(root, 0o777);
+const nobody = 65_534;
+
+function chownAll(root: string, owner: number): void {
+  fs.chownSync(root, owner, owner);
   for (const entry of fs.readdirSync(root, { recursive: true, withFileTypes: true }))
-    fs.chmodSync(path.join(entry.parentPath, entry.name), 0o777);
+    fs.chownSync(path.join(entry.parentPath, entry.name), owner, owner);
 }

@@ -244,7 +244,7 @@ const skip = process.getuid?.() === 0 ? false : 'mounting takes root';
 
 t.test('a full disk is an error with a way out; the versions before stand', { skip }, async (t) => {
   const disk = fs.mkdtempSync(path.join(os.tmpdir(), 'rrbackup-small-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', disk]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m,mode=755', 'tmpfs', disk]);
   t.teardown(() => {
     execFileSync('umount', ['-l', disk]);
     fs.rmdirSync(disk);

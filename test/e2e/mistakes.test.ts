@@ -65,7 +65,11 @@ void t.test('the password', async (t) => {
   await refused(t, home, { args: ['versions'], status: 2, says: /is encrypted, but/ });
   fs.chmodSync(home.at('password'), 0o644);
   configure(home, 'password_command: cat password; exit 3');
-  await refused(t, home, { args: ['versions'], status: 2, says: /password command ended with status 3/ });
+  await refused(t, home, {
+    args: ['versions'],
+    status: 2,
+    says: /password command \(cat …\) ended with status 3/,
+  });
 });
 
 void t.test('the configuration', async (t) => {
@@ -223,7 +227,7 @@ void t.test('full disks', { skip: onlyRoot }, async (t) => {
   const home = newUser(t);
   const small = home.at('small');
   fs.mkdirSync(small);
-  await home.run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small);
+  await home.run('mount', '-t', 'tmpfs', '-o', 'size=64k,mode=755', 'tmpfs', small);
   await home.ok();
   fs.mkdirSync(home.at('source', 'big'));
   for (let file = 0; file < 8; file++)
@@ -249,7 +253,7 @@ void t.test('full disks', { skip: onlyRoot }, async (t) => {
   t.equal(JSON.parse(await home.ok('versions', '--json')).length, 2, 'elsewhere it works');
 
   await umount(small);
-  await home.run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small);
+  await home.run('mount', '-t', 'tmpfs', '-o', 'size=64k,mode=755', 'tmpfs', small);
   for (let file = 0; file < 8; file++)
     fs.writeFileSync(home.at('source', 'big', `${file}`), await random(40_000));
   configure(home, 'encryption: none', `[directory]\npath: ${small}/repository\n`);
