@@ -6,15 +6,17 @@ import { exitStatus } from '../lib/errors/index.js';
 /** Aborted by the first signal. */
 export const stop = new AbortController();
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-for (const name of signals)
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(name, () => {
-    if (stop.signal.aborted) {
-      // Where a thread keeps this from ending, the next signal does what it does to every other program.
-      for (const each of signals) process.removeAllListeners(each);
-      process.exit(exitStatus.interrupted);
-    }
+    if (stop.signal.aborted) return void leave();
     stop.abort();
     if (process.stderr.isTTY) process.stderr.write('\nrrbackup: stopping; once more to stop at once\n');
   });
+
+async function leave(): Promise<void> {
+  try {
+    (await import('../lib/posix/exit.js')).exitAtOnce(exitStatus.interrupted);
+  } catch {
+    process.exit(exitStatus.interrupted);
+  }
+}

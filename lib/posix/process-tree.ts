@@ -8,12 +8,19 @@ const grace_ms = 300;
 
 /** Asks each to end, and kills what is left of them a moment later. What /proc does not show is left out. */
 export function endTree(pid: number): void {
-  const processes = [pid];
-  for (const each of processes) processes.push(...childrenOf(each));
+  const processes = withDescendants([pid]);
   for (const each of processes) send(each, 'SIGTERM');
   setTimeout(() => {
-    for (const each of processes) send(each, 'SIGKILL');
+    // Those that do not listen may have started more.
+    for (const each of withDescendants(processes)) send(each, 'SIGKILL');
   }, grace_ms);
+}
+
+function withDescendants(processes: Iterable<number>): Set<number> {
+  const all = new Set(processes);
+  // A set shows what is added while it is gone through.
+  for (const each of all) for (const child of childrenOf(each)) all.add(child);
+  return all;
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

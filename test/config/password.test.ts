@@ -87,10 +87,12 @@ tap.test('what is interrupted ends with all that it has started, whatever that l
   const stop = new AbortController();
   const command = `trap '' TERM INT; (trap '' TERM; sh -c 'echo $PPID' >${fifo}; while :; do sleep 100; done); true`;
   const password = passwordSource({ kind: 'command', command }, world, undefined, stop.signal)();
-  const pid = (await readFile(fifo, 'utf8')).trim();
+  const pid = Number((await readFile(fifo, 'utf8')).trim());
+  const isThere = (): boolean => existsSync(`/proc/${pid}`);
+  t.teardown(() => void (isThere() && process.kill(pid, 'SIGKILL')));
   stop.abort();
   await t.rejects(password, { code: 'interrupted' });
-  while (existsSync(`/proc/${pid}`)) await setImmediate();
+  while (isThere()) await setImmediate();
   await t.rejects(passwordSource({ kind: 'command', command }, world, undefined, stop.signal)(), {
     code: 'interrupted',
   });

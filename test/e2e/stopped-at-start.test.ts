@@ -119,10 +119,10 @@ void t.test('what the AWS SDK looks for: a program that hangs, a file that is a 
     `[main]\nbase_path: ${home.at('source')}\ncrypt_password: x\n[s3]\nbucket: b\nregion: r\nendpoint: http://127.0.0.1:9\n`,
   );
   fs.mkdirSync(home.at('.aws'));
-  fs.writeFileSync(
-    home.at('.aws/config'),
-    `[default]\ncredential_process = sh -c "echo $$ >${home.at('fifo')}; exec sleep 600"\n`,
-  );
+  fs.writeFileSync(home.at('hang'), `#!/bin/sh\necho $$ >${home.at('fifo')}\nexec sleep 600\n`, {
+    mode: 0o755,
+  });
+  fs.writeFileSync(home.at('.aws/config'), `[default]\ncredential_process = exec ${home.at('hang')}\n`);
   const first = start(home, '-c', 'rrbackup.ini', 'versions');
   const pid = Number((await readFile(home.at('fifo'), 'utf8')).trim());
   await endsBy(t, 'SIGTERM', first);
