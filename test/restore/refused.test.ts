@@ -136,7 +136,7 @@ void t.test(
   { skip: !isRoot },
   async (t) => {
     const mounted = exfat(t);
-    if (mounted === undefined) return;
+    if (mounted === undefined) return t.plan(0, 'there is no exFAT here');
     const { target, warnings, put } = world(
       t,
       (source) => {
