@@ -2,12 +2,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { commandWords, createCli } from '../../commands/cli.js';
-import { runCommandLine } from '../../commands/usage.js';
 import { randomBytes } from '../../lib/crypto/index.js';
+import { commandsIn } from '../commands/here.js';
 import { scratchDirectory } from '../trees.js';
 
 const cwd = scratchDirectory(t);
@@ -19,30 +16,7 @@ fs.writeFileSync(
   '[main]\nbase_path: source\nhost: here\nencryption: none\n[directory]\npath: repository\n',
 );
 
-async function run(...argv: string[]): Promise<{ status: number; out: string; said: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const outputs = Promise.all([text(stdout), text(stderr)]);
-  const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, {
-    env: { PATH: process.env['PATH'] },
-    stdin: new PassThrough(),
-    stdout,
-    stderr,
-    colorDepth: 1,
-    cwd,
-    home: path.join(cwd, 'home'),
-    signal: new AbortController().signal,
-    program: [],
-    argv,
-    parent: undefined,
-    unlocker: undefined,
-    takeChild: () => undefined,
-  });
-  stdout.end();
-  stderr.end();
-  const [out, said] = await outputs;
-  return { status, out, said };
-}
+const run = commandsIn(cwd);
 
 function packs(): string[] {
   const directory = path.join(cwd, 'repository', 'packs');

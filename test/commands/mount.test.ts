@@ -2,12 +2,8 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { commandWords, createCli } from '../../commands/cli.js';
-import type { CommandContext } from '../../commands/context.js';
-import { runCommandLine } from '../../commands/usage.js';
+import { commandsIn } from './here.js';
 
 const cwd = t.testdir({
   docs: { letters: { 'a.txt': 'hello' } },
@@ -18,28 +14,7 @@ const cwd = t.testdir({
     '[main]\nbase_path: docs\nhost: here\nencryption: none\n[source photos]\npath: photos\n[directory]\npath: repository\n',
 });
 
-async function run(...argv: string[]): Promise<{ status: number; said: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  stdout.resume();
-  const context: CommandContext = {
-    env: { PATH: process.env['PATH'] },
-    stdin: new PassThrough(),
-    stdout,
-    stderr,
-    colorDepth: 1,
-    cwd,
-    home: join(cwd, 'home'),
-    signal: new AbortController().signal,
-    program: [],
-    argv,
-    parent: undefined,
-  };
-  const said = text(stderr);
-  const status = await runCommandLine(createCli({ colors: false }), commandWords, argv, context);
-  stderr.end();
-  return { status, said: await said };
-}
+const run = commandsIn(cwd);
 
 t.test('parts that there are not, and values that are none', async (t) => {
   mkdirSync(join(cwd, 'docs', 'empty'));
