@@ -6,6 +6,8 @@ import { systemClock } from '../../clock.js';
 import { readiness } from '../../posix/poll.js';
 
 const moment_ms = 0.2;
+/** Where a request is as good as certain: so long the kernel takes to make inodes of a page. */
+const expected_ms = 1;
 /** After a failure, so many requests are waited for asleep, then twice as many, up to this. */
 const longestRest = 64;
 
@@ -20,13 +22,13 @@ export class BusyPoll {
     if (availableParallelism() === 1) this.#rest = Infinity;
   }
 
-  /** Returns when there is something to read, or after a moment, or at once. */
-  wait(): void {
-    if (this.#rest > 0) {
+  /** Returns when there is something to read, or after a moment, or at once. `isExpected`: that the next request is known. */
+  wait(isExpected: boolean): void {
+    if (this.#rest > 0 && !(isExpected && this.#rest < Infinity)) {
       this.#rest--;
       return;
     }
-    const until_ms = systemClock.monotonic_ms() + moment_ms;
+    const until_ms = systemClock.monotonic_ms() + (isExpected ? expected_ms : moment_ms);
     do {
       if (this.#isReady()) {
         this.#nextRest = 1;

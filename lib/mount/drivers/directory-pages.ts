@@ -1,5 +1,5 @@
 // The pages of a directory's listing. The kernel makes an inode of each entry that it is told of, which takes longer than to make
-// the page: so the next one is made meanwhile. `ls` of 100,000 entries: 0.27 s instead of 0.38 s on two processors.
+// the page: so the next one is made meanwhile. `ls` of 100,000 entries: 0.34 s instead of 0.42 s on two processors, of which the kernel takes 0.24.
 
 import { typeBits } from '../tree/attributes.js';
 import type { ListedEntry, Tree } from '../tree/index.js';
@@ -62,12 +62,13 @@ export class DirectoryPages {
     return bytes;
   }
 
-  /** Makes the page that is likely to be asked for next. The reply must have been written. */
-  makeNext(): void {
+  /** Makes the page that is likely to be asked for next, if there is one. The reply must have been written. */
+  makeNext(): boolean {
     const request = this.#expected;
-    if (request === undefined) return;
+    if (request === undefined) return false;
     this.#expected = undefined;
     this.#ahead = { request, page: this.#make(request) };
+    return true;
   }
 
   #make({ node, offset, size_bytes, isPlus }: PageRequest): Page {

@@ -58,9 +58,11 @@ async function serve(device: number): Promise<void> {
   };
   const reads = memory && new Reads({ catalog, memory, device, hints, flags, onReading });
   const busyPoll = new BusyPoll(device);
+  let isExpected = false;
   let refreshed_ms = systemClock.monotonic_ms();
   while (Atomics.load(flags, shared.stop) === 0) {
-    busyPoll.wait();
+    busyPoll.wait(isExpected);
+    isExpected = false;
     const length = readRequest(device, buffer);
     if (length === 'gone') break;
     if (length === 'again' || systemClock.monotonic_ms() - refreshed_ms > refresh_ms) {
@@ -79,7 +81,7 @@ async function serve(device: number): Promise<void> {
     if (outcome.kind === 'reply') {
       writeReply(device, [outcome.bytes]);
       if (outcome.bytes.length === replyHeader_bytes) listed(reads, request);
-      session.lookAhead();
+      isExpected = session.lookAhead();
     }
     if (outcome.kind === 'read') {
       if (reads?.isPrepared === false) await reads.prepare();

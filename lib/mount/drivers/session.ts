@@ -80,9 +80,9 @@ export class Session {
     }
   }
 
-  /** Does what is likely to be asked for next; to be called once the last reply is written. */
-  lookAhead(): void {
-    this.#pages.makeNext();
+  /** Does what is likely to be asked for next; to be called once the last reply is written. False if nobody knows what that is. */
+  lookAhead(): boolean {
+    return this.#pages.makeNext();
   }
 
   #answer(header: RequestHeader): Outcome {
