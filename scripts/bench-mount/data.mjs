@@ -1,5 +1,6 @@
 // What is mounted, full and --quick: every byte comes from a seed, the system tree apart, which is this machine's own.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MiB, bigFile, copyTrees, mixedFiles, smallFiles } from '../bench-common/data-sets.mjs';
 import { numbers, stream, text } from '../bench-common/seeds.mjs';
@@ -10,6 +11,7 @@ export function recipes(isQuick) {
     ? ['/usr/share/doc', '/usr/share/perl', '/usr/lib/x86_64-linux-gnu/perl']
     : ['/usr/share', '/usr/lib/x86_64-linux-gnu'];
   const small = isQuick ? 4000 : 20_000;
+  const names = isQuick ? 20_000 : 100_000;
   const big_bytes = (isQuick ? 128 : 1024) * MiB;
   const s3Small = isQuick ? 1000 : 3000;
   const mixed = isQuick
@@ -19,6 +21,13 @@ export function recipes(isQuick) {
     system: {
       about: `a copy of ${systemTrees.join(' and ')}`,
       make: (directory, session) => copyTrees(session, directory, systemTrees),
+    },
+    names: {
+      about: `${names} files of 10 B or so in one directory`,
+      make: (directory) => {
+        for (let index = 0; index < names; index++)
+          writeFileSync(join(directory, `file-${String(index).padStart(6, '0')}`), `number ${index}\n`);
+      },
     },
     'system-copy': {
       about: "a copy of 'system'",

@@ -8,6 +8,8 @@ export const lines = [
     goals: [{ peers: 20 }, { disk: 1.5 }],
   },
   { id: 'ls-second', title: 'ls -lR of the system tree, second', unit: 's', goals: [{ disk: 1.2 }] },
+  { id: 'names-first', title: 'ls of one large directory, first', unit: 's', goals: [{ atMost: 0.3 }] },
+  { id: 'names-tar', title: 'tar of it: all names, then each file', unit: 's', goals: [] },
   { id: 'cp-first', title: 'cp -r of the small files, first', unit: 's', goals: [{ peers: 5 }] },
   { id: 'cp-second', title: 'cp -r of the small files, second', unit: 's', goals: [{ disk: 1.3 }] },
   { id: 'sequential-first', title: 'big file, sequential, first', unit: 's', goals: [{ peers: 3 }] },

@@ -95,6 +95,30 @@ export const scenarios = [
     },
   },
   {
+    lines: ['names-first'],
+    data: 'names',
+    async run({ session, root, scratch }) {
+      const output = join(scratch, 'names');
+      const { elapsed_s } = await session.run('ls', [root], { output, env: environment });
+      const { stdout } = await session.run('wc', ['-l', output]);
+      return { 'names-first': elapsed_s, check: stdout.split(' ')[0] };
+    },
+  },
+  {
+    lines: ['names-tar'],
+    data: 'names',
+    async run({ session, root }) {
+      // To /dev/null itself tar would read no file.
+      const { elapsed_s } = await session.run('sh', [
+        '-c',
+        'tar cf - -C "$1" . | cat >/dev/null',
+        'sh',
+        root,
+      ]);
+      return { 'names-tar': elapsed_s };
+    },
+  },
+  {
     lines: ['cp-first', 'cp-second'],
     data: 'small',
     async run(view) {
